@@ -1,0 +1,108 @@
+"""Every ceiling of the server: value, unit, source and what it guards against.
+
+A limit that an administrator may want otherwise is a setting in `config.py` whose default stands here; the rest are
+constants of the design. Nothing a peer sends is used before it was compared with one of these.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    # -- SMTP ---------------------------------------------------------------------------------------------------------
+    smtp_command_line: int = 4 * KIB  # octets; RFC 5321 §4.5.3.1.4 asks for 512, ESMTP parameters and SMTPUTF8 need more
+    smtp_auth_line: int = 12288  # octets; RFC 4954 §4: base64 responses of this length must be accepted
+    smtp_address: int = 1000  # octets of one path; RFC 5321 §4.5.3.1.3 asks for 256, Mailman's VERP goes beyond
+    smtp_recipients: int = 1000  # per message; RFC 5321 §4.5.3.1.8 asks for 100; beyond: 452 4.5.3
+    smtp_recipients_unknown: int = 20  # unknown recipients per connection before 421: address harvesting
+    smtp_errors: int = 20  # bad commands per connection before 421
+    smtp_messages: int = 1000  # per connection before 421, so that one peer does not hold a place for ever
+    smtp_auth_failures: int = 3  # per connection before 421
+    smtp_hops: int = 50  # Received fields; RFC 5321 §6.3 asks for at least 100 as limit of patience, loops end earlier
+    smtp_command_patience: int = 300  # seconds; RFC 5321 §4.5.3.2.7
+    smtp_data_patience: int = 180  # seconds without an octet in DATA; RFC 5321 §4.5.3.2.5
+    smtp_data_rate: int = 128  # octets a second a body must keep up over a minute: slow senders hold spool and place
+    smtp_session: int = 3600  # seconds; a session that goes on longer gets 421 between two messages
+    message_size: int = 50 * MIB  # octets; setting limits.message_size
+    spool_memory: int = 1 * MIB  # octets of a body held in memory; beyond, a spool file
+
+    # -- message structure --------------------------------------------------------------------------------------------
+    header_bytes: int = 1 * MIB  # octets of a header block looked at; the rest is body to the scanner
+    header_fields: int = 1000  # fields looked at (Dovecot CVE-2024-23185)
+    addresses: int = 200  # addresses parsed in one field (Dovecot CVE-2024-23184)
+    parameters: int = 100  # parameters of one Content-Type (CVE-2026-27859)
+    mime_depth: int = 50  # nested parts; deeper is opaque (CVE-2020-12100)
+    mime_parts: int = 1000  # parts in all; more are part of the last
+    encoded_words: int = 500  # RFC 2047 words decoded in one field
+    field_value: int = 64 * KIB  # octets of one field's value decoded for ENVELOPE and display
+
+    # -- IMAP ---------------------------------------------------------------------------------------------------------
+    imap_line_before_login: int = 8 * KIB  # octets of a line (CVE-2026-27857: memory held per unfinished line)
+    imap_line: int = 64 * KIB  # octets of a line after login; RFC 7162 §4 asks for 8192
+    imap_literal_before_login: int = 16 * KIB  # octets, AUTHENTICATE and LOGIN only (CVE-2025-61600)
+    imap_literal: int = 64 * KIB  # octets of a literal that is not a message
+    imap_command: int = 256 * KIB  # octets of one command with its literals, messages aside
+    imap_arguments: int = 5000  # tokens in one command
+    imap_nesting: int = 50  # open parentheses
+    imap_set_ranges: int = 10_000  # ranges in one sequence set
+    imap_keywords: int = 64  # keywords on one message
+    imap_keyword_name: int = 128  # octets
+    imap_mailbox_name: int = 1000  # octets in UTF-8
+    imap_mailbox_depth: int = 32  # levels of hierarchy
+    imap_mailboxes: int = 10_000  # per account
+    imap_errors: int = 50  # BAD answers in a row before BYE
+    imap_patience_before_login: int = 180  # seconds without a whole command
+    imap_patience: int = 1800  # seconds; RFC 3501 §5.4: at least 30 minutes
+    imap_idle_keepalive: int = 120  # seconds between "* OK Still here": NAT tables forget after this (traps I18)
+
+    # -- POP3 ---------------------------------------------------------------------------------------------------------
+    pop3_line: int = 1 * KIB  # octets; RFC 2449 §4 asks for 255
+    pop3_auth_line: int = 12288  # octets; RFC 5034 §4
+    pop3_errors: int = 20  # -ERR in a row before goodbye
+    pop3_patience_before_login: int = 60  # seconds
+    pop3_patience: int = 600  # seconds; RFC 1939 §3: at least 10 minutes
+
+    # -- doors --------------------------------------------------------------------------------------------------------
+    connections: int = 20_000  # in all, all listeners
+    connections_per_address: int = 100  # IPv4 address or IPv6 /64
+    handshake_patience: int = 30  # seconds for TLS
+    proxy_patience: int = 5  # seconds for the PROXY header
+    login_queue: int = 64  # password checks waiting; beyond: try again later
+    login_workers: int = 2  # threads that hash passwords
+    login_failures: int = 10  # per address in `login_window` before a ban
+    login_window: int = 600  # seconds
+    ban: int = 900  # seconds of a temporary ban
+    login_cache: int = 300  # seconds a success is remembered (as an HMAC under a key of this process)
+    password: int = 1 * KIB  # octets of a password looked at
+    user_name: int = 512  # octets of a login name looked at
+
+    # -- SMTP out -----------------------------------------------------------------------------------------------------
+    reply_line: int = 2 * KIB  # octets of one reply line of a peer (chasquid 1.2: an endless line)
+    reply_lines: int = 128  # lines of one reply
+    mx_hosts: int = 20  # hosts tried for one destination
+    mx_addresses: int = 8  # addresses tried for one host
+    cname_chain: int = 8
+    outbound_connections: int = 100  # in all
+    outbound_per_destination: int = 8
+    outbound_messages_per_connection: int = 100
+    outbound_idle: int = 5  # seconds an open connection waits for the next message
+    connect_patience: int = 30  # seconds
+    dns_patience: int = 10  # seconds for one question with its retries
+
+    # -- store --------------------------------------------------------------------------------------------------------
+    segment: int = 256 * MIB  # octets at which a segment is sealed
+    write_group: int = 200  # pieces in one commit
+    busy: int = 10_000  # milliseconds a writer waits for another process
+    step: int = 500  # rows in one small step of a long work, so that no transaction is long
+    reserve: int = 512 * MIB  # octets of free disk below which new mail gets 452; setting store.reserve
+    refusals_per_hour: int = 10_000  # rows of refused strangers kept for one hour, beyond: one row of sums
+    blob_grace: int = 3600  # seconds between the last reference and the end of the bytes: longer than any open view
+
+
+LIMITS = Limits()
+NAMES = tuple(f.name for f in fields(Limits))
