@@ -15,7 +15,7 @@ MIB = 1024 * KIB
 @dataclass(frozen=True, slots=True)
 class Limits:
     # -- SMTP ---------------------------------------------------------------------------------------------------------
-    smtp_command_line: int = 4 * KIB  # octets; RFC 5321 §4.5.3.1.4 asks for 512, ESMTP parameters and SMTPUTF8 need more
+    smtp_command_line: int = 4 * KIB  # octets; RFC 5321 §4.5.3.1.4 asks for 512, ESMTP parameters need more
     smtp_auth_line: int = 12288  # octets; RFC 4954 §4: base64 responses of this length must be accepted
     smtp_address: int = 1000  # octets of one path; RFC 5321 §4.5.3.1.3 asks for 256, Mailman's VERP goes beyond
     smtp_recipients: int = 1000  # per message; RFC 5321 §4.5.3.1.8 asks for 100; beyond: 452 4.5.3
@@ -72,6 +72,10 @@ class Limits:
     connections_per_address: int = 100  # IPv4 address or IPv6 /64
     handshake_patience: int = 30  # seconds for TLS
     proxy_patience: int = 5  # seconds for the PROXY header
+    unread: int = 256 * KIB  # octets of one connection that wait unread; beyond, we stop reading
+    write_patience: int = 300  # seconds a peer may take nothing of what we send
+    close_patience: int = 30  # seconds a peer has for the last octets before the connection is cut
+    linger: int = 2  # seconds we wait for the peer's own close after a goodbye it did not ask for
     login_queue: int = 64  # password checks waiting; beyond: try again later
     login_workers: int = 2  # threads that hash passwords
     login_failures: int = 10  # per address in `login_window` before a ban

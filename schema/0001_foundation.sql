@@ -151,8 +151,7 @@ create table good_address (
 create table segment (
   id integer primary key autoincrement,
   sealed integer not null default 0,
-  size integer not null default 0,               -- octets known to be good; a tail beyond is what a crash left
-  dead integer not null default 0                -- octets of records no blob row points to any more
+  size integer not null default 0                -- octets known to be good; a tail beyond is what a crash left
 );
 
 create table blob (

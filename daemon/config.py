@@ -1,0 +1,329 @@
+"""Where the data directory is, and every setting: its type, default, unit and effect.
+
+A setting is a row in the store; this table says what the row may hold. `Config` is an immutable snapshot of all of
+them, made anew when one changes. Text is what the administrator writes, values are what the program uses.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from daemon.limits import LIMITS
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class BadSetting(ValueError):
+    """The text is not a value of this setting; the message is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataDir:
+    """The data directory: mode 0700, everything the server knows."""
+
+    path: Path
+
+    @property
+    def database(self) -> Path:
+        return self.path / "mail.db"
+
+    @property
+    def segments(self) -> Path:
+        return self.path / "segments"
+
+    @property
+    def spool(self) -> Path:
+        return self.path / "spool"
+
+    @property
+    def doorbell(self) -> Path:
+        return self.path / "doorbell"
+
+    @property
+    def lock(self) -> Path:
+        return self.path / "serve.lock"
+
+    def make(self) -> None:
+        """Create what is missing. Raises `OSError`."""
+        for folder in (self.path, self.segments, self.spool):
+            folder.mkdir(mode=0o700, parents=folder is self.path, exist_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class HostPort:
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def _text(text: str) -> str:
+    if any(ord(c) < 32 for c in text):
+        raise BadSetting("must be one line of text")
+    return text
+
+
+def _hostname(text: str) -> str:
+    name = text.strip().rstrip(".").lower()
+    if not re.fullmatch(
+        r"(?=.{1,253}$)([a-z0-9_]([a-z0-9-]{0,61}[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*", name
+    ):
+        raise BadSetting(f"{text!r} is not a host name")
+    return name
+
+
+def _flag(text: str) -> bool:
+    try:
+        return {"yes": True, "on": True, "true": True, "no": False, "off": False, "false": False}[text.strip().lower()]
+    except KeyError:
+        raise BadSetting(f"{text!r} is not yes or no") from None
+
+
+def _count(text: str) -> int:
+    if not text.strip().isascii() or not text.strip().isdigit() or len(text) > 12:
+        raise BadSetting(f"{text!r} is not a number")
+    return int(text)
+
+
+_SIZES = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+
+
+def parse_size(text: str) -> int:
+    """Octets from `50M`, `1.5 GiB`, `1024`. Raises `BadSetting`."""
+    found = re.fullmatch(r"\s*(\d{1,15})(\.\d{1,3})?\s*([kmgt]?)(i?b)?\s*", text, re.IGNORECASE | re.ASCII)
+    if not found:
+        raise BadSetting(f"{text!r} is not a size such as 50M")
+    return int(float(found[1] + (found[2] or "")) * _SIZES[found[3].lower()])
+
+
+_SPANS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def parse_span(text: str) -> int:
+    """Seconds from `90s`, `5m`, `2h`, `1d`, `1h30m`, `1w`. Raises `BadSetting`."""
+    found = re.findall(r"(\d{1,9})\s*([smhdw])", text.strip().lower(), re.ASCII)
+    if not found or "".join(n + u for n, u in found) != re.sub(r"\s", "", text.lower()):
+        raise BadSetting(f"{text!r} is not a time span such as 15m")
+    return sum(int(n) * _SPANS[u] for n, u in found)
+
+
+def format_span(seconds: int) -> str:
+    """The shortest writing of a span: 5400 is `1h30m`."""
+    out = ""
+    for unit in "wdhms":
+        count, seconds = divmod(seconds, _SPANS[unit])
+        out += f"{count}{unit}" if count else ""
+    return out or "0s"
+
+
+def _spans(text: str) -> tuple[int, ...]:
+    return tuple(parse_span(t) for t in text.split(",")) if text.strip() else ()
+
+
+def parse_host_port(text: str, default_port: int | None = None) -> HostPort:
+    """`127.0.0.1:25`, `[::1]:25`, `mail.example.org:587`. Raises `BadSetting`."""
+    found = re.fullmatch(r"\s*(?:\[([0-9A-Fa-f:.%]+)\]|([^:\s\[\]]*))(?::(\d{1,5}))?\s*", text, re.ASCII)
+    port = int(found[3]) if found and found[3] else default_port
+    if not found or port is None or port > 65535:
+        raise BadSetting(f"{text!r} is not HOST:PORT")
+    return HostPort(found[1] or found[2] or "", port)
+
+
+def _listeners(text: str) -> tuple[HostPort, ...]:
+    if text.strip().lower() == "off":
+        return ()
+    return tuple(parse_host_port(t) for t in text.split(","))
+
+
+def _servers(text: str) -> tuple[HostPort, ...]:
+    return tuple(parse_host_port(t, 53) for t in text.split(",") if t.strip())
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(t.strip(), strict=False) for t in text.split(",") if t.strip())
+    except ValueError as error:
+        raise BadSetting(str(error)) from None
+
+
+def _newlines(text: str) -> str:
+    if text not in ("refuse", "normalize"):
+        raise BadSetting(f"{text!r} is not refuse or normalize")
+    return text
+
+
+def _path(text: str) -> str:
+    if text and not text.startswith("/"):
+        raise BadSetting(f"{text!r} is not an absolute path")
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table. `default` is text as the administrator would write it."""
+
+    key: str
+    type: str
+    default: str
+    effect: str
+    unit: str = ""
+    restart: bool = False
+
+    def parse(self, text: str) -> Any:
+        """The value. Raises `BadSetting` with the key in its sentence."""
+        try:
+            return TYPES[self.type](text)
+        except BadSetting as error:
+            raise BadSetting(f"{self.key}: {error}") from None
+
+
+TYPES: Mapping[str, Callable[[str], Any]] = {
+    "text": _text,
+    "hostname": _hostname,
+    "yes/no": _flag,
+    "number": _count,
+    "size": parse_size,
+    "span": parse_span,
+    "spans": _spans,
+    "listeners": _listeners,
+    "servers": _servers,
+    "networks": _networks,
+    "refuse/normalize": _newlines,
+    "path": _path,
+}
+
+
+def machine_name() -> str:
+    """This machine's full host name, or `localhost` when it has none that mail could use."""
+    try:
+        return _hostname(socket.getfqdn())
+    except (BadSetting, OSError):
+        return "localhost"
+
+
+_ROWS = (
+    Setting(
+        "hostname", "hostname", "", "The name this server gives itself: SMTP greeting, HELO, Received, Message-ID."
+    ),
+    Setting("listen.smtp", "listeners", ":25", "Where mail from other servers comes in.", restart=True),
+    Setting("listen.submission", "listeners", ":587", "Where users hand in mail, with STARTTLS.", restart=True),
+    Setting("listen.submissions", "listeners", ":465", "Where users hand in mail, TLS from the start.", restart=True),
+    Setting("listen.lmtp", "listeners", "off", "LMTP for a filter or another server in front.", restart=True),
+    Setting("listen.imap", "listeners", ":143", "IMAP with STARTTLS.", restart=True),
+    Setting("listen.imaps", "listeners", ":993", "IMAP, TLS from the start.", restart=True),
+    Setting("listen.pop3", "listeners", ":110", "POP3 with STLS.", restart=True),
+    Setting("listen.pop3s", "listeners", ":995", "POP3, TLS from the start.", restart=True),
+    Setting("dns.servers", "servers", "", "Name servers to ask; empty: the system's.", "HOST:PORT"),
+    Setting(
+        "limits.message_size", "size", "50M", "The largest message that is taken, also IMAP's APPENDLIMIT.", "octets"
+    ),
+    Setting("limits.recipients", "number", str(LIMITS.smtp_recipients), "Recipients of one message.", "recipients"),
+    Setting("limits.quota", "size", "0", "Room of a user who has no quota of his own; 0: no limit.", "octets"),
+    Setting("limits.connections", "number", str(LIMITS.connections), "Connections in all.", "connections"),
+    Setting(
+        "limits.connections_per_address",
+        "number",
+        str(LIMITS.connections_per_address),
+        "Connections from one IPv4 address or IPv6 /64.",
+        "connections",
+    ),
+    Setting("limits.exempt_networks", "networks", "", "Peers without rate and connection limits.", "networks"),
+    Setting("auth.require_tls", "yes/no", "yes", "Passwords only over TLS. `no` is for tests on loopback."),
+    Setting(
+        "queue.retry", "spans", "5m,15m,30m,1h,2h,4h", "Delays before each further try; the last one repeats.", "spans"
+    ),
+    Setting("queue.lifetime", "span", "5d", "How long delivery is tried before the sender is told it failed.", "span"),
+    Setting("queue.warn_after", "span", "4h", "When the sender is told of a delay; 0s: never.", "span"),
+    Setting(
+        "queue.connections", "number", str(LIMITS.outbound_connections), "Outgoing connections in all.", "connections"
+    ),
+    Setting(
+        "queue.connections_per_destination",
+        "number",
+        str(LIMITS.outbound_per_destination),
+        "Outgoing connections to one destination.",
+        "connections",
+    ),
+    Setting("queue.hold_external", "yes/no", "no", "Mail for other domains waits in the queue, held (trial mode)."),
+    Setting("smtp.trusted_networks", "networks", "", "Peers that may relay without a password.", "networks"),
+    Setting(
+        "smtp.bare_newline",
+        "refuse/normalize",
+        "refuse",
+        "What happens to a bare CR or LF on port 25 (SMTP smuggling).",
+    ),
+    Setting("smtp.bare_newline_exempt", "networks", "", "Peers whose bare newlines are always normalized.", "networks"),
+    Setting("smtp.out_port", "number", "25", "The port of other servers; another one only for tests.", "port"),
+    Setting("smtp.out_address", "text", "", "The local address mail goes out from; empty: the system's choice."),
+    Setting("proxy.trusted", "networks", "", "Peers that begin with a PROXY header, on every listener.", "networks"),
+    Setting("store.reserve", "size", "512M", "Free disk below which new mail is refused for now.", "octets"),
+    Setting("tls.certificate", "path", "", "PEM file of the certificate chain; empty: the store's own.", "file"),
+    Setting("tls.key", "path", "", "PEM file of the private key.", "file"),
+    Setting("trace.retention", "span", "30d", "How long events are kept.", "span"),
+    Setting("imap.capabilities_off", "text", "", "Capabilities not announced, space separated, for a client's sake."),
+)
+SETTINGS: Mapping[str, Setting] = {row.key: row for row in _ROWS}
+
+
+class Config:
+    """All settings as values; immutable. `config["queue.lifetime"]` is seconds, `config["hostname"]` text."""
+
+    def __init__(self, rows: Iterable[tuple[str, str]] = ()) -> None:
+        """`rows` are the settings that differ from their defaults. Raises `BadSetting`."""
+        self.rows = {k: v for k, v in rows if k in SETTINGS}
+        self._values = {k: s.parse(self.rows[k]) for k, s in SETTINGS.items() if k in self.rows}
+        for key, setting in SETTINGS.items():
+            if key not in self._values and (setting.default or setting.type != "hostname"):
+                self._values[key] = setting.parse(setting.default)
+
+    def __getitem__(self, key: str) -> Any:
+        if key == "hostname":
+            return self.hostname
+        return self._values[key]
+
+    @cached_property
+    def hostname(self) -> str:
+        return self._values.get("hostname") or machine_name()
+
+    def text(self, key: str) -> str:
+        """The value as text: what was set, or the default."""
+        return self.rows.get(key, SETTINGS[key].default) or (self.hostname if key == "hostname" else "")
+
+
+def setting(key: str) -> Setting:
+    """The row of `key`. Raises `BadSetting` for a key that does not exist."""
+    try:
+        return SETTINGS[key]
+    except KeyError:
+        raise BadSetting(f"there is no setting {key!r}; `mailctl config list` names them all") from None
+
+
+def default_data_dir(*, local: bool = False, environ: Mapping[str, str] = os.environ) -> Path:
+    """Where data is when nobody says: /var/lib/mailctl for root, else under XDG_DATA_HOME; the trial has its own."""
+    home = Path(environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    if local:
+        return home / "mailctl-local"
+    if environ.get("MAILCTL_DATA"):
+        return Path(environ["MAILCTL_DATA"])
+    return Path("/var/lib/mailctl") if os.geteuid() == 0 else home / "mailctl"
+
+
+def contains(networks: tuple[Network, ...], address: str) -> bool:
+    """Whether `address` is in one of the networks; a mapped IPv4 address counts as IPv4."""
+    if not networks:
+        return False
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    mapped = getattr(ip, "ipv4_mapped", None)
+    return any((mapped or ip) in network for network in networks)

@@ -1,0 +1,96 @@
+"""A body while it arrives: in memory up to 1 MiB, then in a spool file. A sink for `daemon.wire`."""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+import tempfile
+from pathlib import Path
+from typing import BinaryIO
+
+from daemon.limits import LIMITS
+
+
+class Body:
+    """Bytes of one message on their way into the store.
+
+    `size` is in octets, `sha256` the digest of all that was written. `close` frees the spool file; a body is also
+    a context manager. `segment`, `offset` are set by the writer once the bytes are in a segment.
+    """
+
+    __slots__ = ("size", "segment", "offset", "_hash", "_memory", "_file", "_map", "_directory", "_in_memory")
+
+    def __init__(self, directory: Path | None = None, in_memory: int = LIMITS.spool_memory) -> None:
+        self.size = 0
+        self.segment = 0
+        self.offset = 0
+        self._hash = hashlib.sha256()
+        self._memory = bytearray()
+        self._file: BinaryIO | None = None
+        self._map: mmap.mmap | None = None
+        self._directory = directory
+        self._in_memory = in_memory
+
+    @classmethod
+    def of(cls, data: bytes) -> Body:
+        """A body that is there already."""
+        body = cls(in_memory=len(data))
+        body.write(data)
+        return body
+
+    def write(self, data: bytes | bytearray | memoryview) -> int:
+        """Add octets. Raises `OSError` when the spool file cannot grow."""
+        self._hash.update(data)
+        self.size += len(data)
+        if self._file is None:
+            if self._directory is None or len(self._memory) + len(data) <= self._in_memory:
+                self._memory += data
+                return len(data)
+            self._file = tempfile.TemporaryFile(dir=self._directory)
+            self._file.write(self._memory)
+            self._memory = bytearray()
+        self._file.write(data)
+        return len(data)
+
+    @property
+    def sha256(self) -> bytes:
+        return self._hash.digest()
+
+    def view(self) -> bytes | mmap.mmap:
+        """All octets, for searching and slicing; a spool file is mapped, not read."""
+        if self._file is None:
+            return bytes(self._memory)
+        self._file.flush()
+        if self._map is None:
+            self._map = mmap.mmap(self._file.fileno(), 0, prot=mmap.PROT_READ)
+        return self._map
+
+    def bytes(self) -> bytes:
+        return bytes(self.view())
+
+    def pour(self, fd: int, piece: int = 1 << 20) -> None:
+        """Append all octets to the file `fd`. Raises `OSError`."""
+        data = memoryview(self.view())
+        try:
+            for start in range(0, len(data), piece):
+                part = data[start : start + piece]
+                while part:
+                    part = part[os.write(fd, part) :]
+        finally:
+            data.release()
+
+    def close(self) -> None:
+        if self._map is not None:
+            self._map.close()
+            self._map = None
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        self._memory = bytearray()
+
+    def __enter__(self) -> Body:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,84 @@
+"""What domain code sees of the database: one transaction, and what it changed."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a commit touched; told to listeners after it.
+
+    `everything`: another process committed, and may have changed anything.
+    """
+
+    mailboxes: set[int] = field(default_factory=set)
+    accounts: set[int] = field(default_factory=set)
+    queue: bool = False
+    settings: bool = False
+    everything: bool = False
+
+    def add(self, other: Changes) -> None:
+        self.mailboxes |= other.mailboxes
+        self.accounts |= other.accounts
+        self.queue |= other.queue
+        self.settings |= other.settings
+        self.everything |= other.everything
+
+    def __bool__(self) -> bool:
+        return bool(self.mailboxes or self.accounts or self.queue or self.settings or self.everything)
+
+
+class Tx:
+    """One transaction. Rows are tuples in the order of the statement; `now` is milliseconds since 1970."""
+
+    __slots__ = ("_connection", "now", "changes")
+
+    def __init__(self, connection: sqlite3.Connection, now: int) -> None:
+        self._connection = connection
+        self.now = now
+        self.changes = Changes()
+
+    def all(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
+        return self._connection.execute(sql, params).fetchall()
+
+    def one(self, sql: str, *params: Any) -> tuple[Any, ...] | None:
+        row: tuple[Any, ...] | None = self._connection.execute(sql, params).fetchone()
+        return row
+
+    def value(self, sql: str, *params: Any) -> Any:
+        """The first column of the first row; None when there is none."""
+        row = self._connection.execute(sql, params).fetchone()
+        return None if row is None else row[0]
+
+    def run(self, sql: str, *params: Any) -> int:
+        """The number of rows written."""
+        return self._connection.execute(sql, params).rowcount
+
+    def insert(self, sql: str, *params: Any) -> int:
+        """The id of the row written."""
+        return self._connection.execute(sql, params).lastrowid or 0
+
+    def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> int:
+        return self._connection.executemany(sql, rows).rowcount
+
+    def each(self, sql: str, *params: Any) -> sqlite3.Cursor:
+        """Rows one by one, for long answers in a reader thread."""
+        return self._connection.execute(sql, params)
+
+    def touched(self, mailbox_id: int) -> None:
+        """News of this mailbox is told after the commit."""
+        self.changes.mailboxes.add(mailbox_id)
+
+    def account_touched(self, account_id: int) -> None:
+        """Credentials, rights or the list of mailboxes of this account changed."""
+        self.changes.accounts.add(account_id)
+
+    def queue_touched(self) -> None:
+        self.changes.queue = True
+
+    def settings_touched(self) -> None:
+        self.changes.settings = True
