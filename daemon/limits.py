@@ -47,9 +47,11 @@ class Limits:
     imap_literal_before_login: int = 16 * KIB  # octets, AUTHENTICATE and LOGIN only (CVE-2025-61600)
     imap_literal: int = 64 * KIB  # octets of a literal that is not a message
     imap_command: int = 256 * KIB  # octets of one command with its literals, messages aside
+    imap_skip: int = 1 * MIB  # octets of a refused command thrown away to stay in step with the client; beyond: BYE
     imap_arguments: int = 5000  # tokens in one command
     imap_nesting: int = 50  # open parentheses
     imap_set_ranges: int = 10_000  # ranges in one sequence set
+    imap_list_patterns: int = 50  # patterns in one LIST (RFC 5258): each is tried on every mailbox
     imap_keywords: int = 64  # keywords on one message
     imap_keyword_name: int = 128  # octets
     imap_mailbox_name: int = 1000  # octets in UTF-8
