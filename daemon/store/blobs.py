@@ -1,0 +1,84 @@
+"""Message bytes by reference: one row for equal bytes, shared by all recipients and copies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from daemon.store.spool import Body
+from daemon.store.tx import Tx
+
+if TYPE_CHECKING:
+    from daemon.mail.summary import Summary
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where bytes lie: what `segments.Reader.read` takes."""
+
+    segment: int
+    offset: int
+    length: int
+
+
+def keep(tx: Tx, body: Body, summary: Summary | None = None) -> int:
+    """A row for bytes that are in a segment by now (`store.write(..., bodies=[body])`); the blob's id.
+
+    Equal bytes get the row that is there. The caller refers to it (`refer`) in the same transaction. With a
+    `summary` the content row is made too, if missing.
+    """
+    row = tx.one("select id, segment_id from blob where sha256 = ?", body.sha256)
+    if row is None:
+        blob_id = tx.insert(
+            "insert into blob (sha256, segment_id, offset, length, refs) values (?, ?, ?, ?, 0)",
+            body.sha256, body.segment, body.offset, body.size,
+        )  # fmt: skip
+    else:
+        blob_id = row[0]
+        if summary is None or tx.value("select 1 from content where blob_id = ?", blob_id):
+            return blob_id
+    if summary is not None:
+        _keep_content(tx, blob_id, summary)
+    return blob_id
+
+
+def refer(tx: Tx, blob_id: int) -> None:
+    """One more row points to it."""
+    tx.run("update blob set refs = refs + 1, freed_at = null where id = ?", blob_id)
+
+
+def release(tx: Tx, blob_ids: Iterable[int]) -> None:
+    """One row less for each id given (an id may come twice). The bytes stay for a grace longer than any open view."""
+    counts: dict[int, int] = {}
+    for blob_id in blob_ids:
+        counts[blob_id] = counts.get(blob_id, 0) + 1
+    tx.many(
+        "update blob set refs = refs - ?1, freed_at = case when refs = ?1 then ?2 end where id = ?3",
+        [(count, tx.now, blob_id) for blob_id, count in counts.items()],
+    )
+
+
+def place(tx: Tx, blob_id: int) -> Place | None:
+    row = tx.one("select segment_id, offset, length from blob where id = ?", blob_id)
+    return None if row is None else Place(*row)
+
+
+def forget(tx: Tx, before: int, limit: int) -> int:
+    """Drop up to `limit` rows that were freed before that time; how many went. Their bytes are dead from then on."""
+    return tx.run(
+        "delete from blob where id in (select id from blob where freed_at < ? and refs = 0 order by freed_at limit ?)",
+        before,
+        limit,
+    )
+
+
+def _keep_content(tx: Tx, blob_id: int, s: Summary) -> None:
+    tx.run(
+        "insert into content (blob_id, envelope, bodystructure, body, parts, message_id, reference_ids, base_subject,"
+        " subject, from_text, to_text, cc_text, bcc_text, sent_at, preview, has_attachment)"
+        " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        blob_id, s.envelope, s.bodystructure, s.body, s.parts, s.message_id, " ".join(s.references), s.base_subject,
+        s.subject, s.from_text, s.to_text, s.cc_text, s.bcc_text,
+        None if s.sent_at is None else int(s.sent_at * 1000), s.preview, int(s.has_attachment),
+    )  # fmt: skip

@@ -1,0 +1,168 @@
+"""What happened to each message, in order: the rows behind `mailctl trace`.
+
+A trace is one SMTP transaction, one append or one import; every message that grows out of it (forwards, notices)
+keeps it. Strangers that are refused before a message exists are summed by the hour, and capped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from daemon.limits import LIMITS
+from daemon.store.tx import Tx
+
+KINDS = {
+    "accepted": "the message was taken, and is durable",
+    "refused": "the message or a recipient was refused",
+    "delivered": "a copy is in a mailbox",
+    "queued": "a recipient waits in the queue",
+    "sent": "another server took the message",
+    "deferred": "another server, or the way there, failed for now",
+    "failed": "delivery to a recipient was given up",
+    "held": "a recipient waits until released",
+    "released": "a held recipient goes on",
+    "expired": "the lifetime in the queue is over",
+    "notified": "the sender was told (DSN)",
+    "dropped": "thrown away on purpose, nobody told",
+    "appended": "a client put the message into a mailbox",
+    "copied": "a client copied it",
+    "moved": "a client moved it",
+    "expunged": "a client removed it",
+    "login": "somebody logged in, or failed to",
+    "imported": "an import brought it",
+}
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: no letters that are read wrongly
+
+
+def new_trace(now: int, random: Callable[[int], bytes]) -> str:
+    """16 characters: the time in milliseconds (9), then chance (7). Later traces sort after earlier ones."""
+    value = (now << 35) | (int.from_bytes(random(5), "big") & ((1 << 35) - 1))
+    out = ""
+    for _ in range(16):
+        out = _ALPHABET[value & 31] + out
+        value >>= 5
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    id: int
+    at: int
+    trace: str
+    kind: str
+    reason: str
+    sender: str | None
+    recipient: str | None
+    message_id: str | None
+    peer: str | None
+    detail: dict[str, Any]
+
+
+def record(
+    tx: Tx,
+    trace: str,
+    kind: str,
+    reason: str = "",
+    *,
+    sender: str | None = None,
+    recipient: str | None = None,
+    message_id: str | None = None,
+    peer: str | None = None,
+    **detail: Any,
+) -> None:
+    """Add one event. `detail` must be JSON; leave out what is None."""
+    tx.run(
+        "insert into event (at, trace, kind, reason, sender, recipient, message_id, peer, detail)"
+        " values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        tx.now, trace, kind, reason, sender, recipient, message_id, peer,
+        json.dumps({k: v for k, v in detail.items() if v is not None}, ensure_ascii=False) if detail else None,
+    )  # fmt: skip
+
+
+def refuse(tx: Tx, peer: str, reason: str, sender: str, recipient: str, reply: str) -> None:
+    """Count one refusal of a stranger. Beyond the cap of an hour only sums are kept."""
+    hour = tx.now // 3_600_000
+    known = tx.run(
+        "update refusal set count = count + 1, last_at = ?, reply = ?"
+        " where hour = ? and peer = ? and reason = ? and sender = ? and recipient = ?",
+        tx.now, reply, hour, peer, reason, sender, recipient,
+    )  # fmt: skip
+    if known:
+        return
+    if tx.value("select count(*) from refusal where hour = ?", hour) >= LIMITS.refusals_per_hour:
+        peer, sender, recipient = "*", "", ""
+    tx.run(
+        "insert into refusal (hour, peer, reason, sender, recipient, reply, count, first_at, last_at)"
+        " values (?, ?, ?, ?, ?, ?, 1, ?, ?) on conflict (hour, peer, reason, sender, recipient)"
+        " do update set count = count + 1, last_at = excluded.last_at, reply = excluded.reply",
+        hour, peer, reason, sender, recipient, reply, tx.now, tx.now,
+    )  # fmt: skip
+
+
+_COLUMNS = "id, at, trace, kind, reason, sender, recipient, message_id, peer, detail"
+
+
+def of_trace(tx: Tx, trace: str) -> list[Event]:
+    """The story of one trace, oldest first."""
+    return [_event(r) for r in tx.all(f"select {_COLUMNS} from event where trace = ? order by id", trace)]  # noqa: S608
+
+
+def find(
+    tx: Tx,
+    *,
+    message_id: str | None = None,
+    sender: str | None = None,
+    recipient: str | None = None,
+    since: int | None = None,
+    limit: int = 100,
+) -> list[str]:
+    """Traces, newest first, whose events match all that is given. `sender` and `recipient` match a part, any case."""
+    where, params = ["1 = 1"], list[Any]()
+    if message_id:
+        where.append("message_id = ?")
+        params.append(message_id.strip("<> "))
+    if sender:
+        where.append("instr(lower(sender), lower(?)) > 0")
+        params.append(sender)
+    if recipient:
+        where.append("instr(lower(recipient), lower(?)) > 0")
+        params.append(recipient)
+    if since is not None:
+        where.append("at >= ?")
+        params.append(since)
+    sql = f"select trace, max(id) from event where {' and '.join(where)} group by trace order by 2 desc limit ?"  # noqa: S608
+    return [row[0] for row in tx.all(sql, *params, limit)]
+
+
+def refusals(
+    tx: Tx, *, sender: str | None = None, recipient: str | None = None, since: int | None = None, limit: int = 100
+) -> list[dict[str, Any]]:
+    """Refused strangers, newest first, as rows of the table."""
+    where, params = ["1 = 1"], list[Any]()
+    if sender:
+        where.append("instr(lower(sender), lower(?)) > 0")
+        params.append(sender)
+    if recipient:
+        where.append("instr(lower(recipient), lower(?)) > 0")
+        params.append(recipient)
+    if since is not None:
+        where.append("last_at >= ?")
+        params.append(since)
+    names = ("peer", "reason", "sender", "recipient", "reply", "count", "first_at", "last_at")
+    sql = f"select {', '.join(names)} from refusal where {' and '.join(where)} order by last_at desc limit ?"  # noqa: S608
+    return [dict(zip(names, row, strict=True)) for row in tx.all(sql, *params, limit)]
+
+
+def forget(tx: Tx, before: int, limit: int = LIMITS.step) -> int:
+    """Remove up to `limit` events older than `before`; how many went."""
+    gone = tx.run(
+        "delete from event where id in (select id from event where at < ? order by at limit ?)", before, limit
+    )
+    return gone + tx.run("delete from refusal where hour < ?", before // 3_600_000)
+
+
+def _event(row: tuple[Any, ...]) -> Event:
+    return Event(*row[:9], json.loads(row[9]) if row[9] else {})
