@@ -1,0 +1,138 @@
+"""The content of a message: DATA (RFC 5321 §4.1.1.4, §4.5.2) and BDAT (RFC 3030 §2), poured and never held.
+
+Only CRLF "." CRLF ends DATA, and only CRLF begins a line there. What else looks like a line end is counted, at any
+seam between packets alike, and the session decides: servers that disagree about line ends smuggle mail
+(CVE-2023-51764, -51765, -51766, CVE-2024-27305).
+"""
+
+from __future__ import annotations
+
+import re
+
+from daemon.wire.stream import EndOfStream, Reading, Sink, Stream, TooLong
+
+PIECE = 64 * 1024  # octets that may wait in the stream before they are poured on
+_END = b"\r\n.\r\n"
+_ANY_LINE_END = re.compile(rb"\r\n|\r|\n")
+
+
+class Content:
+    """What arrives as the content of one message: counted, looked at, poured into a sink.
+
+    Over `limit` octets nothing more reaches the sink and `over` is true. With `normalize` a bare CR or LF becomes
+    CRLF and NUL is dropped on the way; they are counted all the same. `finish` after the last octet.
+    """
+
+    __slots__ = ("sink", "limit", "normalize", "size", "bare_cr", "bare_lf", "nul", "eightbit", "_cr")
+
+    def __init__(self, sink: Sink, limit: int, *, normalize: bool = False) -> None:
+        self.sink = sink
+        self.limit = limit
+        self.normalize = normalize
+        self.size = 0  # octets that came, after normalizing
+        self.bare_cr = 0
+        self.bare_lf = 0
+        self.nul = 0
+        self.eightbit = False
+        self._cr = False  # a CR that came last and waits for what follows it
+
+    @property
+    def over(self) -> bool:
+        return self.size > self.limit
+
+    @property
+    def clean(self) -> bool:
+        """Whether it came with CRLF alone and without NUL, as RFC 5321 §2.3.8 and RFC 5322 §2.2 ask."""
+        return not (self.bare_cr or self.bare_lf or self.nul)
+
+    def write(self, data: bytes | bytearray | memoryview, /) -> None:
+        piece = bytes(data) if isinstance(data, memoryview) else data
+        if self._cr:
+            self._cr = False
+            piece = b"\r" + piece
+        if piece.endswith(b"\r"):
+            self._cr = True
+            piece = piece[:-1]
+        if piece:
+            self._look(piece)
+
+    def finish(self) -> None:
+        if self._cr:
+            self._cr = False
+            self._look(b"\r")
+
+    def _look(self, piece: bytes | bytearray) -> None:
+        pairs = piece.count(b"\r\n")
+        cr, lf = piece.count(b"\r") - pairs, piece.count(b"\n") - pairs
+        if cr or lf or b"\0" in piece:
+            self.bare_cr += cr
+            self.bare_lf += lf
+            self.nul += piece.count(b"\0")
+            if self.normalize:
+                # Line ends first: a NUL between CR and LF does not make them a pair when it goes.
+                piece = _ANY_LINE_END.sub(b"\r\n", piece).replace(b"\0", b"")
+        if not self.eightbit:
+            self.eightbit = not piece.isascii()
+        self.size += len(piece)
+        if self.size <= self.limit:
+            self.sink.write(piece)
+
+
+def read_data(stream: Stream, content: Content, bound: int) -> Reading[None]:
+    """Read up to and with the end of DATA into `content`, dots unstuffed.
+
+    Raises `TooLong` when more than `bound` octets (with their stuffed dots) come before the end, and `EndOfStream`;
+    there is no telling then where the next command begins.
+    """
+    # The CRLF that ended the DATA line is also the one before the first line (RFC 5321 §4.1.1.4), so it is put back:
+    # then `.` on the first line is nothing special. It is dropped before the content.
+    stream.buffer[:0] = b"\r\n"
+    ours = 2
+    poured = 0
+    searched = 0
+    while True:
+        buffer = stream.buffer
+        end = buffer.find(_END, searched)
+        known = poured + (end + 2 if end >= 0 else len(buffer) - 2)  # octets of content that are certain, ours too
+        if known - 2 > bound:
+            raise TooLong(f"no end of DATA within {bound} octets")
+        if end >= 0:
+            content.write(_piece(buffer, end + 2)[ours:])
+            content.finish()
+            del buffer[: end + 5]
+            return
+        if len(buffer) >= PIECE:
+            # Cut before the last CRLF: what may belong to the end or to a stuffed dot stays together behind the cut.
+            cut = buffer.rfind(b"\r\n", 1)
+            if cut < 0:
+                cut = len(buffer) - buffer.endswith(b"\r")
+            content.write(_piece(buffer, cut)[ours:])
+            ours = 0
+            del buffer[:cut]
+            poured += cut
+        searched = max(0, len(buffer) - 4)
+        if stream.eof:
+            raise EndOfStream("end of stream inside DATA")
+        yield None
+
+
+def _piece(buffer: bytearray, end: int) -> bytes:
+    """What stands before `end`, dots unstuffed (RFC 5321 §4.5.2)."""
+    with memoryview(buffer) as view:
+        return bytes(view[:end]).replace(b"\r\n.", b"\r\n")
+
+
+def read_chunk(stream: Stream, size: int, content: Content | None) -> Reading[None]:
+    """Read the `size` octets of one BDAT chunk, which the caller has compared with its limit.
+
+    Without a `content` they are thrown away: the octets of a chunk that is refused must not be read as commands.
+    """
+    yield from stream.pour(size, content or _NOWHERE)
+
+
+class _Nowhere:
+    def write(self, data: object, /) -> None:
+        pass
+
+
+_NOWHERE: Sink = _Nowhere()
