@@ -88,7 +88,7 @@ _FROM = "from account a join domain d on d.id = a.domain_id"
 def find(tx: Tx, address: Address) -> Account | None:
     """The user of exactly this address."""
     key, domain = address.key
-    row = tx.one(f"select {_COLUMNS} {_FROM} where d.name = ? and a.local_key = ?", domain, key)  # noqa: S608
+    row = tx.one(f"select {_COLUMNS} {_FROM} where d.name = ? and a.local_key = ?", domain, key)
     return None if row is None else _account(row)
 
 
@@ -101,12 +101,12 @@ def get(tx: Tx, address: Address) -> Account:
 
 
 def by_id(tx: Tx, account_id: int) -> Account | None:
-    row = tx.one(f"select {_COLUMNS} {_FROM} where a.id = ?", account_id)  # noqa: S608
+    row = tx.one(f"select {_COLUMNS} {_FROM} where a.id = ?", account_id)
     return None if row is None else _account(row)
 
 
 def everyone(tx: Tx, domain: str | None = None) -> list[Account]:
-    sql = f"select {_COLUMNS} {_FROM} where ? is null or d.name = ? order by d.name, a.local_key"  # noqa: S608
+    sql = f"select {_COLUMNS} {_FROM} where ? is null or d.name = ? order by d.name, a.local_key"
     return [_account(r) for r in tx.all(sql, domain, domain)]
 
 
@@ -148,7 +148,7 @@ def change(tx: Tx, account_id: int, **values: Any) -> None:
     for column, value in values.items():
         if column not in ("display_name", "enabled", "admin", "quota", "forward_keep"):
             raise Invalid(f"a user has no {column}")
-        tx.run(f"update account set {column} = ? where id = ?", value, account_id)  # noqa: S608
+        tx.run(f"update account set {column} = ? where id = ?", value, account_id)
     if "enabled" in values:
         _credentials_changed(tx, account_id)
     tx.account_touched(account_id)
@@ -159,12 +159,12 @@ def remove(tx: Tx, account_id: int) -> None:
     if tx.value("select 1 from email where account_id = ? limit 1", account_id):
         raise Invalid("the user still has mail; empty the mailboxes first")
     for table in ("mailbox", "subscription", "mailbox_tombstone"):
-        tx.run(f"delete from {table} where account_id = ?", account_id)  # noqa: S608
+        tx.run(f"delete from {table} where account_id = ?", account_id)
     tx.run("delete from account where id = ?", account_id)
     tx.account_touched(account_id)
 
 
-# ----------------------------------------------------------------------------------------------------------- credentials
+# ---------------------------------------------------------------------------------------------------------- credentials
 
 
 def credentials(tx: Tx, address: Address) -> Credentials | None:
@@ -172,7 +172,8 @@ def credentials(tx: Tx, address: Address) -> Credentials | None:
     key, domain = address.key
     row = tx.one(
         "select a.id, a.local, d.name, a.enabled and d.enabled, a.credential_version, a.password_hash, a.scram_salt,"
-        " a.scram_iterations, a.stored_key, a.server_key from domain g join domain d on d.id = coalesce(g.alias_of, g.id)"
+        " a.scram_iterations, a.stored_key, a.server_key"
+        " from domain g join domain d on d.id = coalesce(g.alias_of, g.id)"
         " join account a on a.domain_id = d.id where g.name = ? and a.local_key = ?",
         domain,
         key,
@@ -304,7 +305,7 @@ def _credentials_changed(tx: Tx, account_id: int) -> None:
     tx.account_touched(account_id)
 
 
-# ------------------------------------------------------------------------------------------------------------------ room
+# ----------------------------------------------------------------------------------------------------------------- room
 
 
 def check_room(tx: Tx, account_id: int, size: int, default_quota: int) -> None:
@@ -317,7 +318,7 @@ def check_room(tx: Tx, account_id: int, size: int, default_quota: int) -> None:
         raise OverQuota("mailbox is full")
 
 
-# -------------------------------------------------------------------------------------------------------------- forwards
+# ------------------------------------------------------------------------------------------------------------- forwards
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ def keep(tx: Tx, body: Body, summary: Summary | None = None) -> int:
             body.sha256, body.segment, body.offset, body.size,
         )  # fmt: skip
     else:
-        blob_id = row[0]
+        blob_id = int(row[0])
         if summary is None or tx.value("select 1 from content where blob_id = ?", blob_id):
             return blob_id
     if summary is not None:

@@ -107,7 +107,7 @@ _COLUMNS = "id, at, trace, kind, reason, sender, recipient, message_id, peer, de
 
 def of_trace(tx: Tx, trace: str) -> list[Event]:
     """The story of one trace, oldest first."""
-    return [_event(r) for r in tx.all(f"select {_COLUMNS} from event where trace = ? order by id", trace)]  # noqa: S608
+    return [_event(r) for r in tx.all(f"select {_COLUMNS} from event where trace = ? order by id", trace)]
 
 
 def find(
@@ -133,7 +133,7 @@ def find(
     if since is not None:
         where.append("at >= ?")
         params.append(since)
-    sql = f"select trace, max(id) from event where {' and '.join(where)} group by trace order by 2 desc limit ?"  # noqa: S608
+    sql = f"select trace, max(id) from event where {' and '.join(where)} group by trace order by 2 desc limit ?"
     return [row[0] for row in tx.all(sql, *params, limit)]
 
 
@@ -152,7 +152,7 @@ def refusals(
         where.append("last_at >= ?")
         params.append(since)
     names = ("peer", "reason", "sender", "recipient", "reply", "count", "first_at", "last_at")
-    sql = f"select {', '.join(names)} from refusal where {' and '.join(where)} order by last_at desc limit ?"  # noqa: S608
+    sql = f"select {', '.join(names)} from refusal where {' and '.join(where)} order by last_at desc limit ?"
     return [dict(zip(names, row, strict=True)) for row in tx.all(sql, *params, limit)]
 
 
@@ -165,4 +165,5 @@ def forget(tx: Tx, before: int, limit: int = LIMITS.step) -> int:
 
 
 def _event(row: tuple[Any, ...]) -> Event:
-    return Event(*row[:9], json.loads(row[9]) if row[9] else {})
+    *known, detail = row
+    return Event(*known, json.loads(detail) if detail else {})

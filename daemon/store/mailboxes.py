@@ -68,7 +68,7 @@ def find(tx: Tx, account_id: int, name: str) -> Mailbox | None:
     """By its stored name; `inbox` in any case is INBOX."""
     if name[:5].upper() == INBOX and (len(name) == 5 or name[5] == SEPARATOR):
         name = INBOX + name[5:]
-    row = tx.one(f"select {_COLUMNS} from mailbox where account_id = ? and name = ?", account_id, name)  # noqa: S608
+    row = tx.one(f"select {_COLUMNS} from mailbox where account_id = ? and name = ?", account_id, name)
     return None if row is None else _mailbox(row)
 
 
@@ -81,14 +81,14 @@ def get(tx: Tx, account_id: int, name: str) -> Mailbox:
 
 
 def by_id(tx: Tx, mailbox_id: int) -> Mailbox | None:
-    row = tx.one(f"select {_COLUMNS} from mailbox where id = ?", mailbox_id)  # noqa: S608
+    row = tx.one(f"select {_COLUMNS} from mailbox where id = ?", mailbox_id)
     return None if row is None else _mailbox(row)
 
 
 def everyone(tx: Tx, account_id: int) -> list[Mailbox]:
     """All of an account, INBOX first, then by name."""
     rows = tx.all(
-        f"select {_COLUMNS} from mailbox where account_id = ? order by name <> 'INBOX', name",  # noqa: S608
+        f"select {_COLUMNS} from mailbox where account_id = ? order by name <> 'INBOX', name",
         account_id,
     )
     return [_mailbox(r) for r in rows]
@@ -152,7 +152,7 @@ def rename(tx: Tx, account_id: int, old: str, new: str) -> None:
 def below(tx: Tx, account_id: int, name: str) -> list[Mailbox]:
     """What lies below a name, by name."""
     rows = tx.all(
-        f"select {_COLUMNS} from mailbox where account_id = ? and name > ? and name < ? order by name",  # noqa: S608
+        f"select {_COLUMNS} from mailbox where account_id = ? and name > ? and name < ? order by name",
         account_id,
         name + SEPARATOR,
         name + chr(ord(SEPARATOR) + 1),

@@ -1,0 +1,386 @@
+"""Messages in mailboxes: put, copy, move, change flags, remove. Set operations, each in the caller's transaction.
+
+A `uids` argument is a list of closed ranges `(first, last)` of UIDs, sorted and apart, as made by the session from
+what exists. Counters of mailbox and account are kept in the same transaction; `store.check` proves them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from daemon.store import accounts, blobs, keywords, mailboxes
+from daemon.store.errors import Missing
+from daemon.store.keywords import DELETED, SEEN
+from daemon.store.mailboxes import Mailbox
+from daemon.store.tx import Tx
+
+Ranges = Sequence[tuple[int, int]]
+_RANGES_A_STATEMENT = 200
+ALL: Ranges = ((1, 0xFFFFFFFF),)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where a message went."""
+
+    mailbox_id: int
+    uidvalidity: int
+    uid: int
+    email_id: int
+    modseq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What COPY and MOVE did: UIDs there, in the order of the UIDs here."""
+
+    uidvalidity: int
+    sources: list[int]
+    targets: list[int]
+
+
+def put(
+    tx: Tx,
+    account_id: int,
+    mailbox: str | int,
+    blob_id: int,
+    blob_length: int,
+    *,
+    prefix: bytes = b"",
+    flags: int = 0,
+    keyword_names: Iterable[str] = (),
+    received_at: int | None = None,
+    trace: str | None = None,
+    default_quota: int = 0,
+) -> Placed:
+    """One message into one mailbox (by name or id).
+
+    `received_at` is INTERNALDATE in ms, now when None. Raises `Missing` and `OverQuota`.
+    """
+    size = len(prefix) + blob_length
+    accounts.check_room(tx, account_id, size, default_quota)
+    modseq = tx.value(
+        "update account set modseq = modseq + 1, used = used + ?, messages = messages + 1 where id = ?"
+        " returning modseq",
+        size,
+        account_id,
+    )
+    column = "id" if isinstance(mailbox, int) else "name"
+    row = tx.one(
+        "update mailbox set uidnext = uidnext + 1, modseq = ?, total = total + 1, unseen = unseen + ?,"
+        f" deleted = deleted + ?, size = size + ? where account_id = ? and {column} = ?"
+        " returning id, uidvalidity, uidnext - 1",
+        modseq, int(not flags & SEEN), int(bool(flags & DELETED)), size, account_id, mailbox,
+    )  # fmt: skip
+    if row is None:
+        raise Missing(f"there is no mailbox {mailbox!r}")
+    mailbox_id, uidvalidity, uid = row
+    blobs.refer(tx, blob_id)
+    email_id = tx.insert(
+        "insert into email (account_id, blob_id, prefix, size, received_at, trace, created_modseq)"
+        " values (?, ?, ?, ?, ?, ?, ?)",
+        account_id, blob_id, prefix, size, tx.now if received_at is None else received_at, trace, modseq,
+    )  # fmt: skip
+    tx.run(
+        "insert into membership (mailbox_id, uid, email_id, flags, keywords, modseq) values (?, ?, ?, ?, ?, ?)",
+        mailbox_id, uid, email_id, flags, keywords.set_id(tx, keyword_names), modseq,
+    )  # fmt: skip
+    tx.touched(mailbox_id)
+    return Placed(mailbox_id, uidvalidity, uid, email_id, modseq)
+
+
+def copy(tx: Tx, source: int, uids: Ranges, target: int) -> Copied:
+    """Add memberships in `target` for messages of `source`; the messages stay the same ones. Raises `Missing`."""
+    _box(tx, source)
+    box = _box(tx, target)
+    modseq = mailboxes.next_modseq(tx, box.account_id)
+    sources: list[int] = []
+    next_uid = box.uidnext
+    for where, params in _in_ranges(uids):
+        found = [
+            r[0]
+            for r in tx.all(
+                f"select uid from membership where mailbox_id = ? and {where} order by uid", source, *params
+            )
+        ]
+        tx.run(
+            "insert into membership (mailbox_id, uid, email_id, flags, keywords, modseq)"
+            " select ?, ? + row_number() over (order by uid) - 1, email_id, flags, keywords, ? from membership"
+            f" where mailbox_id = ? and {where} order by uid",
+            target, next_uid, modseq, source, *params,
+        )  # fmt: skip
+        next_uid += len(found)
+        sources += found
+    if sources:
+        _count_added(tx, target, box.uidnext, next_uid, modseq)
+    return Copied(box.uidvalidity, sources, list(range(box.uidnext, next_uid)))
+
+
+def move(tx: Tx, source: int, uids: Ranges, target: int) -> Copied:
+    """COPY and remove here, as one (RFC 6851 §3.3). Within one mailbox the messages get new UIDs."""
+    done = copy(tx, source, uids, target)
+    if done.sources:
+        remove(tx, source, to_ranges(done.sources))
+    return done
+
+
+def remove(tx: Tx, mailbox_id: int, uids: Ranges = ALL, *, only_deleted: bool = False) -> list[int]:
+    """Take messages out of a mailbox (EXPUNGE with `only_deleted`); the UIDs that went, in order.
+
+    Each leaves a tombstone; a message in no mailbox any more goes, and its bytes when it was their last holder.
+    """
+    box = _box(tx, mailbox_id)
+    flagged = f" and flags & {DELETED} <> 0" if only_deleted else ""
+    gone: list[int] = []
+    modseq = 0
+    for where, params in _in_ranges(uids):
+        condition = f"mailbox_id = ? and {where}{flagged}"
+        rows = tx.all(f"select uid from membership where {condition} order by uid", mailbox_id, *params)
+        if not rows:
+            continue
+        if not modseq:
+            modseq = mailboxes.next_modseq(tx, box.account_id)
+        counted = tx.one(
+            f"select count(*), coalesce(sum(flags & {SEEN} = 0), 0), coalesce(sum(flags & {DELETED} <> 0), 0),"
+            f" coalesce(sum(size), 0) from membership join email on email.id = email_id where {condition}",
+            mailbox_id, *params,
+        )  # fmt: skip
+        tx.run(
+            "insert into tombstone (mailbox_id, modseq, uid, email_id)"
+            f" select mailbox_id, ?, uid, email_id from membership where {condition}",
+            modseq, mailbox_id, *params,
+        )  # fmt: skip
+        tx.run(f"delete from membership where {condition}", mailbox_id, *params)
+        tx.run(
+            "update mailbox set modseq = ?, total = total - ?, unseen = unseen - ?, deleted = deleted - ?,"
+            " size = size - ? where id = ?",
+            modseq, *(counted or (0, 0, 0, 0)), mailbox_id,
+        )  # fmt: skip
+        gone += [r[0] for r in rows]
+    if gone:
+        _drop_emails(tx, box.account_id, mailbox_id, modseq)
+        tx.touched(mailbox_id)
+    return gone
+
+
+def _drop_emails(tx: Tx, account_id: int, mailbox_id: int, modseq: int) -> None:
+    """Messages of these tombstones that are in no mailbox any more."""
+    dropped = tx.all(
+        "delete from email where id in (select email_id from tombstone where mailbox_id = ? and modseq = ?)"
+        " and not exists (select 1 from membership where email_id = email.id) returning blob_id, size",
+        mailbox_id,
+        modseq,
+    )
+    blobs.release(tx, (blob_id for blob_id, _ in dropped))
+    tx.run(
+        "update account set used = used - ?, messages = messages - ? where id = ?",
+        sum(size for _, size in dropped), len(dropped), account_id,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Flagged:
+    """What STORE did. `modseq` is that of the changed ones, 0 when none changed."""
+
+    modseq: int
+    changed: list[int]
+    refused: list[int]
+
+
+def set_flags(
+    tx: Tx,
+    mailbox_id: int,
+    uids: Ranges,
+    mode: str,
+    flags: int,
+    names: Sequence[str] = (),
+    unchanged_since: int | None = None,
+) -> Flagged:
+    """STORE: `mode` '+' adds, '-' takes away, '=' replaces. Only rows that change get a new MODSEQ.
+
+    `unchanged_since`: those changed after it are refused (RFC 7162 §3.1.3). Raises `Missing`, `Invalid`.
+    """
+    box = _box(tx, mailbox_id)
+    changed: list[int] = []
+    refused: list[int] = []
+    modseq = 0
+    for where, params in _in_ranges(uids):
+        condition = f"mailbox_id = ? and {where}"
+        if unchanged_since is not None:
+            rows = tx.all(
+                f"select uid from membership where {condition} and modseq > ? order by uid",
+                mailbox_id, *params, unchanged_since,
+            )  # fmt: skip
+            refused += [r[0] for r in rows]
+            condition += f" and modseq <= {int(unchanged_since)}"
+        states = tx.all(
+            f"select flags, keywords, count(*) from membership where {condition} group by flags, keywords",
+            mailbox_id, *params,
+        )  # fmt: skip
+        unseen = deleted = 0
+        for old_flags, old_words, count in states:
+            new_flags, new_words = _new_state(tx, old_flags, old_words, mode, flags, names)
+            if (new_flags, new_words) == (old_flags, old_words):
+                continue
+            if not modseq:
+                modseq = mailboxes.next_modseq(tx, box.account_id)
+            unseen += count * ((not new_flags & SEEN) - (not old_flags & SEEN))
+            deleted += count * (bool(new_flags & DELETED) - bool(old_flags & DELETED))
+            # `modseq < ?`: rows that an earlier state of this statement was turned into are not taken twice
+            tx.run(
+                f"update membership set flags = ?, keywords = ?, modseq = ? where {condition}"
+                " and flags = ? and keywords = ? and modseq < ?",
+                new_flags, new_words, modseq, mailbox_id, *params, old_flags, old_words, modseq,
+            )  # fmt: skip
+        if modseq:
+            tx.run(
+                "update mailbox set modseq = ?, unseen = unseen + ?, deleted = deleted + ? where id = ?",
+                modseq, unseen, deleted, mailbox_id,
+            )  # fmt: skip
+    if modseq:
+        changed = [
+            r[0]
+            for r in tx.all(
+                "select uid from membership where mailbox_id = ? and modseq = ? order by uid", mailbox_id, modseq
+            )
+        ]
+        tx.touched(mailbox_id)
+    return Flagged(modseq, changed, refused)
+
+
+def _new_state(tx: Tx, flags: int, words: int, mode: str, wanted: int, names: Sequence[str]) -> tuple[int, int]:
+    if mode == "+":
+        return flags | wanted, keywords.changed(tx, words, names, ()) if names else words
+    if mode == "-":
+        return flags & ~wanted, keywords.changed(tx, words, (), names) if names else words
+    return wanted, keywords.changed(tx, words, names, set(keywords.names_of(tx, words)) - set(names))
+
+
+def remove_mailbox(tx: Tx, mailbox: Mailbox) -> None:
+    """DELETE: the mailbox and its messages. The caller has asked whether it may go (INBOX may not)."""
+    remove(tx, mailbox.id)
+    mailboxes.remove_empty(tx, mailbox)
+
+
+def purge(tx: Tx, account_id: int, limit: int) -> int:
+    """Remove up to `limit` messages of an account, wherever they are, in one small step; how many went."""
+    rows = tx.all(
+        "select mailbox_id, uid from membership"
+        " where mailbox_id in (select id from mailbox where account_id = ?) limit ?",
+        account_id,
+        limit,
+    )
+    by_box: dict[int, list[int]] = {}
+    for mailbox_id, uid in rows:
+        by_box.setdefault(mailbox_id, []).append(uid)
+    return sum(len(remove(tx, box, to_ranges(sorted(uids)))) for box, uids in by_box.items())
+
+
+def forget_tombstones(tx: Tx, mailbox_id: int, below_modseq: int) -> int:
+    """Drop tombstones at or below a MODSEQ and remember the floor; how many went."""
+    tx.run("update mailbox set tombstone_floor = max(tombstone_floor, ?) where id = ?", below_modseq, mailbox_id)
+    return tx.run("delete from tombstone where mailbox_id = ? and modseq <= ?", mailbox_id, below_modseq)
+
+
+# ------------------------------------------------------------------------------------------------------------- reading
+
+CONTENT = frozenset(
+    ("envelope", "bodystructure", "body", "parts", "subject", "from_text", "to_text", "cc_text", "bcc_text", "sent_at",
+     "message_id", "reference_ids", "base_subject", "preview", "has_attachment")
+)  # fmt: skip
+_SOURCES = {
+    "uid": "m.uid",
+    "flags": "m.flags",
+    "keywords": "m.keywords",
+    "modseq": "m.modseq",
+    "email_id": "m.email_id",
+    "size": "e.size",
+    "received_at": "e.received_at",
+    "prefix": "e.prefix",
+    "blob_id": "e.blob_id",
+    "trace": "e.trace",
+    "segment_id": "b.segment_id",
+    "offset": "b.offset",
+    "length": "b.length",
+    **{name: f"c.{name}" for name in CONTENT},
+}
+
+
+def fetch(tx: Tx, mailbox_id: int, uids: Ranges, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Rows of `columns` (keys of `_SOURCES`) for the messages with these UIDs, in order of UID.
+
+    Only the tables that the columns need are joined.
+    """
+    needed = [_SOURCES[c] for c in columns]
+    tables = {n[0] for n in needed}
+    joins = ""
+    if tables & {"e", "b", "c"}:
+        joins += " join email e on e.id = m.email_id"
+    if "b" in tables:
+        joins += " join blob b on b.id = e.blob_id"
+    if "c" in tables:
+        joins += " join content c on c.blob_id = e.blob_id"
+    rows: list[tuple[Any, ...]] = []
+    for where, params in _in_ranges(uids, "m.uid"):
+        rows += tx.all(
+            f"select {', '.join(needed)} from membership m{joins} where m.mailbox_id = ? and {where} order by m.uid",
+            mailbox_id,
+            *params,
+        )
+    return rows
+
+
+def changed_since(tx: Tx, mailbox_id: int, modseq: int) -> list[tuple[int, int]]:
+    """(UID, MODSEQ) of messages changed after `modseq`, in order of UID (CHANGEDSINCE, SEARCH MODSEQ)."""
+    rows = tx.all(
+        "select uid, modseq from membership where mailbox_id = ? and modseq > ? order by uid", mailbox_id, modseq
+    )
+    return [(r[0], r[1]) for r in rows]
+
+
+def to_ranges(uids: Sequence[int]) -> list[tuple[int, int]]:
+    """Sorted numbers as closed ranges."""
+    out: list[tuple[int, int]] = []
+    start = previous = 0
+    for uid in uids:
+        if uid == previous + 1 and start:
+            previous = uid
+            continue
+        if start:
+            out.append((start, previous))
+        start = previous = uid
+    if start:
+        out.append((start, previous))
+    return out
+
+
+def _in_ranges(ranges: Ranges, column: str = "uid") -> Iterable[tuple[str, tuple[int, ...]]]:
+    """Conditions of a bounded size that cover `ranges`, in order."""
+    for at in range(0, len(ranges), _RANGES_A_STATEMENT):
+        some = ranges[at : at + _RANGES_A_STATEMENT]
+        if len(some) == 1:
+            yield f"{column} between ? and ?", (some[0][0], some[0][1])
+        else:
+            tests = " or ".join(f"{column} between ? and ?" for _ in some)
+            outer = f"{column} between {some[0][0]:d} and {some[-1][1]:d}"  # one pass over the index, not one a range
+            yield f"{outer} and ({tests})", tuple(n for pair in some for n in pair)
+
+
+def _count_added(tx: Tx, mailbox_id: int, first_uid: int, next_uid: int, modseq: int) -> None:
+    tx.run(
+        "update mailbox set uidnext = ?1, modseq = ?2, (total, unseen, deleted, size) ="
+        f" (select mailbox.total + count(*), mailbox.unseen + sum(flags & {SEEN} = 0),"
+        f" mailbox.deleted + sum(flags & {DELETED} <> 0), mailbox.size + sum(e.size)"
+        " from membership m join email e on e.id = m.email_id where m.mailbox_id = ?3 and m.uid >= ?4) where id = ?3",
+        next_uid, modseq, mailbox_id, first_uid,
+    )  # fmt: skip
+    tx.touched(mailbox_id)
+
+
+def _box(tx: Tx, mailbox_id: int) -> Mailbox:
+    box = mailboxes.by_id(tx, mailbox_id)
+    if box is None:
+        raise Missing("the mailbox is gone")
+    return box
