@@ -164,6 +164,5 @@ def forget(tx: Tx, before: int, limit: int = LIMITS.step) -> int:
     return gone + tx.run("delete from refusal where hour < ?", before // 3_600_000)
 
 
-def _event(row: tuple[Any, ...]) -> Event:
-    *known, detail = row
-    return Event(*known, json.loads(detail) if detail else {})
+def _event(r: tuple[Any, ...]) -> Event:
+    return Event(r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], json.loads(r[9]) if r[9] else {})
