@@ -38,8 +38,13 @@ class Limits:
     parameters: int = 100  # parameters of one Content-Type (CVE-2026-27859)
     mime_depth: int = 50  # nested parts; deeper is opaque (CVE-2020-12100)
     mime_parts: int = 1000  # parts in all; more are part of the last
+    mime_search: int = 512 * MIB  # octets searched for boundaries, nested parts again for each level: half a second
     encoded_words: int = 500  # RFC 2047 words decoded in one field
     field_value: int = 64 * KIB  # octets of one field's value decoded for ENVELOPE and display
+    structure_values: int = 512 * KIB  # octets of field values told in one ENVELOPE and BODYSTRUCTURE, inner mail too
+    references: int = 100  # message ids kept of one References field: the first and the last of them
+    preview: int = 200  # characters of readable text shown before a message is opened
+    search_text: int = 1 * MIB  # characters of decoded text of one message that SEARCH BODY looks at
 
     # -- IMAP ---------------------------------------------------------------------------------------------------------
     imap_line_before_login: int = 8 * KIB  # octets of a line (CVE-2026-27857: memory held per unfinished line)
@@ -84,6 +89,12 @@ class Limits:
     login_window: int = 600  # seconds
     ban: int = 900  # seconds of a temporary ban
     login_cache: int = 300  # seconds a success is remembered (as an HMAC under a key of this process)
+    login_cached: int = 10_000  # successes, failing addresses and failing accounts remembered, each
+    login_delay: int = 8  # seconds, the longest a password check is put off after failures
+    login_delayed: int = 200  # checks put off at once; beyond: try again later
+    argon2_memory: int = 19 * 1024  # KiB a hash takes; with the passes below OWASP's choice for a busy server
+    argon2_passes: int = 2
+    scram_iterations: int = 50_000  # PBKDF2 rounds; RFC 7677 §4 asks for 4096 at least, these keys lie beside argon2id
     password: int = 1 * KIB  # octets of a password looked at
     user_name: int = 512  # octets of a login name looked at
 
