@@ -1,0 +1,79 @@
+"""A server of ours set up to be measured: 100 users of one password, durable, no limits for loopback.
+
+`python -m bench.subject DIR` starts it on ports 226xx, prints its descriptor and serves until it is told to stop.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from daemon import passwords
+from daemon.config import DataDir
+from daemon.mail.address import Address
+from daemon.store import accounts, domains, routes, settings
+from daemon.store.db import Store
+from daemon.store.tx import Tx
+
+USERS = 100
+PORTS = {"smtp": 22625, "submission": 22687, "submissions": 22665, "lmtp": 22624}
+PORTS |= {"imap": 22643, "imaps": 22693, "pop3": 22610, "pop3s": 22695}
+SINK = 22905
+
+
+def prepare(path: Path) -> None:
+    """Make the data directory, once."""
+    store = Store.open(DataDir(path))
+    password = accounts.Password(*passwords.keep("pw"))
+
+    def fill(tx: Tx) -> None:
+        if domains.find(tx, "bench.test") is not None:
+            return
+        domains.add(tx, "bench.test")
+        for number in range(USERS):
+            accounts.add(tx, Address(f"u{number}", "bench.test"), password)
+        routes.add(tx, "recipient", "out.test", "127.0.0.1", SINK, tls="none")
+        for key, port in PORTS.items():
+            settings.put(tx, f"listen.{key}", f"127.0.0.1:{port}", "bench")
+        for key, value in (
+            ("hostname", "mx.bench.test"),
+            ("auth.require_tls", "no"),
+            ("limits.exempt_networks", "127.0.0.0/8"),
+            ("smtp.trusted_networks", "127.0.0.0/8"),
+            ("queue.connections_per_destination", "20"),  # Postfix's default_destination_concurrency_limit
+        ):
+            settings.put(tx, key, value, "bench")
+
+    store.write_now(fill)
+    store.close()
+
+
+def descriptor(pid: int, name: str = "mailctl") -> dict[str, object]:
+    """What a load generator has to know."""
+    return {
+        "name": name,
+        "smtp": ["127.0.0.1", PORTS["smtp"]],
+        "imap": ["127.0.0.1", PORTS["imap"]],
+        "pop3": ["127.0.0.1", PORTS["pop3"]],
+        "user": "u%d@bench.test",
+        "rcpt": "u%d@bench.test",
+        "password": "pw",
+        "nusers": USERS,
+        "relay_rcpt": "r%d@out.test",
+        "pids": [pid],
+    }
+
+
+def main() -> int:
+    path = Path(sys.argv[1])
+    prepare(path)
+    print(json.dumps(descriptor(os.getpid())), flush=True)
+    from daemon.main import run
+
+    return run(DataDir(path))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""One line an event, the same keys everywhere: `event=refused reason=unknown-user ip=192.0.2.1 id=...`.
+
+A postmaster greps an id from the connection to the bounce. Never a password, never a message's text.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from typing import Any, TextIO
+
+_logger = logging.getLogger("maild")
+_PLAIN = re.compile(r"[!#-\[\]-~]+")  # printable ASCII without space, quote, backslash
+
+
+def start(stream: TextIO | None = None, level: int = logging.INFO) -> None:
+    """Send log lines to `stream` (stderr). Libraries that log every command are told to be quiet."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s.%(msecs)03d %(message)s", "%Y-%m-%dT%H:%M:%S"))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    _logger.setLevel(level)
+    logging.getLogger("mail.log").setLevel(logging.WARNING)
+
+
+def event(name: str, **fields: Any) -> None:
+    """Log one event. Fields that are None are left out; values are quoted when they need it."""
+    if _logger.isEnabledFor(logging.INFO):
+        _logger.info(line(name, fields))
+
+
+def trouble(name: str, **fields: Any) -> None:
+    """Something an administrator should look at."""
+    _logger.warning(line(name, fields))
+
+
+def fault(name: str, error: BaseException, **fields: Any) -> None:
+    """A fault of ours, with its traceback. `fields` should carry the reference that the peer was told."""
+    _logger.error(line(name, fields), exc_info=error)
+
+
+def line(name: str, fields: dict[str, Any]) -> str:
+    """The text of one event."""
+    out = [f"event={name}"]
+    for key, value in fields.items():
+        if value is None:
+            continue
+        text = str(value)
+        out.append(f"{key}={text if _PLAIN.fullmatch(text) else _quoted(text)}")
+    return " ".join(out)
+
+
+def _quoted(text: str) -> str:
+    safe = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in safe) + '"'

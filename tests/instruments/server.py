@@ -1,0 +1,113 @@
+"""A real server in a process of its own, as a user would start it, on free ports of loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from daemon import passwords
+from daemon.config import DataDir
+from daemon.mail.address import parse_address
+from daemon.store import accounts, domains, settings
+from daemon.store.db import Store
+from daemon.store.tx import Tx
+
+PROTOCOLS = ("smtp", "submission", "submissions", "lmtp", "imap", "imaps", "pop3", "pop3s")
+PATIENCE = 30  # seconds for a start or a stop before the test fails
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on now."""
+    with contextlib.ExitStack() as stack:
+        held = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) for _ in range(count)]
+        for sock in held:
+            sock.bind(("127.0.0.1", 0))
+        return [int(sock.getsockname()[1]) for sock in held]
+
+
+class Server:
+    """`users` maps addresses to passwords; their domains are made. `config` are settings as text."""
+
+    def __init__(self, path: Path, users: Mapping[str, str], config: Mapping[str, str] | None = None) -> None:
+        self.data = DataDir(path)
+        self.users = dict(users)
+        self.ports = dict(zip(PROTOCOLS, free_ports(len(PROTOCOLS)), strict=True))
+        self.process: subprocess.Popen[bytes] | None = None
+        self.errors = path.parent / f"{path.name}.log"
+        self._prepare({"hostname": "mx.example.test", "auth.require_tls": "no", **(config or {})})
+
+    def _prepare(self, config: Mapping[str, str]) -> None:
+        store = Store.open(self.data)
+
+        def fill(tx: Tx) -> None:
+            for key, port in self.ports.items():
+                settings.put(tx, f"listen.{key}", f"127.0.0.1:{port}", "test")
+            for key, value in config.items():
+                settings.put(tx, key, value, "test")
+            for text, password in self.users.items():
+                address = parse_address(text)
+                if domains.find(tx, address.domain) is None:
+                    domains.add(tx, address.domain)
+                accounts.add(tx, address, accounts.Password(*passwords.keep(password)))
+
+        store.write_now(fill)
+        store.close()
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None, "the server was not started"
+        return self.process.pid
+
+    def start(self, *prefix: str) -> None:
+        """Start and wait for `ready`; `prefix` is a command to run it under (strace)."""
+        command = [*prefix, sys.executable, "-m", "mailctl", "--data", str(self.data.path), "serve"]
+        with self.errors.open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL)
+        assert self.process.stdout is not None
+        end = time.monotonic() + PATIENCE
+        said = b""
+        while b"ready\n" not in said:
+            readable, _, _ = select.select([self.process.stdout], [], [], max(0.0, end - time.monotonic()))
+            piece = os.read(self.process.stdout.fileno(), 4096) if readable else b""
+            if not piece:
+                self.kill()
+                raise AssertionError(f"the server did not get ready: {said!r}\n{self.log()[-3000:]}")
+            said += piece
+
+    def stop(self) -> int:
+        """SIGTERM, and wait for the drain; the exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self._wait()
+
+    def kill(self) -> None:
+        """SIGKILL: no chance to finish anything."""
+        if self.process is not None:
+            self.process.kill()
+            self._wait()
+
+    def _wait(self) -> int:
+        assert self.process is not None
+        with self.process:
+            code = self.process.wait(PATIENCE)
+        self.process = None
+        return code
+
+    def log(self) -> str:
+        return self.errors.read_text(errors="replace") if self.errors.exists() else ""
+
+    def __enter__(self) -> Server:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process is not None:
+            self.stop()
