@@ -110,6 +110,10 @@ class Limits:
     outbound_idle: int = 5  # seconds an open connection waits for the next message
     connect_patience: int = 30  # seconds
     dns_patience: int = 10  # seconds for one question with its retries
+    dns_cache: int = 10_000  # answers kept
+    dns_positive: int = 86400  # seconds an answer is kept at most, whatever its TTL says
+    dns_negative: int = 900  # seconds "there is none" is kept at most; RFC 2308 §5 asks for one to three hours or less
+    dns_failure: int = 5  # seconds a failure is kept: a storm of mail asks a broken server once
 
     # -- store --------------------------------------------------------------------------------------------------------
     segment: int = 256 * MIB  # octets at which a segment is sealed
