@@ -38,7 +38,7 @@ class Limits:
     parameters: int = 100  # parameters of one Content-Type (CVE-2026-27859)
     mime_depth: int = 50  # nested parts; deeper is opaque (CVE-2020-12100)
     mime_parts: int = 1000  # parts in all; more are part of the last
-    mime_search: int = 512 * MIB  # octets searched for boundaries, nested parts again for each level: half a second
+    mime_search: int = 256 * MIB  # octets searched for boundaries, nested parts again for each level: < 1 s
     encoded_words: int = 500  # RFC 2047 words decoded in one field
     field_value: int = 64 * KIB  # octets of one field's value decoded for ENVELOPE and display
     structure_values: int = 512 * KIB  # octets of field values told in one ENVELOPE and BODYSTRUCTURE, inner mail too
