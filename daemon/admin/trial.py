@@ -1,0 +1,85 @@
+"""First starts: what an empty data directory gets, and the one-command trial on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+
+from daemon import passwords
+from daemon.config import SETTINGS, DataDir, machine_name
+from daemon.mail.address import parse_address
+from daemon.store import accounts, domains, settings
+from daemon.store.db import Store
+from daemon.store.tx import Tx
+
+DOMAIN = "example.test"
+USERS = ("alice@example.test", "bob@example.test")
+_LISTEN = {
+    "listen.smtp": "127.0.0.1:2525",
+    "listen.submission": "127.0.0.1:2587",
+    "listen.submissions": "127.0.0.1:2465",
+    "listen.lmtp": "off",
+    "listen.imap": "127.0.0.1:2143",
+    "listen.imaps": "127.0.0.1:2993",
+    "listen.pop3": "127.0.0.1:2110",
+    "listen.pop3s": "127.0.0.1:2995",
+}
+_SETTINGS = {
+    **_LISTEN,
+    "hostname": "mail.example.test",
+    "auth.require_tls": "no",  # loopback only: clients without TLS can be tried too
+    "queue.hold_external": "yes",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What the trial prints: addresses with their passwords, and where each protocol listens."""
+
+    users: tuple[tuple[str, str], ...]
+    listeners: tuple[tuple[str, str], ...]
+
+
+def first_start(store: Store) -> list[str]:
+    """Settle what an empty data directory lacks; sentences for the administrator, none when nothing was done."""
+
+    def work(tx: Tx) -> list[str]:
+        if "hostname" in settings.load(tx).rows:
+            return []
+        name = machine_name()
+        settings.put(tx, "hostname", name, "first start")
+        return [f"this server calls itself {name}; `mailctl config set hostname NAME` changes it"]
+
+    return store.write_now(work)
+
+
+def prepare(store: Store) -> Trial:
+    """The trial's domain, users and settings when they are not there; the same answer at every start."""
+    known = _passwords(store.data)
+
+    def work(tx: Tx) -> tuple[tuple[str, str], ...]:
+        if not domains.everyone(tx):
+            domains.add(tx, DOMAIN)
+            for text, password in known.items():
+                kept = accounts.Password(*passwords.keep(password))
+                accounts.add(tx, parse_address(text), kept, admin=text == USERS[0])
+            for key, value in _SETTINGS.items():
+                settings.put(tx, key, value, "trial")
+        config = settings.load(tx)
+        return tuple((key.removeprefix("listen."), config.text(key)) for key in SETTINGS if key.startswith("listen."))
+
+    return Trial(tuple(known.items()), store.write_now(work))
+
+
+def _passwords(data: DataDir) -> dict[str, str]:
+    """The trial's passwords, made once and kept beside the database to be shown again (mode 0600, trial only)."""
+    path = data.path / "trial.json"
+    if path.exists():
+        known: dict[str, str] = json.loads(path.read_text())
+        return known
+    made = {user: passwords.new_app_password()[:10] for user in USERS}
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "w") as file:
+        json.dump(made, file)
+    return made
