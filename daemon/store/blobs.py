@@ -76,9 +76,10 @@ def forget(tx: Tx, before: int, limit: int) -> int:
 def _keep_content(tx: Tx, blob_id: int, s: Summary) -> None:
     tx.run(
         "insert into content (blob_id, envelope, bodystructure, body, parts, message_id, reference_ids, base_subject,"
-        " subject, from_text, to_text, cc_text, bcc_text, sent_at, preview, has_attachment)"
-        " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " subject, from_text, to_text, cc_text, bcc_text, sent_at, sent_day, preview,"
+        " has_attachment)"
+        " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         blob_id, s.envelope, s.bodystructure, s.body, s.parts, s.message_id, " ".join(s.references), s.base_subject,
         s.subject, s.from_text, s.to_text, s.cc_text, s.bcc_text,
-        None if s.sent_at is None else int(s.sent_at * 1000), s.preview, int(s.has_attachment),
+        None if s.sent_at is None else int(s.sent_at * 1000), s.sent_day, s.preview, int(s.has_attachment),
     )  # fmt: skip

@@ -287,7 +287,7 @@ def forget_tombstones(tx: Tx, mailbox_id: int, below_modseq: int) -> int:
 # ------------------------------------------------------------------------------------------------------------- reading
 
 CONTENT = frozenset(
-    ("envelope", "bodystructure", "body", "parts", "subject", "from_text", "to_text", "cc_text", "bcc_text", "sent_at",
+    ("envelope", "bodystructure", "body", "parts", "subject", "from_text", "to_text", "cc_text", "bcc_text", "sent_at", "sent_day",
      "message_id", "reference_ids", "base_subject", "preview", "has_attachment")
 )  # fmt: skip
 _SOURCES = {
