@@ -287,8 +287,8 @@ def forget_tombstones(tx: Tx, mailbox_id: int, below_modseq: int) -> int:
 # ------------------------------------------------------------------------------------------------------------- reading
 
 CONTENT = frozenset(
-    ("envelope", "bodystructure", "body", "parts", "subject", "from_text", "to_text", "cc_text", "bcc_text", "sent_at", "sent_day",
-     "message_id", "reference_ids", "base_subject", "preview", "has_attachment")
+    ("envelope", "bodystructure", "body", "parts", "subject", "from_text", "to_text", "cc_text", "bcc_text",
+     "sent_at", "sent_day", "message_id", "reference_ids", "base_subject", "preview", "has_attachment")
 )  # fmt: skip
 _SOURCES = {
     "uid": "m.uid",
