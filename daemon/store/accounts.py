@@ -203,14 +203,21 @@ def set_password(tx: Tx, account_id: int, password: Password) -> None:
     _credentials_changed(tx, account_id)
 
 
-def rehash(tx: Tx, account_id: int, version: int, password_hash: str) -> None:
-    """The same password under a better hash; only if no credential changed meanwhile."""
+def upgrade(tx: Tx, account_id: int, version: int, password: Password) -> None:
+    """The same password as it would be kept today; only if no credential changed meanwhile."""
     tx.run(
-        "update account set password_hash = ? where id = ? and credential_version = ?",
-        password_hash,
-        account_id,
-        version,
-    )
+        "update account set password_hash = ?, scram_salt = ?, scram_iterations = ?, stored_key = ?, server_key = ?"
+        " where id = ? and credential_version = ?",
+        password.hash, password.salt, password.iterations, password.stored_key, password.server_key,
+        account_id, version,
+    )  # fmt: skip
+
+
+def fake_salt_secret(tx: Tx, random: int) -> int:
+    """The number that salts of users who do not exist are made from; `random` when there was none yet."""
+    tx.run("insert into counter (name, value) values ('fake-salt', ?) on conflict do nothing", random)
+    value: int = tx.value("select value from counter where name = 'fake-salt'")
+    return value
 
 
 def scram_salt(tx: Tx, account_id: int) -> tuple[bytes, int] | None:

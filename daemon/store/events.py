@@ -7,7 +7,7 @@ keeps it. Strangers that are refused before a message exists are summed by the h
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,13 +82,40 @@ def record(
     )  # fmt: skip
 
 
-def refuse(tx: Tx, peer: str, reason: str, sender: str, recipient: str, reply: str) -> None:
-    """Count one refusal of a stranger. Beyond the cap of an hour only sums are kept."""
+@dataclass(frozen=True, slots=True)
+class New:
+    """An event not yet written. `detail` must be JSON; what is None in it is left out."""
+
+    trace: str
+    kind: str
+    reason: str = ""
+    sender: str | None = None
+    recipient: str | None = None
+    message_id: str | None = None
+    peer: str | None = None
+    detail: dict[str, Any] | None = None
+
+
+def record_all(tx: Tx, news: Iterable[New]) -> None:
+    """Add many events in one go."""
+    tx.many(
+        "insert into event (at, trace, kind, reason, sender, recipient, message_id, peer, detail)"
+        " values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (tx.now, n.trace, n.kind, n.reason, n.sender, n.recipient, n.message_id, n.peer,
+             json.dumps({k: v for k, v in n.detail.items() if v is not None}, ensure_ascii=False) if n.detail else None)
+            for n in news
+        ],
+    )  # fmt: skip
+
+
+def refuse(tx: Tx, peer: str, reason: str, sender: str, recipient: str, reply: str, times: int = 1) -> None:
+    """Count a refusal of a stranger. Beyond the cap of an hour only sums are kept."""
     hour = tx.now // 3_600_000
     known = tx.run(
-        "update refusal set count = count + 1, last_at = ?, reply = ?"
+        "update refusal set count = count + ?, last_at = ?, reply = ?"
         " where hour = ? and peer = ? and reason = ? and sender = ? and recipient = ?",
-        tx.now, reply, hour, peer, reason, sender, recipient,
+        times, tx.now, reply, hour, peer, reason, sender, recipient,
     )  # fmt: skip
     if known:
         return
@@ -96,9 +123,9 @@ def refuse(tx: Tx, peer: str, reason: str, sender: str, recipient: str, reply: s
         peer, sender, recipient = "*", "", ""
     tx.run(
         "insert into refusal (hour, peer, reason, sender, recipient, reply, count, first_at, last_at)"
-        " values (?, ?, ?, ?, ?, ?, 1, ?, ?) on conflict (hour, peer, reason, sender, recipient)"
-        " do update set count = count + 1, last_at = excluded.last_at, reply = excluded.reply",
-        hour, peer, reason, sender, recipient, reply, tx.now, tx.now,
+        " values (?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (hour, peer, reason, sender, recipient)"
+        " do update set count = count + excluded.count, last_at = excluded.last_at, reply = excluded.reply",
+        hour, peer, reason, sender, recipient, reply, times, tx.now, tx.now,
     )  # fmt: skip
 
 
