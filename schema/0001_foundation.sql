@@ -182,7 +182,6 @@ create table content (
   cc_text text not null default '',
   bcc_text text not null default '',
   sent_at integer,                               -- the Date field
-  sent_day integer,                              -- the day written there, in days since 1970, whatever its zone (SEARCH SENTON)
   sent_day integer,                              -- its day as written, whatever the zone, since 1970 (SENTON)
   preview text not null default '',
   has_attachment integer not null default 0
