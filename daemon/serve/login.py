@@ -1,8 +1,7 @@
 """The one door: every password of every protocol is looked at here.
 
-`plain` compares a name and a password, `exchange` drives any mechanism of `daemon/wire/sasl.py`. Both give an
-`Identity` or raise `LoginRefused`, whose `reason` comes from `REASONS` and goes to the trace; a stranger learns only its
-text.
+`plain` compares a name and a password, `sasl` drives any mechanism of `daemon/wire/sasl.py`. Both give an `Identity` or
+raise `LoginRefused`, whose `reason` comes from `REASONS` and goes to the trace; a stranger learns only its text.
 
 What a wrong password costs: a stranger's pass through a short queue to a few threads that hash (never the loop), the
 same for a user who does not exist. What a right one costs: the same once, then an HMAC for some minutes, under a key
@@ -15,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
-import logging
 import os
 import secrets
 import threading
@@ -26,7 +24,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from daemon import passwords
+from daemon import log, passwords
 from daemon.config import Config, contains
 from daemon.limits import LIMITS
 from daemon.mail.address import Address, BadAddress, parse_address
@@ -36,10 +34,9 @@ from daemon.store import accounts, domains
 from daemon.store.accounts import Credentials
 from daemon.store.db import Store, StoreError
 from daemon.store.tx import Tx
-from daemon.wire import sasl
+from daemon.wire import sasl as mechanisms
 
 T = TypeVar("T")
-log = logging.getLogger(__name__)
 
 _WRONG = "authentication failed"
 _LATER = "too many logins at the moment, try again later"
@@ -123,7 +120,7 @@ class Door:
         """The SASL mechanisms to announce now; none where a password may not travel."""
         if not tls and self._config()["auth.require_tls"]:
             return ()
-        return sasl.offered(end_point if tls else None)
+        return mechanisms.offered(end_point if tls else None)
 
     async def plain(self, service: str, peer: str, login: str, password: str, tls: bool) -> Identity:
         """A name and a password. `service`: imap, pop3, smtp... as in an app password's scopes."""
@@ -135,7 +132,7 @@ class Door:
         self._succeeded(attempt, identity)
         return identity
 
-    async def exchange(
+    async def sasl(
         self,
         service: str,
         peer: str,
@@ -150,18 +147,18 @@ class Door:
         """
         attempt = self._begin(peer, "", tls)
         try:
-            steps = sasl.exchange(
-                mechanism, sasl.decode_initial(initial), secrets.token_urlsafe(24), end_point if tls else None
+            steps = mechanisms.exchange(
+                mechanism, mechanisms.decode_initial(initial), secrets.token_urlsafe(24), end_point if tls else None
             )
             if steps is None:
                 raise self._refuse(attempt, "mechanism")
             result, known = await self._converse(attempt, steps, ask)
-        except sasl.Refused as refused:
+        except mechanisms.Refused as refused:
             if refused.reason == "wrong-password":
                 reason = refused.reason if attempt.known else "unknown-user"
                 raise await self._failed(attempt, reason, secrets.token_bytes(16)) from None
             raise self._refuse(attempt, refused.reason) from None
-        if isinstance(result, sasl.Claim):
+        if isinstance(result, mechanisms.Claim):
             return await self.plain(service, peer, result.login, result.password, tls)
         assert known is not None
         key = known.keys[result.index]
@@ -259,7 +256,7 @@ class Door:
         try:
             right = await self._hash(attempt, passwords.verify, password, kept)
         except passwords.BadHash as error:
-            log.error("event=bad-hash account=%s error=%s", known.address, error)
+            log.trouble("bad-hash", account=known.address, error=error)
             await self._hash(attempt, passwords.burn, password[: LIMITS.password])
             return False
         if right:
@@ -289,34 +286,34 @@ class Door:
         self._queued -= 1
 
     async def _converse(
-        self, attempt: _Attempt, exchange: sasl.Exchange[sasl.Claim | sasl.Proof], ask: Ask
-    ) -> tuple[sasl.Claim | sasl.Proof, Credentials | None]:
+        self, attempt: _Attempt, exchange: mechanisms.Exchange[mechanisms.Claim | mechanisms.Proof], ask: Ask
+    ) -> tuple[mechanisms.Claim | mechanisms.Proof, Credentials | None]:
         known: Credentials | None = None
         try:
             want = next(exchange)
             while True:
-                if isinstance(want, sasl.WantKeys):
+                if isinstance(want, mechanisms.WantKeys):
                     attempt.login = want.login
                     known = await self._known(attempt)
                     want = exchange.send(await self._scram_user(known, want.login))
                 else:
-                    want = exchange.send(sasl.decode(await ask(sasl.encode(want.data))))
+                    want = exchange.send(mechanisms.decode(await ask(mechanisms.encode(want.data))))
         except StopIteration as end:
             return end.value, known
         finally:
             exchange.close()
 
-    async def _scram_user(self, known: Credentials | None, login: str) -> sasl.ScramUser:
+    async def _scram_user(self, known: Credentials | None, login: str) -> mechanisms.ScramUser:
         if known is not None and known.scram_salt is not None:
-            keys = tuple(sasl.Keys(key.stored_key, key.server_key) for key in known.keys)
-            return sasl.ScramUser(known.scram_salt, known.scram_iterations or LIMITS.scram_iterations, keys)
+            keys = tuple(mechanisms.Keys(key.stored_key, key.server_key) for key in known.keys)
+            return mechanisms.ScramUser(known.scram_salt, known.scram_iterations or LIMITS.scram_iterations, keys)
         if self._fake_salt is None:
             try:
                 secret = await self._store.write(accounts.fake_salt_secret, secrets.randbits(62))
                 self._fake_salt = secret.to_bytes(8, "big")
             except StoreError:
-                return sasl.made_up(self._key, login.lower(), LIMITS.scram_iterations)
-        return sasl.made_up(self._fake_salt, login.lower(), LIMITS.scram_iterations)
+                return mechanisms.made_up(self._key, login.lower(), LIMITS.scram_iterations)
+        return mechanisms.made_up(self._fake_salt, login.lower(), LIMITS.scram_iterations)
 
     def _digest(self, purpose: bytes, who: str, password: str) -> bytes:
         text = who.encode(errors="surrogatepass") + b"\0" + password.encode(errors="surrogatepass")
@@ -336,7 +333,7 @@ class Door:
             return refused
         failures = self._throttle.failed(attempt.network, attempt.account, fingerprint)
         if failures >= LIMITS.login_failures and not is_private(attempt.network):
-            log.warning("event=banned network=%s reason=login-failures seconds=%d", attempt.network, LIMITS.ban)
+            log.trouble("banned", network=attempt.network, reason="login-failures", seconds=LIMITS.ban)
             await self._bans.ban(attempt.network, "login-failures")
         return refused
 
@@ -369,7 +366,7 @@ class Door:
             try:
                 await work
             except (StoreError, RuntimeError) as error:
-                log.warning("event=login-not-recorded error=%s", error)
+                log.trouble("login-not-recorded", error=error)
 
         task = asyncio.get_running_loop().create_task(quietly())
         self._tasks.add(task)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import argon2
 import pytest
 
 from daemon import passwords
@@ -74,6 +75,8 @@ def password(word: str) -> accounts.Password:
 
 @pytest.fixture
 async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
+    monkeypatch.setattr(passwords, "_HASHER", argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+    passwords._nobody.cache_clear()
     store = Store.open(DataDir(tmp_path / "data"))
     store.attach(asyncio.get_running_loop())
     store.write_now(domains.add, "example.org")
@@ -87,6 +90,7 @@ async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     await house.refusals.flush()
     house.bans.close()
     store.close()
+    passwords._nobody.cache_clear()
 
 
 def _counted(calls: list[str], name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -237,7 +241,7 @@ async def test_a_disabled_user_cannot_use_an_app_password(house: House) -> None:
 # -- what is written down ----------------------------------------------------------------------------------------------
 
 
-async def test_a_login_is_recorded_once_an_hour_and_place(house: House) -> None:
+async def test_a_login_is_recorded_once_an_hour_and_place(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[Any] = []
     real = accounts.logged_in
 
@@ -245,20 +249,17 @@ async def test_a_login_is_recorded_once_an_hour_and_place(house: House) -> None:
         written.append(args)
         real(tx, *args)
 
-    accounts.logged_in = counted  # type: ignore[assignment]
-    try:
-        for _ in range(3):
-            assert await house.says("alice@example.org", "secret") == "ok"
-        assert await house.says("alice@example.org", "secret", peer="2001:db8::1") == "ok"
-        assert await house.says("alice@example.org", "secret", peer="2001:db8::2") == "ok"
-        await house.settled()
-        assert len(written) == 2
-        house.now += 3601
+    monkeypatch.setattr(accounts, "logged_in", counted)
+    for _ in range(3):
         assert await house.says("alice@example.org", "secret") == "ok"
-        await house.settled()
-        assert len(written) == 3
-    finally:
-        accounts.logged_in = real  # type: ignore[assignment]
+    assert await house.says("alice@example.org", "secret", peer="2001:db8::1") == "ok"
+    assert await house.says("alice@example.org", "secret", peer="2001:db8::2") == "ok"
+    await house.settled()
+    assert len(written) == 2
+    house.now += 3601
+    assert await house.says("alice@example.org", "secret") == "ok"
+    await house.settled()
+    assert len(written) == 3
     account = house.store.peek(accounts.get, ALICE)
     assert account.last_login_at is not None
     assert house.store.peek(accounts.is_good_address, "2001:db8::/64", account.id)
@@ -493,7 +494,7 @@ async def scram(
         return sasl.encode(said)
 
     try:
-        await house.door.exchange(service, peer, True, "SCRAM-SHA-256", sasl.encode(first) if initial else None, ask)
+        await house.door.sasl(service, peer, True, "SCRAM-SHA-256", sasl.encode(first) if initial else None, ask)
     except LoginRefused as refused:
         return refused.reason
     sasl.finish(client)
@@ -528,7 +529,7 @@ async def test_the_salt_of_nobody_is_the_same_after_a_restart(house: House) -> N
 
         with pytest.raises(LoginRefused) as caught:
             first = sasl.encode(b"n,,n=nobody@example.org,r=clientnonce0123456789")
-            await door.exchange("imap", STRANGER, True, "SCRAM-SHA-256", first, ask)
+            await door.sasl("imap", STRANGER, True, "SCRAM-SHA-256", first, ask)
         assert caught.value.reason == "cancelled"
         return seen[0].split(b",s=")[1]
 
@@ -543,10 +544,10 @@ async def test_plain_and_login_through_the_exchange(house: House) -> None:
     async def ask(challenge: bytes) -> bytes:
         return next(lines)
 
-    identity = await house.door.exchange("smtp", STRANGER, True, "login", None, ask)
+    identity = await house.door.sasl("smtp", STRANGER, True, "login", None, ask)
     assert identity.address == ALICE
     initial = sasl.encode(b"\0alice@example.org\0secret")
-    identity = await house.door.exchange("smtp", STRANGER, True, "Plain", initial, ask)
+    identity = await house.door.sasl("smtp", STRANGER, True, "Plain", initial, ask)
     assert identity.address == ALICE
 
 
@@ -567,10 +568,10 @@ async def test_exchanges_that_lead_nowhere(house: House, mechanism: str, initial
         return b"*"
 
     with pytest.raises(LoginRefused) as caught:
-        await house.door.exchange("imap", STRANGER, True, mechanism, initial, ask, b"end point")
+        await house.door.sasl("imap", STRANGER, True, mechanism, initial, ask, b"end point")
     assert caught.value.reason == reason
     with pytest.raises(LoginRefused) as caught:
-        await house.door.exchange("imap", STRANGER, False, mechanism, initial, ask)
+        await house.door.sasl("imap", STRANGER, False, mechanism, initial, ask)
     assert caught.value.reason == "tls-required"
 
 
@@ -579,7 +580,7 @@ async def test_a_peer_that_goes_away_in_the_exchange_leaves_nothing_behind(house
         raise ConnectionResetError
 
     with pytest.raises(ConnectionResetError):
-        await house.door.exchange("imap", STRANGER, True, "LOGIN", None, ask)
+        await house.door.sasl("imap", STRANGER, True, "LOGIN", None, ask)
     assert await house.says("alice@example.org", "secret") == "ok"
 
 
