@@ -1,0 +1,143 @@
+"""The header fields we write: in front of mail we accept, and into mail that is submitted to us.
+
+Time and chance are handed in. Strangers' words (a HELO, a host name) are reduced to what cannot end a field or a
+comment. RFC 5321 §4.4 (trace), RFC 6409 §8 (what a submission server may add), RFC 5322 §3.6.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from daemon.limits import LIMITS
+from daemon.mail.address import Address, BadAddress, parse_address
+from daemon.mail.decode import unfold
+from daemon.mail.header import field_matcher
+from daemon.mail.mailboxes import mailboxes
+from daemon.mail.message import Message
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._:\[\]-]")
+_HIDDEN = field_matcher(frozenset((b"bcc", b"resent-bcc")))
+_FROM = field_matcher(frozenset((b"from",)))
+_DATE = field_matcher(frozenset((b"date",)))
+_MESSAGE_ID = field_matcher(frozenset((b"message-id",)))
+
+
+@dataclass(frozen=True, slots=True)
+class Incomplete:
+    """A submitted message we cannot accept: `reason` from a short list (no-from, several-from, header-too-large) for
+    trace and metrics, `text` for the reply."""
+
+    reason: str
+    text: str
+
+
+NO_FROM = Incomplete("no-from", "message has no From field with an address (RFC 5322 3.6)")
+SEVERAL_FROM = Incomplete("several-from", "message has more than one From field (RFC 5322 3.6)")
+HEADER_TOO_LARGE = Incomplete("header-too-large", f"message header is over {LIMITS.header_bytes} octets")
+
+
+def format_date(at: float) -> str:
+    """Seconds since 1970 as RFC 5322 §3.3 writes it, in UTC and in English whatever the locale."""
+    day = datetime.fromtimestamp(int(at), UTC)
+    return (
+        f"{_DAYS[day.weekday()]}, {day.day} {_MONTHS[day.month - 1]} {day.year:04}"
+        f" {day.hour:02}:{day.minute:02}:{day.second:02} +0000"
+    )
+
+
+def return_path(sender: Address | None) -> bytes:
+    """RFC 5321 §4.4: the reverse path, at final delivery; `<>` for None."""
+    return f"Return-Path: <{sender or ''}>\r\n".encode()
+
+
+def delivered_to(address: Address) -> bytes:
+    """The mailbox a copy was delivered or forwarded for, by which a loop is seen before it has many hops."""
+    return f"Delivered-To: {address}\r\n".encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who gave us a message: what it called itself, where it is, and what DNS calls it ("" where not known)."""
+
+    helo: str
+    ip: str
+    reverse: str = ""
+
+
+def received(
+    by: str, protocol: str, trace: str, now: float, *, peer: Peer | None = None, recipient: Address | None = None
+) -> bytes:
+    """The trace field of one hop (RFC 5321 §4.4). `protocol` is a registered word (ESMTPSA, LMTP; RFC 3848, 6531).
+
+    `recipient` only where there is one: of several, each would learn of the others.
+    """
+    lines = []
+    if peer is not None:
+        literal = f"[IPv6:{peer.ip}]" if ":" in peer.ip else f"[{peer.ip}]"
+        known = f"{_safe(peer.reverse)} {literal}" if peer.reverse else literal
+        lines.append(f"from {_safe(peer.helo) or 'unknown'} ({known})")
+    lines.append(f"by {by} with {protocol} id {trace}")
+    if recipient is not None:
+        lines.append(f"for <{recipient}>")
+    lines[-1] += ";"
+    lines.append(format_date(now))
+    return ("Received: " + "\r\n\t".join(lines) + "\r\n").encode()
+
+
+def _safe(word: str) -> str:
+    return _UNSAFE.sub("?", word[:255])
+
+
+def crlf(data: bytes) -> bytes:
+    """Every line end as CRLF: a CR or LF alone is one too (RFC 5321 §2.3.8 forbids to send those)."""
+    ends = data.count(b"\r\n")
+    if data.count(b"\n") == ends == data.count(b"\r"):
+        return data
+    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
+
+
+def complete(data: bytes, *, now: float, hostname: str, unique: str) -> bytes | Incomplete:
+    """A submitted message as it is accepted: line ends made CRLF, Date and Message-ID added where they are missing,
+    Bcc and Resent-Bcc taken out; everything else byte for byte. `unique` makes the Message-ID's left side.
+
+    Done before acceptance and before signing, never later. What is added goes on top, where no malformed line of the
+    header can make it body.
+    """
+    data = crlf(data)
+    end = 0 if data.startswith(b"\r\n") else data.find(b"\r\n\r\n") + 2
+    if end == 1:  # no blank line
+        end = len(data)
+    if end > LIMITS.header_bytes:
+        return HEADER_TOO_LARGE  # or a Bcc beyond what is looked at would be told to all
+    block = data[:end]
+    authors = _FROM.findall(block)
+    if len(authors) > 1:
+        return SEVERAL_FROM
+    if not authors or not any(mailbox.host for mailbox in mailboxes(authors[0].partition(b":")[2])):
+        return NO_FROM
+    added = b""
+    if not _DATE.search(block):
+        added += f"Date: {format_date(now)}\r\n".encode()
+    if not _MESSAGE_ID.search(block):
+        added += f"Message-ID: <{unique}@{hostname}>\r\n".encode()
+    return added + _HIDDEN.sub(b"", block) + data[end:]
+
+
+def count_hops(message: Message) -> int:
+    """How many servers say they passed this message on; compared with `LIMITS.smtp_hops`."""
+    return len(message.every(b"received"))
+
+
+def delivered_to_values(message: Message) -> list[Address]:
+    """The addresses this message was already delivered or forwarded for; what is no address is left out."""
+    found = []
+    for value in message.every(b"delivered-to"):
+        try:
+            found.append(parse_address(unfold(value).decode("utf-8", "surrogateescape")))
+        except BadAddress:
+            continue
+    return found
