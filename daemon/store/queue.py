@@ -1,0 +1,412 @@
+"""What waits to go out: from `enqueue`, in the transaction that accepts a message, to `settle`, its recipients' end.
+
+A recipient is due or held. Who works on it has claimed it: until `leased_until` it is out of reach of others, and a
+worker that dies gives it back by doing nothing. Every step is an event. `queue_desk` has the administrator's verbs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from daemon.store import blobs, events, routes
+from daemon.store.blobs import Place
+from daemon.store.tx import Tx
+
+_FLUSHES = "queue-flush"  # the counter that grows when due times were moved back
+
+
+@dataclass(frozen=True, slots=True)
+class NewRecipient:
+    """`orcpt` (`type;xtext`) and `notify` as RFC 3461 has them; None when the sender did not say."""
+
+    address: str
+    orcpt: str | None = None
+    notify: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """An envelope for the queue. `origin`: submission, forward, alias, notice, relay, sendmail. Times are spans in ms.
+
+    `prefix` goes before the blob's bytes; `size` counts both. `warn_after` 0: nobody is told of a delay.
+    """
+
+    trace: str
+    sender: str
+    origin: str
+    prefix: bytes
+    size: int
+    lifetime: int
+    warn_after: int = 0
+    account_id: int | None = None
+    eightbit: bool = False
+    smtputf8: bool = False
+    ret: str | None = None
+    envid: str | None = None
+
+
+def enqueue(
+    tx: Tx, message: NewMessage, blob_id: int, recipients: Sequence[NewRecipient], *, held: str | None = None
+) -> int:
+    """Queue a message whose bytes are kept as `blob_id`; its id. With `held` (a reason) it waits for `release`."""
+    message_id = tx.insert(
+        "insert into queue_message (trace, blob_id, prefix, size, sender, account_id, eightbit, smtputf8, ret, envid,"
+        " origin, created_at, expires_at, warn_at) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        message.trace, blob_id, message.prefix, message.size, message.sender, message.account_id,
+        int(message.eightbit), int(message.smtputf8), message.ret, message.envid, message.origin, tx.now,
+        tx.now + message.lifetime, tx.now + message.warn_after if message.warn_after and message.sender else None,
+    )  # fmt: skip
+    blobs.refer(tx, blob_id)
+    table = routes.load(tx)
+    state = "due" if held is None else "held"
+    tx.many(
+        "insert into queue_recipient (message_id, address, destination, orcpt, notify, state, due_at, hold_reason)"
+        " values (?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (message_id, r.address, destination(table, message.sender, r.address), r.orcpt, r.notify, state, tx.now,
+             held)
+            for r in recipients
+        ],
+    )  # fmt: skip
+    events.record_all(
+        tx,
+        [
+            events.New(message.trace, "queued" if held is None else "held", held or message.origin,
+                       sender=message.sender, recipient=r.address)
+            for r in recipients
+        ],
+    )  # fmt: skip
+    tx.queue_touched()
+    return message_id
+
+
+def destination(table: routes.Table, sender: str, address: str) -> str:
+    """What a recipient is tried together and limited together with: a route or a domain."""
+    route = table.match(sender, address)
+    return routes.domain_of(address) if route is None else route.destination
+
+
+# -- claiming ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Message:
+    """What all recipients of one queued message share."""
+
+    id: int
+    trace: str
+    place: Place
+    prefix: bytes
+    size: int
+    sender: str
+    account_id: int | None
+    eightbit: bool
+    smtputf8: bool
+    ret: str | None
+    envid: str | None
+    origin: str
+    created_at: int
+    expires_at: int
+    warn_at: int | None
+
+
+@dataclass(slots=True)
+class Claimed:
+    """One recipient in our hands until its lease ends."""
+
+    id: int
+    message: Message
+    address: str
+    destination: str
+    orcpt: str | None
+    notify: str | None
+    attempts: int
+    route_id: int | None
+    last_reply: str | None = None
+
+
+@dataclass(slots=True)
+class Wish:
+    """What a runner can take: `rooms` recipients for destinations it knows, `room` for any other, `limit` in all.
+
+    `refill`: destinations to be filled from their own rows (the scan has passed them). `after`: where the scan is.
+    """
+
+    limit: int
+    room: int
+    lease: int
+    rooms: Mapping[str, int] = field(default_factory=dict)
+    refill: Sequence[str] = ()
+    after: tuple[int, int] = (0, 0)
+
+
+@dataclass(slots=True)
+class Haul:
+    """What `claim` brought. `passed`: destinations with due rows left where they are. `next_due`: when to look again,
+    None when nothing more waits. `after`: where the next scan begins."""
+
+    recipients: list[Claimed] = field(default_factory=list)
+    passed: set[str] = field(default_factory=set)
+    after: tuple[int, int] = (0, 0)
+    more: bool = False
+    next_due: int | None = None
+
+
+_SCAN = 2000  # rows looked at in one claim: some milliseconds
+
+
+def claim(tx: Tx, wish: Wish) -> Haul:
+    """Put due recipients out of reach of others until the lease ends, oldest first, recipients of a message together.
+
+    A destination without room keeps its rows; the scan goes on behind them, so that it delays nobody else.
+    """
+    haul = Haul(after=wish.after)
+    rooms = dict(wish.rooms)
+    picked: list[int] = []
+    for name in wish.refill:
+        room = min(rooms.get(name, wish.room), wish.limit - len(picked))
+        rows = tx.all(
+            "select id from queue_recipient where destination = ? and due_at <= ? and state = 'due'"
+            " and leased_until <= ? order by due_at, id limit ?",
+            name, tx.now, tx.now, room + 1,
+        )  # fmt: skip
+        if len(rows) > room:
+            haul.passed.add(name)
+            rows.pop()
+        picked += (row[0] for row in rows)
+        rooms[name] = room - len(rows)
+    _scan(tx, wish, rooms, haul, picked)
+    if picked:
+        _lease(tx, picked, tx.now + wish.lease)
+        haul.recipients = load(tx, picked)
+    if not haul.more:
+        haul.next_due = tx.value(
+            "select min(due_at) from queue_recipient where state = 'due' and (due_at, id) > (?, ?)", *haul.after
+        )
+    return haul
+
+
+def _scan(tx: Tx, wish: Wish, rooms: dict[str, int], haul: Haul, picked: list[int]) -> None:
+    rows = tx.all(
+        "select id, message_id, destination, due_at, leased_until from queue_recipient"
+        " where state = 'due' and due_at <= ? and (due_at, id) > (?, ?) order by due_at, id limit ?",
+        tx.now, *wish.after, _SCAN,
+    )  # fmt: skip
+    last = (0, "")
+    have = set(picked)
+    for row_id, message_id, name, due_at, leased_until in rows:
+        if row_id in have:
+            pass
+        elif leased_until <= tx.now:
+            room = rooms.get(name, wish.room)
+            together = (message_id, name) == last  # a message's recipients in one place go in one transaction
+            if not together and len(picked) >= wish.limit:
+                haul.more = True
+                return
+            if room > 0 or together:
+                rooms[name] = room - 1
+                picked.append(row_id)
+                last = (message_id, name)
+            else:
+                haul.passed.add(name)
+        haul.after = (due_at, row_id)
+    haul.more = len(rows) == _SCAN
+
+
+def _lease(tx: Tx, ids: Iterable[int], until: int) -> None:
+    tx.run(
+        "update queue_recipient set leased_until = ? where id in (select value from json_each(?))",
+        until, json.dumps(list(ids)),
+    )  # fmt: skip
+
+
+def load(tx: Tx, ids: list[int]) -> list[Claimed]:
+    """The claimed rows with their messages, in the order of `ids`; a destination that a route changed is mended."""
+    rows = tx.all(
+        "select r.id, r.address, r.destination, r.orcpt, r.notify, r.attempts, r.route_id, r.last_reply,"
+        " m.id, m.trace, b.segment_id, b.offset, b.length, m.prefix, m.size, m.sender, m.account_id, m.eightbit,"
+        " m.smtputf8, m.ret, m.envid, m.origin, m.created_at, m.expires_at, m.warn_at"
+        " from json_each(?) j cross join queue_recipient r on r.id = j.value"
+        " cross join queue_message m on m.id = r.message_id cross join blob b on b.id = m.blob_id order by j.key",
+        json.dumps(ids),
+    )
+    table = routes.load(tx)
+    messages: dict[int, Message] = {}
+    found, moved = [], []
+    for row in rows:
+        message = messages.get(row[8])
+        if message is None:
+            message = messages[row[8]] = Message(
+                row[8], row[9], Place(row[10], row[11], row[12]), row[13], row[14], row[15], row[16], bool(row[17]),
+                bool(row[18]), *row[19:],
+            )  # fmt: skip
+        row_id, address, name, orcpt, notify, attempts, route_id, last_reply = row[:8]
+        right = f"route:{route_id}" if route_id is not None else destination(table, message.sender, address)
+        if right != name:
+            moved.append((right, row_id))
+        found.append(Claimed(row_id, message, address, right, orcpt, notify, attempts, route_id, last_reply))
+    if moved:
+        tx.many("update queue_recipient set destination = ? where id = ?", moved)
+    return found
+
+
+def renew(tx: Tx, ids: Sequence[int], lease: int) -> None:
+    """Keep what is still being worked on."""
+    _lease(tx, ids, tx.now + lease)
+
+
+def give_back(tx: Tx, ids: Sequence[int]) -> None:
+    """Claimed, but not tried: anybody may have them now."""
+    _lease(tx, ids, 0)
+
+
+def recover(tx: Tx) -> int:
+    """End all leases. Only for the one daemon of this data directory, when it starts: its predecessor is dead."""
+    return tx.run("update queue_recipient set leased_until = 0 where leased_until > ?", 0)
+
+
+def flushes(tx: Tx) -> int:
+    """A number that grows when somebody made rows due, or a destination worth a try again."""
+    return int(tx.value("select value from counter where name = ?", _FLUSHES) or 0)
+
+
+def flushed(tx: Tx) -> None:
+    """Tell the runner to look at everything again."""
+    tx.run(
+        "insert into counter (name, value) values (?, 1) on conflict (name) do update set value = value + 1", _FLUSHES
+    )
+    tx.queue_touched()
+
+
+# -- settling ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one claimed recipient: `kind` is sent, deferred or failed.
+
+    `reason` is a word from a short list; `reply` the peer's own words, or ours when there was no peer; `host` who it
+    was; `tls` what was spoken (`TLSv1.3`, '' for none). For deferred, `due_at` says when it is tried again, and
+    `counted` whether this was a try of this message.
+    """
+
+    recipient_id: int
+    message: Message
+    address: str
+    kind: str
+    reason: str
+    reply: str
+    host: str = ""
+    tls: str = ""
+    tls_verified: bool = False
+    due_at: int = 0
+    counted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a destination answered lately, for the `destination` table."""
+
+    name: str
+    failures: int = 0
+    not_before_at: int = 0
+    tls: str | None = None
+    tls_verified: bool = False
+    last_success_at: int | None = None
+    last_error: str | None = None
+
+
+_KEPT_REPLY = 1000  # characters of the peer's words kept on the row and in the event
+
+
+def settle(tx: Tx, outcomes: Sequence[Outcome], standings: Sequence[Standing] = ()) -> set[int]:
+    """Record outcomes: sent and failed recipients leave, deferred ones get their next time; all leases end.
+
+    The ids of recipients that were still there. One that was dropped meanwhile stays dropped, one that was held stays
+    held. A message whose last recipient left goes with it, and lets go of its bytes.
+    """
+    done = [o for o in outcomes if o.kind != "deferred"]
+    deferred = [o for o in outcomes if o.kind == "deferred"]
+    there = _remove(tx, [o.recipient_id for o in done], [o.message.id for o in done]) if done else set()
+    for o in deferred:
+        if tx.run(
+            "update queue_recipient set due_at = ?, leased_until = 0, attempts = attempts + ?, last_at = ?,"
+            " last_host = ?, last_reply = ? where id = ?",
+            o.due_at, int(o.counted), tx.now, o.host or None, o.reply[:_KEPT_REPLY], o.recipient_id,
+        ):  # fmt: skip
+            there.add(o.recipient_id)
+    events.record_all(tx, [_event(tx.now, o) for o in outcomes if o.kind == "sent" or o.recipient_id in there])
+    for standing in standings:
+        _note(tx, standing)
+    return there
+
+
+def _event(now: int, o: Outcome) -> events.New:
+    detail = {
+        "reply": o.reply[:_KEPT_REPLY] or None,
+        "tls": o.tls or None,
+        "verified": o.tls_verified or None,
+        "next": o.due_at or None,
+        "took": now - o.message.created_at,
+    }
+    return events.New(
+        o.message.trace, o.kind, o.reason, sender=o.message.sender, recipient=o.address, peer=o.host or None,
+        detail=detail,
+    )  # fmt: skip
+
+
+def _remove(tx: Tx, ids: Iterable[int], message_ids: Iterable[int]) -> set[int]:
+    """Take recipients out, and messages that have none left; which recipients were there."""
+    gone = tx.all(
+        "delete from queue_recipient where id in (select value from json_each(?)) returning id", json.dumps(list(ids))
+    )
+    freed = tx.all(
+        "delete from queue_message where id in (select value from json_each(?)) and not exists"
+        " (select 1 from queue_recipient r where r.message_id = queue_message.id) returning blob_id",
+        json.dumps(sorted(set(message_ids))),
+    )
+    if freed:
+        blobs.release(tx, (row[0] for row in freed))
+    return {row[0] for row in gone}
+
+
+def remove(tx: Tx, ids: Sequence[int]) -> None:
+    """Take recipients out without a word; their events are the caller's."""
+    listed = json.dumps(list(ids))
+    messages = tx.all(
+        "select distinct message_id from queue_recipient where id in (select value from json_each(?))", listed
+    )
+    _remove(tx, ids, (row[0] for row in messages))
+    tx.queue_touched()
+
+
+def warned(tx: Tx, message_id: int) -> None:
+    """The sender was told of the delay: once is enough."""
+    tx.run("update queue_message set warn_at = null where id = ?", message_id)
+
+
+# -- destinations ------------------------------------------------------------------------------------------------------
+
+
+def _note(tx: Tx, s: Standing) -> None:
+    tx.run(
+        "insert into destination (name, failures, not_before_at, tls, tls_verified, last_success_at, last_error)"
+        " values (?, ?, ?, ?, ?, ?, ?) on conflict (name) do update set failures = excluded.failures,"
+        " not_before_at = excluded.not_before_at, tls = coalesce(excluded.tls, destination.tls),"
+        " tls_verified = iif(excluded.tls is null, destination.tls_verified, excluded.tls_verified),"
+        " last_success_at = coalesce(excluded.last_success_at, destination.last_success_at),"
+        " last_error = excluded.last_error",
+        s.name, s.failures, s.not_before_at, s.tls, int(s.tls_verified), s.last_success_at, s.last_error,
+    )  # fmt: skip
+
+
+def standing(tx: Tx, name: str) -> Standing | None:
+    """What is remembered of a destination."""
+    row = tx.one(
+        "select name, failures, not_before_at, tls, tls_verified, last_success_at, last_error from destination"
+        " where name = ?",
+        name,
+    )
+    return None if row is None else Standing(row[0], row[1], row[2], row[3], bool(row[4]), row[5], row[6])
