@@ -90,7 +90,6 @@ class Store:
         self._log_too_long = False
         self._pieces_since = 0
         self._start_lock = threading.Lock()
-        self._data_version = 0
 
     @classmethod
     def open(cls, data: DataDir, *, clock: Callable[[], int] = now_ms) -> Store:
@@ -132,6 +131,11 @@ class Store:
             return work(Tx(connection, self.clock()), *args)
         finally:
             connection.execute("commit")
+
+    async def aside(self, work: Callable[[*Ts], T], *args: *Ts) -> T:
+        """Run `work` in a reader thread without a transaction: for what reads bytes, or reads in several steps."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, work, *args)
 
     def peek(self, work: Callable[[Tx, *Ts], T], *args: *Ts) -> T:
         """Run a short, indexed `work` in the calling thread, on the loop even; each statement its own view."""
@@ -176,11 +180,9 @@ class Store:
         return lambda: self._listeners.remove(listener)
 
     def check_others(self) -> None:
-        """Look whether another process committed; called on the loop, by the doorbell and now and then."""
-        version: int = self._reader().execute("pragma data_version").fetchone()[0]
-        if version != self._data_version:
-            self._data_version = version
-            self._tell(Changes(everything=True))
+        """Have the writer look whether another process committed; by the doorbell, and now and then."""
+        with contextlib.suppress(StoreBroken):
+            self._submit(_Piece(_nothing, (), (), Future()))
 
     def ring(self) -> None:
         """Tell a daemon on the same data directory that something was committed; never waits."""
@@ -242,6 +244,7 @@ class Store:
     def _write_loop(self) -> None:
         connection = self._connect(query_only=False)
         connection.execute("pragma wal_autocheckpoint = 0")
+        others = connection.execute("pragma data_version").fetchone()[0]
         ending = False
         while not ending:
             pieces = [self._work.get()]
@@ -249,7 +252,12 @@ class Store:
                 while len(pieces) < LIMITS.write_group:
                     pieces.append(self._work.get_nowait())
             ending = any(p.answer is None for p in pieces)
-            pieces = [p for p in pieces if p.answer is not None]
+            version = connection.execute("pragma data_version").fetchone()[0]  # changes with others' commits, not ours
+            if version != others:
+                others = version
+                if self._loop is not None:
+                    _call(self._loop, self._tell, Changes(everything=True))
+            pieces = [p for p in pieces if p.work is not _nothing]
             if pieces:
                 self._group(connection, pieces)
                 self._answer(pieces)
@@ -385,7 +393,7 @@ class Store:
             _call(their_loop, self._settle_all, answered, news)
         if changes and loop is not None and loop not in waiting:
             _call(loop, self._tell, changes)
-        if changes and loop is None:
+        if loop is None and any(p.error is None for p in pieces):
             self.ring()
 
     def _settle_all(self, pieces: list[_Piece], changes: Changes) -> None:
