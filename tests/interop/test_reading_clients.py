@@ -113,7 +113,8 @@ def test_fetchmail_fetches_each_letter_once(server: Server, tmp_path: Path, prot
     extra = "uidl" if protocol == "POP3" else ""
     settings.write_text(
         f"set no bouncemail\npoll 127.0.0.1 protocol {protocol} port {server.ports[protocol.lower()]} {extra}\n"
-        f'  user "{BOB}" password "{USERS[BOB]}" keep {"" if extra else "fetchall"} sslproto \'\' mda "cat >> {tmp_path}/got"\n'
+        f'  user "{BOB}" password "{USERS[BOB]}" keep {"" if extra else "fetchall"}'
+        f" sslproto '' mda \"cat >> {tmp_path}/got\"\n"
     )
     settings.chmod(0o600)
     command = ("env", f"FETCHMAILHOME={tmp_path}", "fetchmail", "-f", settings, "--pidfile", tmp_path / "pid")
