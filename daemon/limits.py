@@ -28,7 +28,11 @@ class Limits:
     smtp_data_patience: int = 180  # seconds without an octet in DATA; RFC 5321 §4.5.3.2.5
     smtp_data_rate: int = 128  # octets a second a body must keep up over a minute: slow senders hold spool and place
     smtp_session: int = 3600  # seconds; a session that goes on longer gets 421 between two messages
+    smtp_drain: int = 64 * MIB  # octets of a message over its limit read on, so that the sender hears 552 and not a reset
+    smtp_skipped: int = 1 * MIB  # octets of a command line over its limit read on before the connection ends
+    smtp_accept_patience: int = 240  # seconds from the final dot to our answer: a sender waits 600 (RFC 5321 §4.5.3.2.6)
     message_size: int = 50 * MIB  # octets; setting limits.message_size
+    parse_inline: int = 256 * KIB  # octets of a message parsed on the event loop; longer ones in a thread
     spool_memory: int = 1 * MIB  # octets of a body held in memory; beyond, a spool file
 
     # -- message structure --------------------------------------------------------------------------------------------
@@ -43,6 +47,7 @@ class Limits:
     field_value: int = 64 * KIB  # octets of one field's value decoded for ENVELOPE and display
     structure_values: int = 512 * KIB  # octets of field values told in one ENVELOPE and BODYSTRUCTURE, inner mail too
     references: int = 100  # message ids kept of one References field: the first and the last of them
+    notice_original: int = 256 * KIB  # octets of mail returned whole in a bounce; of more only the header (RFC 3461 §4.3)
     preview: int = 200  # characters of readable text shown before a message is opened
     search_text: int = 1 * MIB  # characters of decoded text of one message that SEARCH BODY looks at
 
@@ -62,6 +67,8 @@ class Limits:
     imap_mailbox_name: int = 1000  # octets in UTF-8
     imap_mailbox_depth: int = 32  # levels of hierarchy
     imap_mailboxes: int = 10_000  # per account
+    imap_kept_messages: int = 1_000_000  # messages of mailboxes that nobody has open, kept in memory at 8 octets each
+    imap_failed_logins: int = 3  # per connection before BYE
     imap_errors: int = 50  # BAD answers in a row before BYE
     imap_patience_before_login: int = 180  # seconds without a whole command
     imap_patience: int = 1800  # seconds; RFC 3501 §5.4: at least 30 minutes
@@ -79,6 +86,9 @@ class Limits:
     connections_per_address: int = 100  # IPv4 address or IPv6 /64
     handshake_patience: int = 30  # seconds for TLS
     proxy_patience: int = 5  # seconds for the PROXY header
+    backlog: int = 1024  # connections the system holds until we accept them
+    accept_pause: float = 0.5  # seconds we accept nothing after the system ran out of file descriptors
+    drain: int = 10  # seconds transactions have to finish after SIGTERM
     unread: int = 256 * KIB  # octets of one connection that wait unread; beyond, we stop reading
     write_patience: int = 300  # seconds a peer may take nothing of what we send
     close_patience: int = 30  # seconds a peer has for the last octets before the connection is cut

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import mmap
 import os
 import tempfile
 from pathlib import Path
+from threading import Lock
 from typing import BinaryIO
 
 from daemon.limits import LIMITS
+
+_lock = Lock()  # of `_holds` and `_closed` of every body: held for a moment only
 
 
 class Body:
@@ -17,9 +21,15 @@ class Body:
 
     `size` is in octets, `sha256` the digest of all that was written. `close` frees the spool file; a body is also
     a context manager. `segment`, `offset` are set by the writer once the bytes are in a segment.
+
+    Whoever waits for a write may be cancelled and close the body while the writer still copies it: the writer holds
+    it (`hold`, `let_go`), and the bytes stay until then.
     """
 
-    __slots__ = ("size", "segment", "offset", "_hash", "_memory", "_file", "_map", "_directory", "_in_memory")
+    __slots__ = (
+        "size", "segment", "offset", "_hash", "_memory", "_file", "_map", "_directory", "_in_memory", "_holds",
+        "_closed",
+    )  # fmt: skip
 
     def __init__(self, directory: Path | None = None, in_memory: int = LIMITS.spool_memory) -> None:
         self.size = 0
@@ -31,6 +41,8 @@ class Body:
         self._map: mmap.mmap | None = None
         self._directory = directory
         self._in_memory = in_memory
+        self._holds = 0
+        self._closed = False
 
     @classmethod
     def of(cls, data: bytes) -> Body:
@@ -39,10 +51,15 @@ class Body:
         body.write(data)
         return body
 
+    def alike(self) -> Body:
+        """An empty one that spools to the same place."""
+        return Body(self._directory, self._in_memory)
+
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """Add octets. Raises `OSError` when the spool file cannot grow."""
         self._hash.update(data)
         self.size += len(data)
+        self._map = None  # it would end where the file ended then
         if self._file is None:
             if self._directory is None or len(self._memory) + len(data) <= self._in_memory:
                 self._memory += data
@@ -69,20 +86,43 @@ class Body:
     def bytes(self) -> bytes:
         return bytes(self.view())
 
-    def pour(self, fd: int, piece: int = 1 << 20) -> None:
-        """Append all octets to the file `fd`. Raises `OSError`."""
+    def pour(self, fd: int, piece: int = 1 << 20) -> int:
+        """Append all octets to the file `fd`; how many. Raises `OSError`."""
         data = memoryview(self.view())
         try:
             for start in range(0, len(data), piece):
                 part = data[start : start + piece]
                 while part:
                     part = part[os.write(fd, part) :]
+            return len(data)
         finally:
             data.release()
 
+    def hold(self) -> None:
+        """The bytes stay until `let_go`, whatever `close` says. Raises `ValueError` when they are gone already."""
+        with _lock:
+            if self._closed and not self._holds:
+                raise ValueError("the body is closed")
+            self._holds += 1
+
+    def let_go(self) -> None:
+        with _lock:
+            self._holds -= 1
+            free = self._closed and not self._holds
+        if free:
+            self._free()
+
     def close(self) -> None:
+        with _lock:
+            self._closed = True
+            free = not self._holds
+        if free:
+            self._free()
+
+    def _free(self) -> None:
         if self._map is not None:
-            self._map.close()
+            with contextlib.suppress(BufferError):  # somebody still looks at it; it goes with the last look
+                self._map.close()
             self._map = None
         if self._file is not None:
             self._file.close()

@@ -40,6 +40,9 @@ class Reply:
         """After 421 and 221 the connection ends (RFC 5321 §3.8, §4.2.1)."""
         return self.code in (421, 221)
 
+    def __str__(self) -> str:
+        return " ".join(filter(None, (str(self.code), self.enhanced, self.text)))
+
     def __bytes__(self) -> bytes:
         lead = f"{self.enhanced} " if self.enhanced else ""
         room = LINE - 4 - len(lead)
@@ -54,7 +57,7 @@ class Refused(Exception):
     """A command that will not be obeyed, with the reply that says why."""
 
     def __init__(self, reply: Reply) -> None:
-        super().__init__(f"{reply.code} {reply.enhanced} {reply.text}")
+        super().__init__(str(reply))
         self.reply = reply
 
 

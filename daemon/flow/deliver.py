@@ -1,0 +1,100 @@
+"""What one accepted message does to the store: copies into mailboxes, rows in the queue, events; one transaction.
+
+`receive` makes the `Plan` outside of it, from look-ups that may have grown old by a few milliseconds; what can change
+meanwhile (a mailbox is removed or fills up) is looked at again here: `Stale` undoes everything, and a new plan is made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from daemon.flow.envelope import Origin, Recipient
+from daemon.mail.summary import Summary
+from daemon.store import blobs, events, mailboxes, messages, queue
+from daemon.store.addresses import Denial
+from daemon.store.errors import Missing, OverQuota
+from daemon.store.spool import Body
+from daemon.store.tx import Tx
+
+
+class Stale(Exception):
+    """The plan does not fit the store any more; nothing was done."""
+
+
+@dataclass(slots=True)
+class Copy:
+    """One copy for one mailbox."""
+
+    account_id: int
+    address: str
+    prefix: bytes
+    recipient: str
+    mailbox: str = mailboxes.INBOX
+
+
+@dataclass(slots=True)
+class Sending:
+    """One envelope for the queue."""
+
+    message: queue.NewMessage
+    recipients: list[queue.NewRecipient] = field(default_factory=list)
+    held: str | None = None
+
+
+@dataclass(slots=True)
+class Plan:
+    """Everything that is to be done for one message. `notices` are the messages about it, done with it."""
+
+    trace: str
+    origin: Origin
+    sender: str
+    body: Body
+    summary: Summary
+    quota: int
+    copies: list[Copy] = field(default_factory=list)
+    sendings: list[Sending] = field(default_factory=list)
+    refusals: list[tuple[Recipient, Denial]] = field(default_factory=list)
+    notices: list[Plan] = field(default_factory=list)
+
+    @property
+    def empty(self) -> bool:
+        return not (self.copies or self.sendings)
+
+    @property
+    def bodies(self) -> list[Body]:
+        return [self.body, *(body for notice in self.notices for body in notice.bodies)]
+
+
+def commit(tx: Tx, plan: Plan) -> None:
+    """Do it. Raises `Stale`."""
+    blob_id = blobs.keep(tx, plan.body, plan.summary)
+    trace, origin, message_id = plan.trace, plan.origin, plan.summary.message_id or None
+    told = [
+        events.New(
+            trace, "accepted", origin.kind, sender=plan.sender, message_id=message_id, peer=origin.peer or None,
+            detail={"size": plan.body.size, "helo": origin.helo or None, "with": origin.protocol},
+        )
+    ]  # fmt: skip
+    for copy in plan.copies:
+        try:
+            placed = messages.put(
+                tx, copy.account_id, copy.mailbox, blob_id, plan.body.size,
+                prefix=copy.prefix, trace=trace, default_quota=plan.quota,
+            )  # fmt: skip
+        except (OverQuota, Missing) as error:
+            raise Stale(str(error)) from None
+        told.append(
+            events.New(
+                trace, "delivered", recipient=copy.recipient, message_id=message_id,
+                detail={"user": copy.address, "mailbox": copy.mailbox, "uid": placed.uid},
+            )
+        )  # fmt: skip
+    events.record_all(tx, told)
+    for recipient, denial in plan.refusals:
+        events.record(
+            tx, trace, "refused", denial.reason, sender=plan.sender, recipient=str(recipient.address), text=denial.text
+        )
+    for sending in plan.sendings:
+        queue.enqueue(tx, sending.message, blob_id, sending.recipients, held=sending.held)
+    for notice in plan.notices:
+        commit(tx, notice)

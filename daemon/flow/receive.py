@@ -1,0 +1,246 @@
+"""The one road in. SMTP, submission, LMTP, `sendmail`, `mailctl mail deliver` and our own notices all come this way.
+
+`accept` returns after the commit that made the message durable and findable, or tells why each recipient refuses it.
+It asks the resolver (unless the door has asked it at RCPT), sees loops, makes the prefix of each copy, and hands a plan
+of copies and queue rows to `deliver.commit`, in one write. Two recipients that end in one mailbox get one copy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass
+
+from daemon.config import Config
+from daemon.flow.deliver import Copy, Plan, Sending, Stale, commit
+from daemon.flow.envelope import Envelope, Origin, Recipient
+from daemon.limits import LIMITS
+from daemon.mail import headers
+from daemon.mail.address import BadAddress, parse_address
+from daemon.mail.decode import unfold
+from daemon.mail.header import field_matcher, header_end
+from daemon.mail.summary import Summary, summarize
+from daemon.store import accounts, addresses, events, queue, settings
+from daemon.store.addresses import NOT_OURS, Denial, Onward, Resolution
+from daemon.store.db import Store, StoreBusy
+from daemon.store.errors import Missing, OverQuota
+from daemon.store.spool import Body
+from daemon.store.tx import Tx
+
+HOPS = Denial(554, "5.4.6", "too-many-hops", "the message has passed too many servers: it goes in a circle")
+LOOP = Denial(554, "5.4.6", "delivery-loop", "the message was delivered here before: it goes in a circle")
+FULL = Denial(452, "4.2.2", "over-quota", "the mailbox is full")
+GONE = Denial(451, "4.2.1", "mailbox-gone", "the mailbox is being removed")
+_HELD = "external-mail-held"
+_ROAD = field_matcher(frozenset((b"received", b"delivered-to")))
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one recipient of the envelope; `denial` None: taken."""
+
+    recipient: Recipient
+    denial: Denial | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The trace under which all about the message is found, and an outcome for each recipient, in their order."""
+
+    trace: str
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def taken(self) -> bool:
+        """Whether anybody took it. If nobody did, nothing was written."""
+        return any(outcome.denial is None for outcome in self.outcomes)
+
+    def __str__(self) -> str:
+        return self.trace
+
+
+async def accept(
+    store: Store, origin: Origin, envelope: Envelope, body: Body, *, config: Config | None = None
+) -> Receipt:
+    """Take a message whose content is complete. The body is closed, unless the caller is cancelled meanwhile.
+
+    Raises `StoreFull`, `StoreBusy`, `StoreBroken`: then nothing of it is there.
+    """
+    try:
+        if body.size > LIMITS.parse_inline:
+            summary = await asyncio.to_thread(summarize, body.view())
+        else:
+            summary = summarize(body.view())
+        for _ in range(_TRIES):
+            plan, receipt = store.peek(_plan, origin, envelope, body, summary, config)
+            try:
+                if not plan.empty:
+                    await store.write(commit, plan, bodies=plan.bodies)
+            except Stale:
+                continue
+            body.close()
+            return receipt
+        raise StoreBusy("the mailboxes of this message keep changing")
+    except Exception:
+        body.close()  # not when cancelled: the writer may still be reading it
+        raise
+
+
+def accept_now(
+    store: Store, origin: Origin, envelope: Envelope, body: Body, *, config: Config | None = None
+) -> Receipt:
+    """The same for a thread that may wait (the command line)."""
+    with body:
+        summary = summarize(body.view())
+        for _ in range(_TRIES):
+            plan, receipt = store.peek(_plan, origin, envelope, body, summary, config)
+            try:
+                if not plan.empty:
+                    store.write_now(commit, plan, bodies=plan.bodies)
+            except Stale:
+                continue
+            return receipt
+        raise StoreBusy("the mailboxes of this message keep changing")
+
+
+def _plan(
+    tx: Tx, origin: Origin, envelope: Envelope, body: Body, summary: Summary, config: Config | None
+) -> tuple[Plan, Receipt]:
+    """What is to be done, and what each recipient will be told when it is."""
+    planning = _Planning(tx, origin, envelope, body, summary, config or settings.load(tx))
+    outcomes = tuple(Outcome(r, planning.add(r)) for r in envelope.recipients)
+    return planning.finished(), Receipt(planning.plan.trace, outcomes)
+
+
+class _Planning:
+    """One plan while it is made."""
+
+    def __init__(
+        self, tx: Tx, origin: Origin, envelope: Envelope, body: Body, summary: Summary, config: Config
+    ) -> None:
+        self.tx = tx
+        self.origin = origin
+        self.envelope = envelope
+        self.config = config
+        self.sender = envelope.reverse_path
+        trace = origin.trace or events.new_trace(tx.now, os.urandom)
+        self.plan = Plan(trace, origin, self.sender, body, summary, config["limits.quota"])
+        self.hops, self.been = _road(body)
+        self.peer = headers.Peer(origin.helo, origin.peer) if origin.peer else None
+        self.protocol = _protocol(origin, envelope)
+        self.mailboxes: dict[int, Denial | None] = {}
+        self.sendings: dict[tuple[str, str], Sending] = {}
+        self.externals: set[tuple[str, str]] = set()
+
+    def add(self, recipient: Recipient) -> Denial | None:
+        """Plan for one recipient; why nothing can be done for him, if so."""
+        if self.hops > LIMITS.smtp_hops:
+            return HOPS
+        found = recipient.resolution or addresses.resolve(self.tx, recipient.address)
+        if found.denial is NOT_OURS and self.origin.may_relay:
+            return self._send(recipient, Onward(str(recipient.address), ""))
+        if found.denial is not None:
+            return found.denial
+        return self._deliver(recipient, found)
+
+    def _deliver(self, recipient: Recipient, found: Resolution) -> Denial | None:
+        if recipient.address.key in self.been:
+            return LOOP
+        denials = [self._copy(recipient, local) for local in found.locals]
+        denials += [self._send(recipient, onward) for onward in found.onward]
+        if None in denials:
+            return None
+        return denials[0] if denials else addresses.UNKNOWN_USER
+
+    def _copy(self, recipient: Recipient, local: addresses.Local) -> Denial | None:
+        """One copy for one mailbox, however many recipients lead there."""
+        if local.account_id in self.mailboxes:
+            return self.mailboxes[local.account_id]
+        denial: Denial | None = None
+        prefix = b"".join(
+            (headers.return_path(self.envelope.sender), headers.delivered_to(local.address), self._received(recipient))
+        )
+        if local.address.key in self.been:
+            denial = LOOP
+        else:
+            try:
+                accounts.check_room(self.tx, local.account_id, len(prefix) + self.plan.body.size, self.plan.quota)
+            except OverQuota:
+                denial = FULL
+            except Missing:
+                denial = GONE
+        if denial is None:
+            self.plan.copies.append(Copy(local.account_id, str(local.address), prefix, str(recipient.address)))
+        self.mailboxes[local.account_id] = denial
+        return denial
+
+    def _send(self, recipient: Recipient, onward: Onward) -> Denial | None:
+        """A row in the queue. What an alias or a user sends on goes in an envelope of its own."""
+        if onward.via and parse_address(onward.via).key in self.been:
+            return LOOP
+        address = parse_address(onward.address)
+        if address.key in self.externals:
+            return None
+        self.externals.add(address.key)
+        sender = self.sender if not onward.via else forwarded_sender(self.sender, onward.via)
+        sending = self.sendings.get((sender, onward.via))
+        if sending is None:
+            sending = self.sendings[sender, onward.via] = self._sending(sender, onward)
+        sending.recipients.append(queue.NewRecipient(onward.address, recipient.orcpt, recipient.notify))
+        return None
+
+    def _sending(self, sender: str, onward: Onward) -> Sending:
+        prefix = self._received(self.envelope.recipients[0] if len(self.envelope.recipients) == 1 else None)
+        if onward.via:
+            prefix = headers.delivered_to(parse_address(onward.via)) + prefix
+            origin = "alias" if onward.account_id is None else "forward"
+        else:
+            origin = self.origin.kind
+        config, envelope = self.config, self.envelope
+        message = queue.NewMessage(
+            self.plan.trace, sender, origin, prefix, len(prefix) + self.plan.body.size,
+            lifetime=config["queue.lifetime"] * 1000, warn_after=config["queue.warn_after"] * 1000,
+            account_id=onward.account_id if onward.via else self.origin.account_id,
+            eightbit=envelope.eightbit, smtputf8=envelope.smtputf8, ret=envelope.ret, envid=envelope.envid,
+        )  # fmt: skip
+        sending = Sending(message, held=_HELD if config["queue.hold_external"] else None)
+        self.plan.sendings.append(sending)
+        return sending
+
+    def _received(self, recipient: Recipient | None) -> bytes:
+        return headers.received(
+            self.config["hostname"], self.protocol, self.plan.trace, self.tx.now / 1000,
+            peer=self.peer, recipient=recipient.address if recipient is not None else None,
+        )  # fmt: skip
+
+    def finished(self) -> Plan:
+        return self.plan
+
+
+def forwarded_sender(sender: str, via: str) -> str:
+    return sender
+
+
+def _road(body: Body) -> tuple[int, set[tuple[str, str]]]:
+    """How many servers passed the message on, and for whom it was delivered before."""
+    view = body.view()
+    hops, been = 0, set()
+    for found in _ROAD.finditer(view, 0, header_end(view, 0, len(view))):
+        field = found[0]
+        if field[:1] in b"Rr":
+            hops += 1
+            continue
+        try:
+            been.add(parse_address(unfold(field.partition(b":")[2]).decode("utf-8", "surrogateescape").strip()).key)
+        except BadAddress:
+            continue
+    return hops, been
+
+
+def _protocol(origin: Origin, envelope: Envelope) -> str:
+    """RFC 6531 §4.3: mail that needs SMTPUTF8 says so in its trace."""
+    word = origin.protocol
+    if not envelope.smtputf8 or word in ("local", "SMTP"):
+        return word
+    return "UTF8" + word.removeprefix("E")

@@ -1,0 +1,97 @@
+"""Port 25: mail from other servers, for our own users. Nobody logs in here, and nobody relays but trusted networks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from daemon.flow import receive
+from daemon.flow.envelope import Envelope, Origin, Recipient
+from daemon.mail.address import Address
+from daemon.store import accounts, addresses
+from daemon.store.addresses import NOT_OURS, Denial, Resolution
+from daemon.store.errors import Missing, OverQuota
+from daemon.store.tx import Tx
+from daemon.wire.smtp import Reply, refused
+from daemon.wire.smtp_parameters import Rcpt
+
+if TYPE_CHECKING:
+    from daemon.serve.smtp.content import Incoming
+    from daemon.serve.smtp.session import Client, Smtp, Transaction
+
+
+class Mx:
+    """aiosmtpd's hooks for this door."""
+
+    kind = "smtp"
+
+    async def handle_RCPT(
+        self, smtp: Smtp, session: Client, transaction: Transaction, recipient: Recipient, given: Rcpt
+    ) -> None:
+        admit(smtp, recipient, relay=smtp.trusted)
+
+    async def handle_DATA(
+        self, smtp: Smtp, session: Client, transaction: Transaction, incoming: Incoming
+    ) -> Reply | list[Reply]:
+        kind = "relay" if smtp.trusted else self.kind
+        return reply_of(await accept(smtp, kind, transaction, incoming))
+
+
+def admit(smtp: Smtp, recipient: Recipient, *, relay: bool) -> None:
+    """Ask the resolver whether this recipient is taken; raises `Refused`. Never after DATA (D20)."""
+    found = smtp.post.store.peek(_resolve, recipient.address, smtp.envelope.size, smtp.post.config()["limits.quota"])
+    denial = found.denial
+    if denial is not None and not (relay and denial is NOT_OURS):
+        reply = Reply(denial.code, denial.enhanced, denial.text[0].upper() + denial.text[1:])
+        smtp.note_refusal(denial.reason, str(recipient.address), reply)
+        raise refused(reply.code, reply.enhanced, reply.text)
+    recipient.resolution = found
+
+
+def _resolve(tx: Tx, address: Address, size: int, default_quota: int) -> Resolution:
+    """Where mail for an address goes; `FULL` when that is only mailboxes without room for `size` octets more."""
+    found = addresses.resolve(tx, address)
+    if found.denial is None and not found.onward:
+        for local in found.locals:
+            try:
+                accounts.check_room(tx, local.account_id, max(size, 1), default_quota)
+                break
+            except (OverQuota, Missing):
+                continue
+        else:
+            found.denial = receive.FULL
+    return found
+
+
+async def accept(smtp: Smtp, kind: str, transaction: Transaction, incoming: Incoming) -> receive.Receipt:
+    """Hand a complete message to the one road."""
+    identity = smtp.session.auth_data
+    origin = Origin(
+        kind,
+        peer=smtp.peer,
+        helo=smtp.session.host_name or "",
+        esmtp=smtp.session.extended_smtp,
+        tls=smtp.tls_version,
+        account_id=identity.account_id if identity is not None else None,
+    )
+    envelope = Envelope(
+        transaction.sender,
+        transaction.recipients,
+        smtputf8=transaction.smtp_utf8,
+        eightbit=incoming.content.eightbit,
+        ret=transaction.ret,
+        envid=transaction.envid,
+    )
+    return await receive.accept(smtp.post.store, origin, envelope, incoming.body, config=smtp.post.config())
+
+
+def reply_of(receipt: receive.Receipt) -> Reply:
+    """One answer for all recipients: taken if one took it (the others were told of, or have their copy too)."""
+    for outcome in receipt.outcomes:
+        if outcome.denial is None:
+            return Reply(250, "2.0.0", receipt.trace)
+    return denied(receipt.outcomes[0].denial)
+
+
+def denied(denial: Denial | None) -> Reply:
+    assert denial is not None
+    return Reply(denial.code, denial.enhanced, denial.text[0].upper() + denial.text[1:])
