@@ -22,6 +22,7 @@ _INVISIBLE = re.compile(
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 _PLAIN_READ = 4096  # octets read for a preview
 _HTML_READ = 65536  # octets; style sheets come first
+_TAGS = 200_000  # in one text; what stands behind so many is not looked at
 _HIDDEN = ("style", "script", "head", "title")
 _BREAKS = frozenset(("br", "p", "div", "tr", "td", "th", "li", "table", "h1", "h2", "h3", "h4", "blockquote", "hr"))
 _ELEMENT = re.compile(r"/?[a-z][a-z0-9]*")
@@ -29,7 +30,9 @@ _ELEMENT = re.compile(r"/?[a-z][a-z0-9]*")
 
 def strip_html(text: str) -> str:
     """The text between the tags, crudely and in one pass: for search and previews, never to be shown as HTML."""
-    pieces = text.split("<")
+    pieces = text.split("<", _TAGS)
+    if len(pieces) > _TAGS:
+        pieces.pop()
     kept = [pieces[0]]
     hidden = ""  # the element or comment whose end is awaited
     for piece in pieces[1:]:
@@ -108,7 +111,8 @@ def has_attachment(root: Part) -> bool:
 def search_text(data: Data, root: Part, *, headers: bool = False) -> str:
     """The decoded text of all text parts in lower case, for SEARCH BODY; with `headers` all fields too, for TEXT.
 
-    At most about `LIMITS.search_text` characters: the tail of a longer text is not found. Works on an unpacked tree.
+    At most about `LIMITS.search_text` characters, from four times as many octets: the tail of a longer text is not
+    found. Works on an unpacked tree.
     """
     kept = []
     left = LIMITS.search_text
@@ -121,11 +125,13 @@ def search_text(data: Data, root: Part, *, headers: bool = False) -> str:
 
 
 def _texts(data: Data, root: Part, headers: bool) -> Iterator[str]:
+    octets = 4 * LIMITS.search_text
     for part in root.walk():
         if headers and part.header < part.body:
             for name, value in split_fields(bytes(data[part.header : part.body])):
                 yield f"{name.decode('latin-1')}: {header_text(value)}"
-        if part.type == "text":
-            raw = bytes(data[part.body : min(part.end, part.body + 4 * LIMITS.search_text)])
+        if part.type == "text" and octets:
+            raw = bytes(data[part.body : min(part.end, part.body + octets)])
+            octets -= len(raw)
             text = decode_text(decode_transfer(raw, part.encoding), part.charset, cut=True)
             yield strip_html(text) if part.subtype == "html" else text

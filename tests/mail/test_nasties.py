@@ -61,6 +61,7 @@ NASTIES = {
     "html comments": b"Content-Type: text/html\n\n" + b"<!--" * MIB,
     "html styles": b"Content-Type: text/html\n\n" + b"<style>" * MIB,
     "html entities": b"Content-Type: text/html\n\n" + b"&amp" * MIB,
+    "html parts of tags": multipart(b"b", *[b"Content-Type: text/html\r\n\r\n" + b"<b>" * 10_000] * 900),
     "nuls": b"\0" * (4 * MIB),
     "base64": b"Content-Transfer-Encoding: base64\n\n" + b"=" * (4 * MIB),
     "quoted-printable": b"Content-Transfer-Encoding: quoted-printable\n\n" + b"=" * (4 * MIB),

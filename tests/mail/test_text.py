@@ -96,6 +96,13 @@ def test_search_text_is_bounded() -> None:
     assert len(search_text(data, scan(data).root)) == LIMITS.search_text
 
 
+def test_html_of_nothing_but_tags_is_read_up_to_a_bound() -> None:
+    assert strip_html("a" + "<b>" * 300_000 + "c") == "a"
+    part = b"Content-Type: text/html\r\n\r\n" + b"<b>" * 500_000
+    data = multipart(b"b", *[part] * 4, b"Content-Type: text/html\r\n\r\nend")
+    assert "end" not in search_text(data, scan(data).root)
+
+
 @given(st.text("<>!-/abcstyle &;\"'=", max_size=100))
 def test_any_html_is_stripped(text: str) -> None:
     strip_html(text)
