@@ -1,6 +1,22 @@
-"""What domain functions raise. Every message is one sentence for whoever asked; doors choose code and form."""
+"""What the store raises. Every message is one sentence for whoever asked; doors choose code and form."""
 
 from __future__ import annotations
+
+
+class StoreError(Exception):
+    """The store cannot do it."""
+
+
+class StoreFull(StoreError):
+    """No room: 452 4.3.1. Nothing was written."""
+
+
+class StoreBusy(StoreError):
+    """Another process holds the database, or the store is closing: 451. Nothing was written."""
+
+
+class StoreBroken(StoreError):
+    """The database is damaged, foreign or unreadable. The message is one sentence for the administrator."""
 
 
 class Refusal(Exception):

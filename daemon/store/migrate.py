@@ -36,25 +36,37 @@ def steps() -> list[Step]:
 
 
 def statements(sql: str) -> list[str]:
-    """Split a script; `executescript` would commit before it begins."""
+    """Split a script; `executescript` would commit before it begins.
+
+    Raises `SchemaError` when the last statement does not end: half a step must not pass for a whole one.
+    """
     found, pending = [], ""
     for line in sql.splitlines(keepends=True):
         pending += line
         if sqlite3.complete_statement(pending):
             found.append(pending)
             pending = ""
+    if any(line.strip() and not line.lstrip().startswith("--") for line in pending.splitlines()):
+        raise SchemaError(f"a schema step ends in the middle of a statement: {pending.strip()[:60]!r}")
     return found
+
+
+def is_empty(connection: sqlite3.Connection) -> bool:
+    """Whether nothing was ever made in this database."""
+    tables: int = connection.execute("select count(*) from sqlite_master").fetchone()[0]
+    return not tables
 
 
 def pending(connection: sqlite3.Connection, known: list[Step] | None = None) -> list[Step]:
     """The steps this database still needs. Raises `SchemaError` for a database that is not ours or is newer."""
     known = steps() if known is None else known
     application = connection.execute("pragma application_id").fetchone()[0]
-    tables = connection.execute("select count(*) from sqlite_master").fetchone()[0]
     if application != APPLICATION_ID:
-        if tables:
+        if not is_empty(connection):
             raise SchemaError("the database belongs to another program; name another data directory")
         return known
+    if not connection.execute("select 1 from sqlite_master where name = 'migration'").fetchone():
+        raise SchemaError("the database has lost its record of migrations; restore a backup")
     applied = dict(connection.execute("select number, sha256 from migration").fetchall())
     if applied and max(applied) > max(s.number for s in known):
         raise SchemaError(f"the database is at step {max(applied)}, newer than this program; install the newer version")

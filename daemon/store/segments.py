@@ -34,23 +34,27 @@ def path_of(directory: Path, segment: int) -> Path:
 class Appender:
     """The one writer of a segment, for as long as it holds the lock."""
 
-    def __init__(self, directory: Path, segment: int) -> None:
-        """Open segment number `segment` for appending. Raises `BlockingIOError` when another process has it."""
+    def __init__(self, directory: Path, segment: int, *, create: bool = True) -> None:
+        """Open segment number `segment` for appending.
+
+        Raises `BlockingIOError` when another process has it, `FileNotFoundError` when it is not there and is not to
+        be made.
+        """
         self.segment = segment
-        path = path_of(directory, segment)
-        new = not path.exists()
-        self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self.path = path_of(directory, segment)
+        flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | (os.O_CREAT if create else 0)
+        self.fd = os.open(self.path, flags, 0o600)
         try:
             fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.size = os.fstat(self.fd).st_size
+            if not self.size:  # it may be new, or its maker was killed before this line
+                sync_directory(directory)
         except OSError:
             os.close(self.fd)
             raise
-        if new:
-            sync_directory(directory)
-        self.size = os.fstat(self.fd).st_size
 
     def append(self, bodies: Iterable[Body]) -> None:
-        """Append and sync; sets `segment` and `offset` of each body. On `OSError` the file is as before."""
+        """Append and sync; sets `segment` and `offset` of each body. On any error the file is as before."""
         start = self.size
         small: list[bytes] = []
         try:
@@ -59,16 +63,23 @@ class Appender:
                 body.segment, body.offset = self.segment, self.size + HEAD.size
                 self.size += HEAD.size + body.size
                 if body.size <= 1 << 16:
-                    small += (head, body.bytes())
+                    data = body.bytes()
+                    if len(data) != body.size:  # the place of everything after it would be wrong
+                        raise ValueError("a body is not as long as it says")
+                    small += (head, data)
                     continue
                 small.append(head)
                 self._flush(small)
-                body.pour(self.fd)
+                if body.pour(self.fd) != body.size:
+                    raise ValueError("a body is not as long as it says")
             self._flush(small)
             os.fdatasync(self.fd)
-        except OSError:
+        except BaseException:
             self.size = start
-            os.ftruncate(self.fd, start)
+            try:
+                os.ftruncate(self.fd, start)
+            except OSError:
+                self.size = os.fstat(self.fd).st_size  # what is there by now is a dead tail
             raise
 
     def _flush(self, pieces: list[bytes]) -> None:
@@ -81,26 +92,42 @@ class Appender:
         os.close(self.fd)
 
 
+class _File:
+    """An open segment; closed when the last read that uses it is done."""
+
+    __slots__ = ("fd",)
+
+    def __init__(self, path: Path) -> None:
+        self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def __del__(self) -> None:
+        if hasattr(self, "fd"):
+            os.close(self.fd)
+
+
 class Reader:
     """Reads bytes by place; keeps some files open. Safe for several threads."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._open: OrderedDict[int, int] = OrderedDict()
-        self._retired: list[int] = []
+        self._open: OrderedDict[int, _File] = OrderedDict()
         self._lock = Lock()
 
     def read(self, segment: int, offset: int, length: int) -> bytes:
         """`length` octets at `offset`. Raises `SegmentDamaged` when they are not there."""
         try:
-            data = os.pread(self._file(segment), length, offset)
+            file = self._file(segment)
+        except FileNotFoundError:
+            raise SegmentDamaged(f"segment {segment} is missing") from None
+        try:
+            data = os.pread(file.fd, length, offset)
             while len(data) < length:
-                more = os.pread(self._file(segment), length - len(data), offset + len(data))
+                more = os.pread(file.fd, length - len(data), offset + len(data))
                 if not more:
                     break
                 data += more
-        except FileNotFoundError:
-            raise SegmentDamaged(f"segment {segment} is missing") from None
+        except OSError as error:
+            raise SegmentDamaged(f"segment {segment}, octet {offset}: {error.strerror}") from None
         if len(data) != length:
             raise SegmentDamaged(f"segment {segment} ends before octet {offset + length}")
         return data
@@ -116,34 +143,26 @@ class Reader:
         if digest.digest() != sha256:
             raise SegmentDamaged(f"segment {segment}, octet {offset}: checksum differs")
 
-    def _file(self, segment: int) -> int:
-        fd = self._open.get(segment)
-        if fd is not None:
-            return fd
+    def _file(self, segment: int) -> _File:
+        file = self._open.get(segment)
+        if file is not None:
+            return file
         with self._lock:
-            fd = self._open.get(segment)
-            if fd is None:
-                fd = os.open(path_of(self._directory, segment), os.O_RDONLY | os.O_CLOEXEC)
-                self._open[segment] = fd
+            file = self._open.get(segment)
+            if file is None:
+                file = self._open[segment] = _File(path_of(self._directory, segment))
                 if len(self._open) > _OPEN_READERS:
-                    # closed one round later, so that a read under way in another thread keeps its file
-                    self._retired.append(self._open.popitem(last=False)[1])
-                    if len(self._retired) > _OPEN_READERS:
-                        os.close(self._retired.pop(0))
-            return fd
+                    self._open.popitem(last=False)
+            return file
 
     def forget(self, segment: int) -> None:
         """The segment was removed: let go of its file."""
         with self._lock:
-            fd = self._open.pop(segment, None)
-            if fd is not None:
-                self._retired.append(fd)
+            self._open.pop(segment, None)
 
     def close(self) -> None:
-        for fd in (*self._open.values(), *self._retired):
-            os.close(fd)
-        self._open.clear()
-        self._retired.clear()
+        with self._lock:
+            self._open.clear()
 
 
 def sync_directory(directory: Path) -> None:

@@ -1,0 +1,340 @@
+"""The one thread that writes: group commit.
+
+States of a piece of writing: waiting → bytes appended and synced → its SQL run in a SAVEPOINT → committed with its
+group → answered. A piece that raises rolls back alone. An error that ends the whole transaction (SQLITE_FULL, an I/O
+error) acknowledges nobody; the pieces are run again one by one. An error at COMMIT fails all of the group: whether it
+came to the disk is unknown then, so the peer hears "later" and may send a second copy, never lose the only one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from errno import EDQUOT, EFBIG, ENOSPC
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from daemon.limits import LIMITS
+from daemon.store.errors import StoreBroken, StoreBusy, StoreError, StoreFull
+from daemon.store.segments import Appender
+from daemon.store.spool import Body
+from daemon.store.tx import Changes, Tx
+
+if TYPE_CHECKING:
+    from daemon.store.db import Store
+
+_CHECKPOINT_EVERY = 1000  # pieces between two checkpoints in their own thread
+_LOG_STOP = 16384  # pages (64 MiB) at which the writer tries to begin the log anew, so that it cannot grow without end
+_LOG_WAIT = 20  # milliseconds it waits for readers then; a long reader must not stop the mail
+_TEMPORARY = (
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_CANTOPEN,  # no file descriptor left
+    sqlite3.SQLITE_NOMEM,
+)
+_BROKEN = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_READONLY)
+
+
+class Piece:
+    """One piece of writing. `answer` is a future of a loop or of a thread; None ends the writer."""
+
+    __slots__ = ("work", "args", "bodies", "into_reserve", "answer", "value", "error", "changes")
+
+    def __init__(
+        self,
+        work: Callable[..., Any],
+        args: tuple[Any, ...],
+        bodies: Sequence[Body],
+        answer: Any,
+        into_reserve: bool = False,
+    ) -> None:
+        self.work = work
+        self.args = args
+        self.bodies = bodies
+        self.into_reserve = into_reserve
+        self.answer = answer
+        self.value: Any = None
+        self.error: BaseException | None = None
+        self.changes: Changes | None = None
+
+    @property
+    def size(self) -> int:
+        return sum(body.size for body in self.bodies)
+
+    def fail(self, error: BaseException) -> None:
+        self.value, self.changes, self.error = None, None, error
+
+
+def nothing(tx: Tx) -> None:
+    """A piece that only makes the writer look around."""
+
+
+class Writer:
+    """Started by the first `submit`. `answered` is called in this thread with each group that came to its end."""
+
+    def __init__(
+        self, store: Store, pool: ThreadPoolExecutor, answered: Callable[[list[Piece], Changes], None]
+    ) -> None:
+        self._store = store
+        self._pool = pool
+        self._answered = answered
+        self._work: SimpleQueue[Piece] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+        self._db: sqlite3.Connection | None = None
+        self._appender: Appender | None = None
+        self._others = -1  # data_version of our connection: grows when somebody else commits
+        self._pieces_since = 0
+        self._checkpointing = threading.Event()
+        self._log_too_long = False
+
+    def submit(self, piece: Piece) -> None:
+        """Raises `StoreBusy` after `close`, `ValueError` for a body that was closed."""
+        with self._lock:
+            if self._closed:
+                raise StoreBusy("the store is closing")
+            held = 0
+            try:
+                for body in piece.bodies:
+                    body.hold()
+                    held += 1
+            except ValueError:
+                for body in piece.bodies[:held]:
+                    body.let_go()
+                raise
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._loop, name="store-writer", daemon=True)
+                self._thread.start()
+            self._work.put(piece)
+
+    def close(self) -> None:
+        """Finish what is waiting, and let go of the segment."""
+        with self._lock:
+            self._closed = True
+        if self._thread is not None:
+            self._work.put(Piece(nothing, (), (), None))
+            self._thread.join()
+            self._thread = None
+
+    # -------------------------------------------------------------------------------------------------------- groups
+
+    def _loop(self) -> None:
+        ending = False
+        while not ending:
+            pieces = [self._work.get()]
+            with contextlib.suppress(Empty):
+                while len(pieces) < LIMITS.write_group:
+                    pieces.append(self._work.get_nowait())
+            ending = any(p.answer is None for p in pieces)
+            pieces = [p for p in pieces if p.answer is not None]
+            if pieces:
+                self._take(pieces)
+        if self._db is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.execute("pragma wal_checkpoint(passive)")
+        if self._appender is not None:
+            self._appender.close()
+            self._appender = None
+
+    def _take(self, pieces: list[Piece]) -> None:
+        news = Changes()
+        try:
+            if self._db is None:
+                self._db = self._store.connect(query_only=False)
+                self._db.execute("pragma wal_autocheckpoint = 0")
+                self._db.execute(f"pragma journal_size_limit = {_LOG_STOP * 4096}")
+            self._group(self._db, pieces)
+            version = self._db.execute("pragma data_version").fetchone()[0]
+            news.everything = version != self._others
+            self._others = version
+        except Exception as error:  # the thread must live: who waits for it would wait for ever
+            for piece in pieces:
+                if piece.error is None and piece.changes is None:
+                    piece.fail(self._as_ours(error))
+        for piece in pieces:
+            if piece.changes is not None:
+                news.add(piece.changes)
+            for body in piece.bodies:
+                body.let_go()
+        self._answered(pieces, news)
+        if self._db is not None:
+            self._checkpoint_when_due(self._db, len(pieces))
+
+    def _group(self, db: sqlite3.Connection, pieces: list[Piece]) -> None:
+        """Append, run and commit `pieces`; each ends with `changes` and a value, or with an error."""
+        now = self._store.clock()
+        try:
+            self._append(db, pieces)
+            todo = [p for p in pieces if p.error is None]
+            if not todo:
+                return
+            self._begin(db, todo)
+            for piece in todo:
+                self._run(db, piece, now)
+                if not db.in_transaction:  # SQLite ended it under the savepoints: nobody may be acknowledged
+                    self._one_by_one(db, todo)
+                    return
+            db.execute("commit")
+        except Exception as error:
+            self._undo(db, pieces, error)
+
+    def _begin(self, db: sqlite3.Connection, pieces: list[Piece]) -> None:
+        db.execute("begin immediate")
+        if self._appender is not None and any(p.bodies for p in pieces):
+            place = (self._appender.size, self._appender.segment)
+            db.execute("update segment set size = ? where id = ?", place)
+
+    def _run(self, db: sqlite3.Connection, piece: Piece, now: int) -> None:
+        tx = Tx(db, now)
+        db.execute("savepoint piece")
+        try:
+            piece.value = piece.work(tx, *piece.args)
+            piece.changes = tx.changes
+            piece.error = None
+        except StopIteration as error:  # no future can carry it
+            piece.fail(RuntimeError(f"the work raised {error!r}"))
+        except BaseException as error:
+            piece.fail(self._as_ours(error) if isinstance(error, sqlite3.Error | MemoryError) else error)
+        if db.in_transaction:
+            if piece.error is not None:
+                db.execute("rollback to piece")
+            db.execute("release piece")
+
+    def _one_by_one(self, db: sqlite3.Connection, pieces: list[Piece]) -> None:
+        """Each in a transaction of its own: what cannot be written fails alone."""
+        for piece in pieces:
+            try:
+                self._begin(db, [piece])
+                self._run(db, piece, self._store.clock())
+                if db.in_transaction:
+                    db.execute("commit")
+                elif piece.error is None:
+                    piece.fail(StoreError("an error ended the transaction, and the work did not tell"))
+            except Exception as error:
+                self._undo(db, [piece], error)
+
+    def _undo(self, db: sqlite3.Connection, pieces: list[Piece], error: Exception) -> None:
+        """None of these is committed, whatever their own end was."""
+        for piece in pieces:
+            if piece.error is None:
+                piece.fail(self._as_ours(error))
+        if db.in_transaction:
+            with contextlib.suppress(sqlite3.Error):
+                db.execute("rollback")
+
+    def _as_ours(self, error: BaseException) -> BaseException:
+        """A new exception for each piece: several tasks will raise it."""
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_FULL or (isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT, EFBIG)):
+            return StoreFull("the disk is full")
+        if code in _TEMPORARY or isinstance(error, MemoryError):
+            return StoreBusy(f"another process holds the database, or the machine is short of memory: {error}")
+        if code in _BROKEN or isinstance(error, OSError):
+            self._store.broken = True
+            return StoreBroken(f"{self._store.data.database}: {error}")
+        return error
+
+    # --------------------------------------------------------------------------------------------------------- bytes
+
+    def _append(self, db: sqlite3.Connection, pieces: list[Piece]) -> None:
+        """The bytes of all pieces into the segment, synced. Those that have no room, or fail, get their error."""
+        waiting = [p for p in pieces if p.bodies]
+        if not waiting:
+            return
+        try:
+            waiting = self._with_room(waiting)
+            if not waiting:
+                return
+            appender = self._appender
+            if appender is None or appender.size >= self._store.segment_size:
+                appender = self._next_segment(db)
+            try:
+                appender.append([b for p in waiting for b in p.bodies])
+            except ValueError:  # one of the bodies is not what it says
+                for piece in waiting:
+                    try:
+                        appender.append(piece.bodies)
+                    except ValueError as error:
+                        piece.fail(error)
+        except Exception as error:
+            for piece in waiting:
+                piece.fail(self._as_ours(error))
+
+    def _with_room(self, pieces: list[Piece]) -> list[Piece]:
+        free = self._store.free()
+        reserve = self._store.reserve
+        fitting: list[Piece] = []
+        for piece in pieces:
+            if free - piece.size < (reserve // 4 if piece.into_reserve else reserve):
+                piece.fail(StoreFull("the disk is below its reserve"))
+            else:
+                free -= piece.size
+                fitting.append(piece)
+        return fitting
+
+    def _next_segment(self, db: sqlite3.Connection) -> Appender:
+        """Seal the full one; go on with a segment that nobody holds, or a new one."""
+        if self._appender is not None:
+            place = (self._appender.size, self._appender.segment)
+            db.execute("update segment set sealed = 1, size = ? where id = ?", place)
+            self._appender.close()
+            self._appender = None
+        directory = self._store.data.segments
+        for segment, size in db.execute("select id, size from segment where sealed = 0 order by id").fetchall():
+            try:
+                appender = Appender(directory, segment, create=not size)
+            except BlockingIOError:
+                continue
+            except FileNotFoundError:
+                appender = None
+            row = db.execute("select sealed, size from segment where id = ?", (segment,)).fetchone()
+            if row is None or row[0]:  # sealed, or even gone, between our two looks
+                if appender is not None:
+                    if row is None and not appender.size:
+                        os.unlink(appender.path)
+                    appender.close()
+                continue
+            # shorter than rows say: bytes were lost, and new ones would stand where the rows of lost ones point
+            if appender is not None and row[1] <= appender.size < self._store.segment_size:
+                self._appender = appender
+                return appender
+            db.execute("update segment set sealed = 1 where id = ?", (segment,))
+            if appender is not None:
+                appender.close()
+        new = db.execute("insert into segment (size) values (0)").lastrowid or 0
+        self._appender = Appender(directory, new)
+        return self._appender
+
+    # -------------------------------------------------------------------------------------------------- checkpoints
+
+    def _checkpoint_when_due(self, db: sqlite3.Connection, pieces: int) -> None:
+        self._pieces_since += pieces
+        if self._log_too_long:
+            self._log_too_long = False
+            with contextlib.suppress(sqlite3.Error):
+                db.execute(f"pragma busy_timeout = {_LOG_WAIT}")
+                db.execute("pragma wal_checkpoint(restart)")
+            with contextlib.suppress(sqlite3.Error):
+                db.execute(f"pragma busy_timeout = {LIMITS.busy}")
+        elif self._pieces_since >= _CHECKPOINT_EVERY and not self._checkpointing.is_set():
+            self._pieces_since = 0
+            self._checkpointing.set()
+            self._pool.submit(self._checkpoint)
+
+    def _checkpoint(self) -> None:
+        """In a thread of the pool, beside the writer."""
+        try:
+            connection = self._store.checkpointer()
+            _, pages, _ = connection.execute("pragma wal_checkpoint(passive)").fetchone()
+            self._log_too_long = pages > _LOG_STOP
+        except sqlite3.Error:
+            pass  # busy, or no room: it is tried again after as many pieces more, and a broken disk shows at COMMIT
+        finally:
+            self._checkpointing.clear()
