@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,6 +83,15 @@ def get(tx: Tx, account_id: int, name: str) -> Mailbox:
 def by_id(tx: Tx, mailbox_id: int) -> Mailbox | None:
     row = tx.one(f"select {_COLUMNS} from mailbox where id = ?", mailbox_id)
     return None if row is None else _mailbox(row)
+
+
+def modseqs(tx: Tx, mailbox_ids: Sequence[int]) -> dict[int, int]:
+    """The MODSEQ of each of these mailboxes that there is: whether somebody's memory of it is still right."""
+    found: dict[int, int] = {}
+    for at in range(0, len(mailbox_ids), LIMITS.step):
+        some = mailbox_ids[at : at + LIMITS.step]
+        found.update(tx.all(f"select id, modseq from mailbox where id in ({','.join('?' * len(some))})", *some))
+    return found
 
 
 def everyone(tx: Tx, account_id: int) -> list[Mailbox]:
@@ -197,14 +206,15 @@ def subscriptions(tx: Tx, account_id: int) -> list[str]:
     return [r[0] for r in rows]
 
 
-def claim_recent(tx: Tx, mailbox_id: int) -> int:
-    """The first UID that is \\Recent to the session that selects now; later ones do not see it so again."""
-    row = tx.one("select recent_from, uidnext from mailbox where id = ?", mailbox_id)
-    if row is None:
-        raise Missing("the mailbox is gone")
-    if row[0] != row[1]:
-        tx.run("update mailbox set recent_from = uidnext where id = ?", mailbox_id)
-    return int(row[0])
+def keep_recent(tx: Tx, mailbox_id: int, uid: int) -> None:
+    """UIDs below `uid` were \\Recent to some session: they are to no other. Nobody is told."""
+    tx.run("update mailbox set recent_from = ? where id = ? and recent_from < ?", uid, mailbox_id, uid)
+
+
+def count_recent(tx: Tx, mailbox_id: int, uid: int) -> int:
+    """How many messages have that UID or a later one (STATUS RECENT)."""
+    count: int = tx.value("select count(*) from membership where mailbox_id = ? and uid >= ?", mailbox_id, uid)
+    return count
 
 
 def next_modseq(tx: Tx, account_id: int) -> int:
