@@ -89,6 +89,7 @@ class Limits:
     backlog: int = 1024  # connections the system holds until we accept them
     accept_pause: float = 0.5  # seconds we accept nothing after the system ran out of file descriptors
     drain: int = 10  # seconds transactions have to finish after SIGTERM
+    look: int = 1  # seconds between two looks whether another process committed, should the doorbell not have rung
     unread: int = 256 * KIB  # octets of one connection that wait unread; beyond, we stop reading
     write_patience: int = 300  # seconds a peer may take nothing of what we send
     close_patience: int = 30  # seconds a peer has for the last octets before the connection is cut
