@@ -36,8 +36,16 @@ class Owner(Protocol):
     def name(self) -> str:
         """`imap`, `pop3s`, ...: the setting `listen.NAME` that opened the door."""
 
+    @property
+    def closing(self) -> bool:
+        """The server is being stopped: no session should begin anything more."""
+
     def closed(self, conn: Connection) -> None:
         """The transport is gone. Called once."""
+
+
+class Draining(Exception):
+    """The server is being stopped, and this session has nothing unfinished: say goodbye."""
 
 
 class Connection(asyncio.Protocol):
@@ -46,7 +54,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "listener", "loop", "stream", "transport", "ssl_object", "peer", "peer_port",
         "_arrived", "_arrive_by", "_drained", "_drain_by", "_close_by", "_timer", "_timer_at",
-        "_read_held", "_write_held", "_gone", "_ending", "_takes", "_deflate", "__weakref__",
+        "_resting", "_read_held", "_write_held", "_gone", "_ending", "_takes", "_deflate", "__weakref__",
     )  # fmt: skip
 
     def __init__(self, listener: Owner) -> None:
@@ -62,6 +70,7 @@ class Connection(asyncio.Protocol):
         self._arrive_by = self._drain_by = self._close_by = 0.0  # loop time; 0: nobody waits
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
+        self._resting = False  # waiting between two transactions
         self._read_held = False  # we asked the transport to stop reading
         self._write_held = False  # the transport asked us to stop writing
         self._gone = False
@@ -127,12 +136,16 @@ class Connection(asyncio.Protocol):
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
-    async def take(self, reading: Reading[T], patience: float, *, within: float | None = None) -> T:
+    async def take(
+        self, reading: Reading[T], patience: float, *, within: float | None = None, resting: bool = False
+    ) -> T:
         """What `reading` finds, fetching bytes as it asks for them and saying what it wants said.
 
         Does not wait at all when the answer is in the buffer. Raises `TimeoutError` when the peer sends nothing for
         `patience` seconds or, if given, the whole takes longer than `within`; what the reader raises (`EndOfStream`,
         `TooLong`...) passes through. After a `TimeoutError` an unfinished `Stream.line` may simply be begun again.
+
+        `resting` is for the wait between two transactions: raises `Draining` there when the server is being stopped.
         """
         end = 0.0
         while True:
@@ -155,7 +168,13 @@ class Connection(asyncio.Protocol):
                 end = now + within if within is not None else float("inf")
             if now >= end:
                 raise TimeoutError("not complete in time")
-            await self.arrival(min(patience, end - now))
+            if resting and self.listener.closing:
+                raise Draining
+            self._resting = resting
+            try:
+                await self.arrival(min(patience, end - now))
+            finally:
+                self._resting = False
 
     async def arrival(self, patience: float) -> None:
         """Wait until more bytes, the peer's end or a `nudge` come; `TimeoutError` after `patience` seconds."""
@@ -178,6 +197,12 @@ class Connection(asyncio.Protocol):
         arrived, self._arrived = self._arrived, None
         if arrived is not None and not arrived.done():
             arrived.set_result(None)
+
+    def drain_begins(self) -> None:
+        """The server is being stopped: end the session if it waits between two transactions."""
+        if self._resting and self._arrived is not None and not self._arrived.done():
+            self._arrived.set_exception(Draining())
+            self._arrived = None
 
     async def closed_by_peer(self) -> None:
         """Wait until the peer has closed, however long; what it sends meanwhile stays in the stream."""
