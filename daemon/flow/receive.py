@@ -8,7 +8,7 @@ of copies and queue rows to `deliver.commit`, in one write. Two recipients that 
 from __future__ import annotations
 
 import asyncio
-import os
+import random
 from dataclasses import dataclass
 
 from daemon.config import Config
@@ -34,6 +34,7 @@ GONE = Denial(451, "4.2.1", "mailbox-gone", "the mailbox is being removed")
 _HELD = "external-mail-held"
 _ROAD = field_matcher(frozenset((b"received", b"delivered-to")))
 _TRIES = 3
+_CHANCE = random.Random()  # a trace is unique, not secret; the system's own chance costs a switch of threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,8 @@ async def accept(
             summary = await asyncio.to_thread(summarize, body.view())
         else:
             summary = summarize(body.view())
-        for _ in range(_TRIES):
-            plan, receipt = store.peek(_plan, origin, envelope, body, summary, config)
+        for attempt in range(_TRIES):
+            plan, receipt = store.peek(_plan, origin, envelope, body, summary, config, attempt)
             try:
                 if not plan.empty:
                     await store.write(commit, plan, bodies=plan.bodies)
@@ -93,8 +94,8 @@ def accept_now(
     """The same for a thread that may wait (the command line)."""
     with body:
         summary = summarize(body.view())
-        for _ in range(_TRIES):
-            plan, receipt = store.peek(_plan, origin, envelope, body, summary, config)
+        for attempt in range(_TRIES):
+            plan, receipt = store.peek(_plan, origin, envelope, body, summary, config, attempt)
             try:
                 if not plan.empty:
                     store.write_now(commit, plan, bodies=plan.bodies)
@@ -105,10 +106,13 @@ def accept_now(
 
 
 def _plan(
-    tx: Tx, origin: Origin, envelope: Envelope, body: Body, summary: Summary, config: Config | None
+    tx: Tx, origin: Origin, envelope: Envelope, body: Body, summary: Summary, config: Config | None, attempt: int
 ) -> tuple[Plan, Receipt]:
-    """What is to be done, and what each recipient will be told when it is."""
-    planning = _Planning(tx, origin, envelope, body, summary, config or settings.load(tx))
+    """What is to be done, and what each recipient will be told when it is.
+
+    The first attempt takes it that there is room (the writer looks anyway), the next ones look who has none.
+    """
+    planning = _Planning(tx, origin, envelope, body, summary, config or settings.load(tx), careful=attempt > 0)
     outcomes = tuple(Outcome(r, planning.add(r)) for r in envelope.recipients)
     return planning.finished(), Receipt(planning.plan.trace, outcomes)
 
@@ -117,14 +121,15 @@ class _Planning:
     """One plan while it is made."""
 
     def __init__(
-        self, tx: Tx, origin: Origin, envelope: Envelope, body: Body, summary: Summary, config: Config
+        self, tx: Tx, origin: Origin, envelope: Envelope, body: Body, summary: Summary, config: Config, *, careful: bool
     ) -> None:
         self.tx = tx
         self.origin = origin
         self.envelope = envelope
         self.config = config
+        self.careful = careful
         self.sender = envelope.reverse_path
-        trace = origin.trace or events.new_trace(tx.now, os.urandom)
+        trace = origin.trace or events.new_trace(tx.now, _CHANCE.randbytes)
         self.plan = Plan(trace, origin, self.sender, body, summary, config["limits.quota"])
         self.hops, self.been = _road(body)
         self.peer = headers.Peer(origin.helo, origin.peer) if origin.peer else None
@@ -163,7 +168,7 @@ class _Planning:
         )
         if local.address.key in self.been:
             denial = LOOP
-        else:
+        elif self.careful:
             try:
                 accounts.check_room(self.tx, local.account_id, len(prefix) + self.plan.body.size, self.plan.quota)
             except OverQuota:

@@ -325,6 +325,12 @@ def check_room(tx: Tx, account_id: int, size: int, default_quota: int) -> None:
         raise OverQuota("mailbox is full")
 
 
+def quota_of(tx: Tx, account_id: int, default_quota: int) -> int:
+    """Octets this user may have; 0: no limit."""
+    quota: int | None = tx.value("select quota from account where id = ?", account_id)
+    return default_quota if quota is None else quota
+
+
 # ------------------------------------------------------------------------------------------------------------- forwards
 
 

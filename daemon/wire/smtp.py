@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from daemon.wire.stream import Reading, Stream, TooLong
 
@@ -44,13 +45,18 @@ class Reply:
         return " ".join(filter(None, (str(self.code), self.enhanced, self.text)))
 
     def __bytes__(self) -> bytes:
-        lead = f"{self.enhanced} " if self.enhanced else ""
-        room = LINE - 4 - len(lead)
-        lines = [piece for line in self.text.split("\n") for piece in _fold(_UNPRINTABLE.sub("?", line), room)]
-        last = len(lines) - 1
-        return "".join(
-            f"{self.code}{' ' if number == last else '-'}{lead}{line}\r\n" for number, line in enumerate(lines)
-        ).encode("ascii")
+        return _written(self.code, self.enhanced, self.text)
+
+
+@lru_cache(maxsize=256)
+def _written(code: int, enhanced: str, text: str) -> bytes:
+    lead = f"{enhanced} " if enhanced else ""
+    room = LINE - 4 - len(lead)
+    lines = [piece for line in text.split("\n") for piece in _fold(_UNPRINTABLE.sub("?", line), room)]
+    last = len(lines) - 1
+    return "".join(
+        f"{code}{' ' if number == last else '-'}{lead}{line}\r\n" for number, line in enumerate(lines)
+    ).encode("ascii")
 
 
 class Refused(Exception):

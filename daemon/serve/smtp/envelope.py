@@ -26,7 +26,7 @@ async def mail(smtp: Smtp, argument: bytes) -> Reply:
     sender = _path(given.path, given.smtputf8, "5.1.7")
     if given.size > smtp.rules.message_size:
         raise refused(552, "5.3.4", f"A message may have {smtp.rules.message_size} octets here")
-    if not smtp.post.store.has_room(given.size):
+    if not smtp.post.has_room(given.size, smtp.rules.message_size):
         raise refused(452, "4.3.1", "No room for new mail just now")
     transaction.sender = sender
     transaction.size = given.size

@@ -6,11 +6,7 @@ from typing import TYPE_CHECKING
 
 from daemon.flow import receive
 from daemon.flow.envelope import Envelope, Origin, Recipient
-from daemon.mail.address import Address
-from daemon.store import accounts, addresses
-from daemon.store.addresses import NOT_OURS, Denial, Resolution
-from daemon.store.errors import Missing, OverQuota
-from daemon.store.tx import Tx
+from daemon.store.addresses import NOT_OURS, Denial
 from daemon.wire.smtp import Reply, refused
 from daemon.wire.smtp_parameters import Rcpt
 
@@ -38,28 +34,13 @@ class Mx:
 
 def admit(smtp: Smtp, recipient: Recipient, *, relay: bool) -> None:
     """Ask the resolver whether this recipient is taken; raises `Refused`. Never after DATA (D20)."""
-    found = smtp.post.store.peek(_resolve, recipient.address, smtp.envelope.size, smtp.post.config()["limits.quota"])
+    found = smtp.post.recipients.resolve(recipient.address, smtp.envelope.size, smtp.rules.quota)
     denial = found.denial
     if denial is not None and not (relay and denial is NOT_OURS):
         reply = Reply(denial.code, denial.enhanced, denial.text[0].upper() + denial.text[1:])
         smtp.note_refusal(denial.reason, str(recipient.address), reply)
         raise refused(reply.code, reply.enhanced, reply.text)
     recipient.resolution = found
-
-
-def _resolve(tx: Tx, address: Address, size: int, default_quota: int) -> Resolution:
-    """Where mail for an address goes; `FULL` when that is only mailboxes without room for `size` octets more."""
-    found = addresses.resolve(tx, address)
-    if found.denial is None and not found.onward:
-        for local in found.locals:
-            try:
-                accounts.check_room(tx, local.account_id, max(size, 1), default_quota)
-                break
-            except (OverQuota, Missing):
-                continue
-        else:
-            found.denial = receive.FULL
-    return found
 
 
 async def accept(smtp: Smtp, kind: str, transaction: Transaction, incoming: Incoming) -> receive.Receipt:

@@ -6,10 +6,12 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from time import monotonic
 
 from daemon.config import Config, Network
 from daemon.serve.login import Door
 from daemon.serve.refusals import Refusals
+from daemon.serve.smtp.recipients import Recipients
 from daemon.store.db import Store
 
 
@@ -20,6 +22,7 @@ class Rules:
     hostname: str
     message_size: int
     recipients: int
+    quota: int
     trusted: tuple[Network, ...]
     exempt: tuple[Network, ...]
     normalize: bool
@@ -33,6 +36,7 @@ def rules_of(config: Config) -> Rules:
         hostname=config["hostname"],
         message_size=config["limits.message_size"],
         recipients=config["limits.recipients"],
+        quota=config["limits.quota"],
         trusted=config["smtp.trusted_networks"],
         exempt=config["limits.exempt_networks"],
         normalize=config["smtp.bare_newline"] == "normalize",
@@ -57,3 +61,18 @@ class Post:
     context: Callable[[], ssl.SSLContext | None] = _none
     port25_context: Callable[[], ssl.SSLContext | None] = _none
     end_point: Callable[[ssl.SSLObject], bytes | None] = field(default=lambda _: None)
+    recipients: Recipients = field(init=False)
+    _roomy_until: float = field(default=0.0, init=False)
+
+    def __post_init__(self) -> None:
+        self.recipients = Recipients(self.store)
+
+    def has_room(self, size: int, largest: int) -> bool:
+        """Whether the disk takes `size` octets; asked at most once a second while it takes the `largest` message."""
+        now = monotonic()
+        if now < self._roomy_until and size <= largest:
+            return True
+        if self.store.has_room(largest):
+            self._roomy_until = now + 1.0
+            return True
+        return self.store.has_room(size)
