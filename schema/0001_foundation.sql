@@ -285,6 +285,7 @@ create table queue_message (
   warn_at integer                                -- when the sender hears of the delay; null: told, or not to be
 );
 create index queue_message_trace on queue_message (trace);
+create index queue_message_blob on queue_message (blob_id);
 
 -- One row a recipient, from acceptance to its end; then it is deleted and the events tell the story.
 create table queue_recipient (

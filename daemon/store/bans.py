@@ -28,10 +28,11 @@ def in_force(tx: Tx) -> list[Ban]:
 
 
 def add(tx: Tx, network: str, reason: str, until_at: int | None) -> None:
-    """A new ban, or a longer one in place of what was there."""
+    """A new ban. One that is there and ends later, or never, stays as it is."""
     tx.run(
         "insert into ban (network, reason, created_at, until_at) values (?, ?, ?, ?) on conflict (network)"
-        " do update set reason = excluded.reason, until_at = excluded.until_at",
+        " do update set reason = excluded.reason, until_at = excluded.until_at"
+        " where ban.until_at < coalesce(excluded.until_at, 9223372036854775807)",
         network, reason, tx.now, until_at,
     )  # fmt: skip
     tx.settings_touched()

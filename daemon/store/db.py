@@ -126,11 +126,6 @@ class Store:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, work, *args)
 
-    async def aside(self, work: Callable[[*Ts], T], *args: *Ts) -> T:
-        """Run `work` in a reader thread without a transaction: for what reads bytes, or reads in several steps."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, work, *args)
-
     def peek(self, work: Callable[[Tx, *Ts], T], *args: *Ts) -> T:
         """Run a short, indexed `work` in the calling thread, on the loop even; each statement its own view."""
         return work(Tx(self._reader(), self.clock()), *args)

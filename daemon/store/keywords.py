@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from daemon.limits import LIMITS
@@ -12,10 +13,11 @@ SEEN, ANSWERED, FLAGGED, DELETED, DRAFT = 1, 2, 4, 8, 16
 SYSTEM = {"\\seen": SEEN, "\\answered": ANSWERED, "\\flagged": FLAGGED, "\\deleted": DELETED, "\\draft": DRAFT}
 NAMES = {SEEN: "\\Seen", ANSWERED: "\\Answered", FLAGGED: "\\Flagged", DELETED: "\\Deleted", DRAFT: "\\Draft"}
 NONE = 0
+_ATOM = re.compile(r'[!#$&\'+-\[^-z|}~]+')  # RFC 3501 §9: flag-keyword = atom; a set is text with blanks between
 
 
 def set_id(tx: Tx, names: Iterable[str]) -> int:
-    """The number of this set, made when new. Raises `Invalid` for too many or too long keywords."""
+    """The number of this set, made when new. Raises `Invalid` for too many keywords, or one that is none."""
     unique: dict[str, str] = {}
     for name in names:
         unique.setdefault(name.lower(), name)
@@ -25,6 +27,8 @@ def set_id(tx: Tx, names: Iterable[str]) -> int:
         raise Invalid(f"a message has at most {LIMITS.imap_keywords} keywords")
     if any(len(n) > LIMITS.imap_keyword_name for n in unique):
         raise Invalid(f"a keyword has at most {LIMITS.imap_keyword_name} octets")
+    if not all(_ATOM.fullmatch(n) for n in unique):
+        raise Invalid("a keyword is letters, digits and signs without blanks")
     text = " ".join(sorted(unique.values(), key=str.lower))
     known = tx.value("select id from keyword_set where names = ?", text)
     return known if known is not None else tx.insert("insert into keyword_set (names) values (?)", text)

@@ -39,11 +39,12 @@ class Mailbox:
     unseen: int
     deleted: int
     size: int
+    tombstone_floor: int
 
 
 _COLUMNS = (
     "id, account_id, name, special_use, subscribed, uidvalidity, uidnext, modseq, recent_from, total, unseen, deleted,"
-    " size"
+    " size, tombstone_floor"
 )
 
 
@@ -150,9 +151,10 @@ def rename(tx: Tx, account_id: int, old: str, new: str) -> None:
         if find(tx, account_id, name) is not None:
             raise Exists(f"there is a mailbox {name!r} already")
         # the same messages under a name that may have been used before: a new UIDVALIDITY (RFC 3501 §6.3.5)
+        waiting = tx.run("delete from subscription where account_id = ? and name = ?", account_id, name)
         tx.run(
-            "update mailbox set name = ?, uidvalidity = ?, modseq = ? where id = ?",
-            name, next_uidvalidity(tx), next_modseq(tx, account_id), box.id,
+            "update mailbox set name = ?, uidvalidity = ?, modseq = ?, subscribed = ? where id = ?",
+            name, next_uidvalidity(tx), next_modseq(tx, account_id), int(box.subscribed or waiting > 0), box.id,
         )  # fmt: skip
         tx.touched(box.id)
     tx.account_touched(account_id)
@@ -170,7 +172,14 @@ def below(tx: Tx, account_id: int, name: str) -> list[Mailbox]:
 
 
 def remove_empty(tx: Tx, mailbox: Mailbox) -> None:
-    """The row of a mailbox whose messages are gone (`messages.remove_mailbox`)."""
+    """The row of a mailbox whose messages are gone (`messages.remove_mailbox`). A subscription stays (RFC 3501 §6.3.9).
+
+    Raises `Invalid` for INBOX.
+    """
+    if mailbox.name == INBOX:
+        raise Invalid("INBOX cannot be removed")
+    if mailbox.subscribed and _subscriptions(tx, mailbox.account_id) < LIMITS.imap_mailboxes:
+        tx.run("insert into subscription (account_id, name) values (?, ?)", mailbox.account_id, mailbox.name)
     modseq = next_modseq(tx, mailbox.account_id)
     tx.run(
         "insert into mailbox_tombstone (account_id, mailbox_id, modseq) values (?, ?, ?)",
@@ -187,8 +196,7 @@ def subscribe(tx: Tx, account_id: int, name: str, wanted: bool) -> None:
     if tx.run("update mailbox set subscribed = ? where account_id = ? and name = ?", int(wanted), account_id, name):
         return
     if wanted:
-        count = tx.value("select count(*) from subscription where account_id = ?", account_id)
-        if count >= LIMITS.imap_mailboxes:
+        if _subscriptions(tx, account_id) >= LIMITS.imap_mailboxes:
             raise Invalid(f"a user has at most {LIMITS.imap_mailboxes} subscriptions")
         tx.run("insert into subscription (account_id, name) values (?, ?) on conflict do nothing", account_id, name)
     else:
@@ -204,6 +212,11 @@ def subscriptions(tx: Tx, account_id: int) -> list[str]:
         account_id,
     )
     return [r[0] for r in rows]
+
+
+def _subscriptions(tx: Tx, account_id: int) -> int:
+    count: int = tx.value("select count(*) from subscription where account_id = ?", account_id)
+    return count
 
 
 def keep_recent(tx: Tx, mailbox_id: int, uid: int) -> None:

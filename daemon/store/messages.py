@@ -93,8 +93,12 @@ def put(
 
 def copy(tx: Tx, source: int, uids: Ranges, target: int) -> Copied:
     """Add memberships in `target` for messages of `source`; the messages stay the same ones. Raises `Missing`."""
-    _box(tx, source)
+    origin = _box(tx, source)
     box = _box(tx, target)
+    if origin.account_id != box.account_id:
+        raise Missing("the mailbox is another user's")  # a message is an account's
+    if source == target:  # what is copied now is not copied again by a range that reaches beyond
+        uids = [(first, min(last, box.uidnext - 1)) for first, last in uids if first < box.uidnext]
     modseq = mailboxes.next_modseq(tx, box.account_id)
     sources: list[int] = []
     next_uid = box.uidnext
@@ -255,7 +259,8 @@ def _new_state(tx: Tx, flags: int, words: int, mode: str, wanted: int, names: Se
         return flags | wanted, keywords.changed(tx, words, names, ()) if names else words
     if mode == "-":
         return flags & ~wanted, keywords.changed(tx, words, (), names) if names else words
-    return wanted, keywords.changed(tx, words, names, set(keywords.names_of(tx, words)) - set(names))
+    kept = {n.lower() for n in names}
+    return wanted, keywords.changed(tx, words, names, [n for n in keywords.names_of(tx, words) if n.lower() not in kept])
 
 
 def remove_mailbox(tx: Tx, mailbox: Mailbox) -> None:

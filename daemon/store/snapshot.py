@@ -70,7 +70,7 @@ def advance(tx: Tx, old: Snapshot) -> Snapshot:
         raise Missing("the mailbox is gone")
     if box.modseq == old.modseq and box.uidvalidity == old.uidvalidity:
         return old
-    if box.modseq < old.modseq:  # a backup was restored under us
+    if box.modseq < old.modseq or old.modseq < box.tombstone_floor:  # restored, or what went is not known any more
         return load(tx, old.mailbox_id)
     rows = tx.all(
         "select uid, flags | keywords << 8 from membership where mailbox_id = ? and modseq > ? order by uid",
