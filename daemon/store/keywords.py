@@ -13,7 +13,7 @@ SEEN, ANSWERED, FLAGGED, DELETED, DRAFT = 1, 2, 4, 8, 16
 SYSTEM = {"\\seen": SEEN, "\\answered": ANSWERED, "\\flagged": FLAGGED, "\\deleted": DELETED, "\\draft": DRAFT}
 NAMES = {SEEN: "\\Seen", ANSWERED: "\\Answered", FLAGGED: "\\Flagged", DELETED: "\\Deleted", DRAFT: "\\Draft"}
 NONE = 0
-_ATOM = re.compile(r'[!#$&\'+-\[^-z|}~]+')  # RFC 3501 §9: flag-keyword = atom; a set is text with blanks between
+_ATOM = re.compile(r"[!#$&\'+-\[^-z|}~]+")  # RFC 3501 §9: flag-keyword = atom; a set is text with blanks between
 
 
 def set_id(tx: Tx, names: Iterable[str]) -> int:

@@ -260,7 +260,9 @@ def _new_state(tx: Tx, flags: int, words: int, mode: str, wanted: int, names: Se
     if mode == "-":
         return flags & ~wanted, keywords.changed(tx, words, (), names) if names else words
     kept = {n.lower() for n in names}
-    return wanted, keywords.changed(tx, words, names, [n for n in keywords.names_of(tx, words) if n.lower() not in kept])
+    return wanted, keywords.changed(
+        tx, words, names, [n for n in keywords.names_of(tx, words) if n.lower() not in kept]
+    )
 
 
 def remove_mailbox(tx: Tx, mailbox: Mailbox) -> None:
