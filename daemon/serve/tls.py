@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon import log
-from daemon.admin import certs
-from daemon.admin.certs import BadCertificate
+from daemon.admin import pem
+from daemon.admin.pem import BadCertificate
 from daemon.config import BadSetting, Config
 from daemon.store import certificates, domains
 from daemon.store.db import Store
@@ -154,7 +154,7 @@ def _from_files(chain_path: str, key_path: str, now: int) -> _Pair:
             reason = error.strerror if isinstance(error, OSError) else "not text"
             raise BadSetting(f"{key}: {path or 'no file'} cannot be read ({reason})") from None
     try:
-        seen = certs.examine(*texts)
+        seen = pem.examine(*texts)
     except BadCertificate as error:
         raise BadSetting(f"tls.certificate: {chain_path}: {error}") from None
     return _Pair(texts[0], texts[1], seen.names, (int(seen.not_after_at > now), 2, 0))
@@ -162,7 +162,7 @@ def _from_files(chain_path: str, key_path: str, now: int) -> _Pair:
 
 def _ensure(tx: Tx, hostname: str) -> bool:
     names = dict.fromkeys((hostname, *(d.name for d in domains.everyone(tx))))
-    return certs.ensure(tx, tuple(names))
+    return pem.ensure(tx, tuple(names))
 
 
 def _context(pair: _Pair, ciphers: str = _CIPHERS) -> ServerContext:
@@ -170,7 +170,7 @@ def _context(pair: _Pair, ciphers: str = _CIPHERS) -> ServerContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.set_ciphers(ciphers)
-    context.end_point = certs.end_point(pair.chain)
+    context.end_point = pem.end_point(pair.chain)
     with _as_file(pair.chain + "\n" + pair.private_key) as path:
         context.load_cert_chain(path)
     return context

@@ -1,0 +1,157 @@
+"""Certificates: read, and made when there is none. `store.certificates` keeps them, `serve.tls` uses them."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+from dataclasses import dataclass
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from daemon.admin.errors import BadData
+from daemon.store import certificates
+from daemon.store.tx import Tx
+
+_LIFETIME = datetime.timedelta(days=820)  # Apple's devices take no longer ones, trusted by hand or not
+_RENEW = 30 * 86_400_000  # ms before its end at which a self-signed one is made anew
+
+
+class BadCertificate(BadData):
+    """The chain or the key cannot be used; the message is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What a certificate says. `names` are DNS names in lower case, the subject's first; times in ms since 1970."""
+
+    names: tuple[str, ...]
+    not_before_at: int
+    not_after_at: int
+    self_signed: bool
+    issuer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """PEM of a chain and of its key."""
+
+    chain: str
+    private_key: str
+
+
+def examine(chain: str, private_key: str | None = None) -> Examined:
+    """Read a PEM chain, leaf first; with a key, see that it is the leaf's. Raises `BadCertificate`."""
+    leaf = leaf_of(chain)
+    if private_key is not None:
+        _same_key(leaf, private_key)
+    names = _names(leaf)
+    if not names:
+        raise BadCertificate("the certificate names no host")
+    return Examined(
+        names,
+        _ms(leaf.not_valid_before_utc),
+        _ms(leaf.not_valid_after_utc),
+        leaf.issuer == leaf.subject,
+        leaf.issuer.rfc4514_string(),
+    )
+
+
+def leaf_of(chain: str) -> x509.Certificate:
+    """The first certificate of a PEM chain. Raises `BadCertificate`."""
+    try:
+        return x509.load_pem_x509_certificates(chain.encode())[0]
+    except (ValueError, UnicodeError):
+        raise BadCertificate("the file holds no PEM certificate") from None
+
+
+def end_point(chain: str) -> bytes:
+    """The leaf's hash for channel binding `tls-server-end-point` (RFC 5929 §4.1)."""
+    leaf = leaf_of(chain)
+    algorithm: hashes.HashAlgorithm = hashes.SHA256()
+    try:
+        signed = leaf.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        signed = None
+    if signed is not None and signed.name not in ("md5", "sha1"):
+        algorithm = signed
+    return leaf.fingerprint(algorithm)
+
+
+def self_signed(names: tuple[str, ...], now: int) -> Pair:
+    """A certificate for `names` that signs itself: EC P-256, for servers."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    begin = datetime.datetime.fromtimestamp(now / 1000, datetime.UTC)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
+    leaf = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(begin - datetime.timedelta(days=1))
+        .not_valid_after(begin + _LIFETIME)
+        .add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return Pair(
+        leaf.public_bytes(serialization.Encoding.PEM).decode(),
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ).decode(),
+    )
+
+
+def ensure(tx: Tx, names: tuple[str, ...]) -> bool:
+    """See that the store has a certificate that is valid for a while: make a self-signed one for `names` if not.
+
+    Whether one was made. Imported ones are never replaced, but an expired one does not count.
+    """
+    if any(c.not_after_at > tx.now + (_RENEW if c.source == "self-signed" else 0) for c in certificates.everyone(tx)):
+        return False
+    pair = self_signed(names, tx.now)
+    seen = examine(pair.chain)
+    certificates.add(tx, names, pair.chain, pair.private_key, "self-signed", seen.not_before_at, seen.not_after_at)
+    return True
+
+
+def _same_key(leaf: x509.Certificate, private_key: str) -> None:
+    try:
+        key = serialization.load_pem_private_key(private_key.encode(), None)
+    except TypeError:
+        raise BadCertificate("the private key is encrypted; write it without a passphrase") from None
+    except (ValueError, UnicodeError, UnsupportedAlgorithm):
+        raise BadCertificate("the file holds no PEM private key") from None
+    form = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    if key.public_key().public_bytes(*form) != leaf.public_key().public_bytes(*form):
+        raise BadCertificate("the private key is not the one of the certificate")
+
+
+def _names(leaf: x509.Certificate) -> tuple[str, ...]:
+    names: list[str] = []
+    try:
+        alternatives = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names = [name.lower() for name in alternatives.get_values_for_type(x509.DNSName)]
+        names += [str(ip) for ip in alternatives.get_values_for_type(x509.IPAddress)]
+    except (x509.ExtensionNotFound, ValueError):
+        pass
+    common = [str(a.value).lower() for a in leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    first = [name for name in common if name in names or not names]
+    return tuple(dict.fromkeys(first + names))
+
+
+def _general(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def _ms(when: datetime.datetime) -> int:
+    return int(when.timestamp() * 1000)

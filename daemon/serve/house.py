@@ -1,0 +1,66 @@
+"""Everything that serves, put together: what stands behind each door, and the workers behind the doors.
+
+The order matters: keys and bans before the doors open, the queue after; on the way out the doors first, so that what
+they still accept is committed, then the workers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from daemon.config import Config
+from daemon.serve import tls
+from daemon.serve.connection import Owner
+from daemon.serve.listen import SMTP_WORDS, Bound, Doors, Service
+from daemon.serve.login import Door
+from daemon.serve.refusals import Refusals
+from daemon.serve.smtp import doors as smtp_doors
+from daemon.serve.smtp.post import Post
+from daemon.serve.smtp.session import Smtp
+from daemon.serve.throttle import Bans
+from daemon.serve.tls import Keyring
+from daemon.store.db import Store
+
+
+class House:
+    """One per process. `config` gives the settings as they are now."""
+
+    def __init__(self, store: Store, config: Callable[[], Config]) -> None:
+        """Raises `BadSetting` when no certificate can be used."""
+        self.store = store
+        self.config = config
+        self.keyring = Keyring(store, config)
+        self.bans = Bans(store)
+        self.refusals = Refusals(store)
+        self.door = Door(store, config, self.bans, self.refusals)
+        self.doors = Doors(config, self.keyring, self.bans, self.refusals)
+
+    def reload_certificates(self) -> None:
+        self.keyring.reload()
+
+    async def serve(self, bound: Bound, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+        """Open the doors, work until `stop`, then drain."""
+        self.doors.open(self._services(), bound)
+        ready()
+        await stop.wait()
+        await self.doors.drain()
+        await self.door.close()
+        await self.refusals.flush()
+        self.bans.close()
+        self.keyring.close()
+
+    def _services(self) -> Mapping[str, Service]:
+        """What stands behind the door of each `listen.NAME`."""
+        return {service.name: service for service in self._smtp()}
+
+    def _smtp(self) -> list[Service]:
+        post = Post(
+            self.store, self.config, self.door, self.refusals, lambda: self.keyring.context,
+            lambda: self.keyring.port25_context, tls.end_point_of,
+        )  # fmt: skip
+
+        def make(owner: Owner) -> Smtp:
+            return smtp_doors.connection(owner, post)
+
+        return [Service(name, make, Smtp.serve, SMTP_WORDS, name == "submissions") for name in smtp_doors.DOORS]
