@@ -1,157 +1,142 @@
-"""Certificates: read, and made when there is none. `store.certificates` keeps them, `serve.tls` uses them."""
+"""Certificates: what is in the store, and what comes into it. A key that does not fit never gets in."""
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 from dataclasses import dataclass
-
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from daemon.admin.errors import BadData
-from daemon.store import certificates
+from daemon.store import certificates, settings
+from daemon.store.db import Store
 from daemon.store.tx import Tx
 
-_LIFETIME = datetime.timedelta(days=820)  # Apple's devices take no longer ones, trusted by hand or not
-_RENEW = 30 * 86_400_000  # ms before its end at which a self-signed one is made anew
-
-
-class BadCertificate(BadData):
-    """The chain or the key cannot be used; the message is one sentence."""
+if TYPE_CHECKING:
+    from cryptography import x509
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
-    """What a certificate says. `names` are DNS names in lower case, the subject's first; times in ms since 1970."""
+class Certificate:
+    """`days` are those left; negative when it is over. `chain` is PEM, the private key is never shown."""
 
+    id: int
     names: tuple[str, ...]
+    issuer: str
+    source: str
+    key: str
+    sha256: str
+    days: int
     not_before_at: int
     not_after_at: int
-    self_signed: bool
-    issuer: str
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """PEM of a chain and of its key."""
-
+    created_at: int
     chain: str
-    private_key: str
 
 
-def examine(chain: str, private_key: str | None = None) -> Examined:
-    """Read a PEM chain, leaf first; with a key, see that it is the leaf's. Raises `BadCertificate`."""
-    leaf = leaf_of(chain)
-    if private_key is not None:
-        _same_key(leaf, private_key)
+def everyone(store: Store) -> list[Certificate]:
+    """Newest first."""
+    now = store.clock()
+    return [_certificate(c, now) for c in store.read_now(certificates.everyone)]
+
+
+def show(store: Store, certificate_id: int) -> Certificate:
+    """Raises `Missing`."""
+    return _certificate(store.read_now(certificates.get, certificate_id), store.clock())
+
+
+def files_in_use(store: Store) -> str:
+    """The file that the setting tls.certificate names: it goes before what is in the store. '' when it names none."""
+    return store.read_now(lambda tx: settings.rows(tx).get("tls.certificate", ""))
+
+
+def add(store: Store, chain_file: Path, key_file: Path | None) -> Certificate:
+    """Import a chain and its key (in the same file when `key_file` is None), PEM both.
+
+    Raises `BadData` for what is no certificate, is over, or is not the key's; `OSError`.
+    """
+    from cryptography.hazmat.primitives import serialization
+
+    text = chain_file.read_bytes()
+    chain = _read_chain(text, chain_file)
+    key = _read_key(text if key_file is None else key_file.read_bytes(), key_file or chain_file)
+    leaf = chain[0]
+    spki = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    if key.public_key().public_bytes(*spki) != leaf.public_key().public_bytes(*spki):
+        raise BadData(f"{key_file or chain_file}: the key is not that of the certificate; name the pair of one issue")
+    before, after = (int(t.timestamp() * 1000) for t in (leaf.not_valid_before_utc, leaf.not_valid_after_utc))
+    if after <= store.clock():
+        raise BadData(f"{chain_file}: the certificate ended on {leaf.not_valid_after_utc:%Y-%m-%d}; get a new one")
     names = _names(leaf)
     if not names:
-        raise BadCertificate("the certificate names no host")
-    return Examined(
-        names,
-        _ms(leaf.not_valid_before_utc),
-        _ms(leaf.not_valid_after_utc),
-        leaf.issuer == leaf.subject,
-        leaf.issuer.rfc4514_string(),
-    )
+        raise BadData(f"{chain_file}: the certificate names no host")
+    pem = "".join(c.public_bytes(serialization.Encoding.PEM).decode() for c in chain)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+
+    def work(tx: Tx) -> certificates.Certificate:
+        return certificates.get(tx, certificates.add(tx, names, pem, private, "imported", before, after))
+
+    return _certificate(store.write_now(work), store.clock())
 
 
-def leaf_of(chain: str) -> x509.Certificate:
-    """The first certificate of a PEM chain. Raises `BadCertificate`."""
+def _read_chain(text: bytes, where: Path) -> list[x509.Certificate]:
+    from cryptography import x509
+
     try:
-        return x509.load_pem_x509_certificates(chain.encode())[0]
-    except (ValueError, UnicodeError):
-        raise BadCertificate("the file holds no PEM certificate") from None
+        return x509.load_pem_x509_certificates(text)
+    except ValueError:
+        raise BadData(f"{where}: no PEM certificate in it; it begins with -----BEGIN CERTIFICATE-----") from None
 
 
-def end_point(chain: str) -> bytes:
-    """The leaf's hash for channel binding `tls-server-end-point` (RFC 5929 §4.1)."""
-    leaf = leaf_of(chain)
-    algorithm: hashes.HashAlgorithm = hashes.SHA256()
+def _read_key(text: bytes, where: Path):  # type: ignore[no-untyped-def]  # one of cryptography's many key types
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+
+    start = text.find(b"-----BEGIN ")
+    while start >= 0 and b"PRIVATE KEY" not in text[start : text.find(b"\n", start)]:
+        start = text.find(b"-----BEGIN ", start + 1)
+    if start < 0:
+        raise BadData(f"{where}: no PEM private key in it; name it with --key")
     try:
-        signed = leaf.signature_hash_algorithm
-    except UnsupportedAlgorithm:
-        signed = None
-    if signed is not None and signed.name not in ("md5", "sha1"):
-        algorithm = signed
-    return leaf.fingerprint(algorithm)
-
-
-def self_signed(names: tuple[str, ...], now: int) -> Pair:
-    """A certificate for `names` that signs itself: EC P-256, for servers."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    begin = datetime.datetime.fromtimestamp(now / 1000, datetime.UTC)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
-    leaf = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(begin - datetime.timedelta(days=1))
-        .not_valid_after(begin + _LIFETIME)
-        .add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    return Pair(
-        leaf.public_bytes(serialization.Encoding.PEM).decode(),
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ).decode(),
-    )
-
-
-def ensure(tx: Tx, names: tuple[str, ...]) -> bool:
-    """See that the store has a certificate that is valid for a while: make a self-signed one for `names` if not.
-
-    Whether one was made. Imported ones are never replaced, but an expired one does not count.
-    """
-    if any(c.not_after_at > tx.now + (_RENEW if c.source == "self-signed" else 0) for c in certificates.everyone(tx)):
-        return False
-    pair = self_signed(names, tx.now)
-    seen = examine(pair.chain)
-    certificates.add(tx, names, pair.chain, pair.private_key, "self-signed", seen.not_before_at, seen.not_after_at)
-    return True
-
-
-def _same_key(leaf: x509.Certificate, private_key: str) -> None:
-    try:
-        key = serialization.load_pem_private_key(private_key.encode(), None)
+        return serialization.load_pem_private_key(text[start:], None)
     except TypeError:
-        raise BadCertificate("the private key is encrypted; write it without a passphrase") from None
-    except (ValueError, UnicodeError, UnsupportedAlgorithm):
-        raise BadCertificate("the file holds no PEM private key") from None
-    form = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    if key.public_key().public_bytes(*form) != leaf.public_key().public_bytes(*form):
-        raise BadCertificate("the private key is not the one of the certificate")
+        raise BadData(f"{where}: the key is encrypted; take the passphrase off with `openssl pkey`") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise BadData(f"{where}: the private key cannot be read") from None
 
 
 def _names(leaf: x509.Certificate) -> tuple[str, ...]:
-    names: list[str] = []
+    """The DNS names, the subject's first."""
+    from cryptography import x509
+
+    common = [str(a.value).lower() for a in leaf.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)]
     try:
         alternatives = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        names = [name.lower() for name in alternatives.get_values_for_type(x509.DNSName)]
-        names += [str(ip) for ip in alternatives.get_values_for_type(x509.IPAddress)]
-    except (x509.ExtensionNotFound, ValueError):
-        pass
-    common = [str(a.value).lower() for a in leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-    first = [name for name in common if name in names or not names]
-    return tuple(dict.fromkeys(first + names))
+        names = [n.lower() for n in alternatives.get_values_for_type(x509.DNSName)]
+    except x509.ExtensionNotFound:
+        names = list(common)
+    names.sort(key=lambda n: n not in common)
+    return tuple(dict.fromkeys(names))
 
 
-def _general(name: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(name))
-    except ValueError:
-        return x509.DNSName(name)
+def _certificate(row: certificates.Certificate, now: int) -> Certificate:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
 
-
-def _ms(when: datetime.datetime) -> int:
-    return int(when.timestamp() * 1000)
+    leaf = x509.load_pem_x509_certificates(row.chain.encode())[0]
+    public = leaf.public_key()
+    kind = type(public).__name__.removesuffix("PublicKey").lstrip("_")
+    size = getattr(public, "key_size", None)
+    return Certificate(
+        id=row.id,
+        names=row.names,
+        issuer=leaf.issuer.rfc4514_string(),
+        source=row.source,
+        key=f"{kind} {size}" if size else kind,
+        sha256=leaf.fingerprint(hashes.SHA256()).hex(),
+        days=(row.not_after_at - now) // 86_400_000,
+        not_before_at=row.not_before_at,
+        not_after_at=row.not_after_at,
+        created_at=row.created_at,
+        chain=row.chain,
+    )

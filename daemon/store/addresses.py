@@ -75,10 +75,14 @@ def may_send_as(tx: Tx, account_id: int, address: Address) -> bool:
 
     A catch-all that reaches him counts too: who receives an address may send from it.
     """
+    return account_id in writers(tx, address)
+
+
+def writers(tx: Tx, address: Address) -> list[int]:
+    """The users who may write with that sender."""
     found = Resolution(address)
-    walk = _Walk(tx, found, forwarding=False)
-    walk.start()
-    return any(local.account_id == account_id for local in found.locals)
+    _Walk(tx, found, forwarding=False).start()
+    return [local.account_id for local in found.locals]
 
 
 class _Walk:

@@ -60,6 +60,10 @@ def change(tx: Tx, name: str, **values: Any) -> None:
     domain = get(tx, name)
     if values.get("alias_of") is not None:
         values["alias_of"] = _alias_target(tx, name, values["alias_of"])
+        if tx.value("select 1 from account where domain_id = ? limit 1", domain.id):
+            raise Invalid(f"{name} has users, who could not log in any more; remove them first")
+        if tx.value("select 1 from domain where alias_of = ? limit 1", domain.id):
+            raise Invalid(f"other domains stand for {name}; name its target for them first")
     for column in values:
         if column not in ("alias_of", "separators", "enabled", "max_users"):
             raise Invalid(f"a domain has no {column}")
@@ -79,6 +83,15 @@ def remove(tx: Tx, name: str) -> None:
         if count:
             raise Invalid(f"{name} has {count} {what}; remove them first")
     tx.run("delete from domain where id = ?", domain.id)
+
+
+def inhabitants(tx: Tx, domain_id: int) -> tuple[int, int]:
+    """How many users and aliases a domain has; a catch-all counts as one."""
+    row = tx.one(
+        "select (select count(*) from account where domain_id = ?1), (select count(*) from alias where domain_id = ?1)",
+        domain_id,
+    )
+    return (0, 0) if row is None else (row[0], row[1])
 
 
 def _alias_target(tx: Tx, name: str, alias_of: str) -> int:

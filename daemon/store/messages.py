@@ -271,6 +271,12 @@ def remove_mailbox(tx: Tx, mailbox: Mailbox) -> None:
     mailboxes.remove_empty(tx, mailbox)
 
 
+def remove_some(tx: Tx, mailbox_id: int, limit: int) -> int:
+    """Remove up to `limit` messages of a mailbox, the oldest first; how many went."""
+    rows = tx.all("select uid from membership where mailbox_id = ? order by uid limit ?", mailbox_id, limit)
+    return len(remove(tx, mailbox_id, to_ranges([r[0] for r in rows]))) if rows else 0
+
+
 def purge(tx: Tx, account_id: int, limit: int) -> int:
     """Remove up to `limit` messages of an account, wherever they are, in one small step; how many went."""
     rows = tx.all(

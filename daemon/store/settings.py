@@ -21,7 +21,12 @@ class Change:
 
 def load(tx: Tx) -> Config:
     """All settings as they are now. Raises `BadSetting` when a row was spoilt by hand."""
-    return Config((str(k), str(v)) for k, v in tx.all("select key, value from setting"))
+    return Config(rows(tx).items())
+
+
+def rows(tx: Tx) -> dict[str, str]:
+    """Keys and texts as they stand, spoilt ones too."""
+    return {str(k): str(v) for k, v in tx.all("select key, value from setting order by key")}
 
 
 def put(tx: Tx, key: str, text: str, who: str) -> str | None:

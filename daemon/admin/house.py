@@ -1,0 +1,36 @@
+"""Opening the store for an administrator, with one clear sentence when that cannot be."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from daemon.admin.errors import NotPermitted
+from daemon.config import DataDir
+from daemon.store.db import Store, StoreBroken
+
+__all__ = ["Store", "open_store"]
+
+
+def open_store(path: Path) -> Store:
+    """The store in `path`, made when it is not there (mode 0700).
+
+    Raises `NotPermitted`, and `StoreBroken` for a directory or database that cannot be used.
+    """
+    data = DataDir(path)
+    try:
+        for place in (data.database, path):
+            if place.exists() and not os.access(place, os.R_OK | os.W_OK):
+                raise NotPermitted(f"{place} belongs to somebody else; become its owner, or name another with --data")
+        return Store.open(data)
+    except PermissionError as error:
+        raise NotPermitted(
+            f"{error.filename or path}: not permitted; become the server's user, or name another directory with --data"
+        ) from None
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise StoreBroken(
+            f"{error.filename or path} cannot be a data directory ({error.strerror}); name another with --data"
+        ) from None

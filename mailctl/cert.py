@@ -1,0 +1,98 @@
+"""`mailctl cert`: what TLS shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mailctl.desk import Desk, at_desk
+from mailctl.grammar import noun
+from mailctl.out import Column, count, when
+
+if TYPE_CHECKING:
+    from daemon.admin.certs import Certificate
+
+command = noun(
+    "cert",
+    "The certificates TLS shows, chosen by the name the client asks for.",
+    "mailctl cert list",
+    "mailctl cert import fullchain.pem --key privkey.pem",
+)
+
+
+@command.command("list", examples=("mailctl cert list",))
+@at_desk
+def list_(desk: Desk) -> None:
+    """List certificates, newest first."""
+    from daemon.admin import certs
+
+    desk.out.rows(
+        certs.everyone(desk.store),
+        [
+            Column("ID", lambda c: str(c.id), right=True),
+            Column("NAMES", lambda c: " ".join(c.names), "bold", fold=True),
+            Column("SOURCE", lambda c: c.source),
+            Column("KEY", lambda c: c.key, "dim"),
+            Column("UNTIL", lambda c: when(c.not_after_at)),
+            Column("LEFT", _left, _left_style, right=True),
+        ],
+        empty="There are no certificates; the first start makes one, `mailctl cert import` brings another.",
+    )
+    file = certs.files_in_use(desk.store)
+    if file:
+        desk.out.note(f"The setting tls.certificate names {file}, which goes before these.")
+
+
+def _left(cert: Certificate) -> str:
+    return count(cert.days, "day") if cert.days >= 0 else "over"
+
+
+def _left_style(cert: Certificate) -> str:
+    return "red" if cert.days < 7 else "yellow" if cert.days < 21 else ""
+
+
+@command.command("show", examples=("mailctl cert show 1", "mailctl cert show 1 --pem"))
+@click.argument("certificate", metavar="ID", type=int)
+@click.option("--pem", is_flag=True, help="The chain itself, as other programs read it.")
+@at_desk
+def show(desk: Desk, certificate: int, pem: bool) -> None:
+    """Show one certificate; its private key is never shown."""
+    from daemon.admin import certs
+
+    found = certs.show(desk.store, certificate)
+    if pem:
+        desk.out.document(found, lambda: desk.out.print(found.chain.rstrip()))
+        return
+    desk.out.show(
+        found,
+        [
+            ("Certificate", str(found.id)),
+            ("Names", " ".join(found.names)),
+            ("Issuer", found.issuer),
+            ("Source", found.source),
+            ("Key", found.key),
+            ("SHA-256", found.sha256),
+            ("From", when(found.not_before_at)),
+            ("Until", f"{when(found.not_after_at)} ({_left(found)})"),
+            ("Since", when(found.created_at)),
+        ],
+    )
+
+
+@command.command(
+    "import",
+    examples=("mailctl cert import fullchain.pem --key privkey.pem", "mailctl cert import both.pem"),
+)
+@click.argument("chain", metavar="FILE")
+@click.option("--key", metavar="FILE", help="The private key, when it is not in the same file.")
+@at_desk
+def import_(desk: Desk, chain: str, key: str | None) -> None:
+    """Import a certificate chain and its key, PEM both. A running server shows it from the next connection on."""
+    from daemon.admin import certs
+
+    made = certs.add(desk.store, Path(chain), Path(key) if key else None)
+    desk.out.done(
+        f"imported certificate {made.id} for {' '.join(made.names)}, good until {when(made.not_after_at)}", made
+    )

@@ -1,0 +1,72 @@
+"""`mailctl`: the nouns, and the way in."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+
+import click
+
+from mailctl import __version__
+from mailctl.grammar import Root
+
+NOUNS = {
+    "People and addresses": {
+        "user": "Users: who may log in, and where their mail is kept.",
+        "domain": "The domains this server is responsible for.",
+        "alias": "Addresses that stand for others, catch-alls too.",
+        "forward": "Where users' mail goes on to.",
+        "address": "Where would mail for an address go, and why.",
+    },
+    "Mail": {
+        "mailbox": "The mailboxes of a user.",
+    },
+    "The way out": {
+        "route": "Smart hosts, by sender, by recipient or for all mail.",
+    },
+    "The server": {
+        "config": "The settings: what they are, what they do, who changed them.",
+        "cert": "The certificates TLS shows.",
+        "ban": "Networks that may not talk to the server for a while.",
+        "version": "Say which version this is.",
+        "completion": "What a shell needs to complete nouns, verbs and names.",
+    },
+}
+
+
+def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        click.echo(f"mailctl {__version__}")
+        ctx.exit()
+
+
+cli = Root(
+    "mailctl",
+    nouns=NOUNS,
+    help="Run and look after a mail server. Every verb works while the server runs and while it does not.",
+    params=[
+        click.Option(
+            ["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Say the version."
+        )
+    ],
+    examples=(
+        "mailctl serve --local",
+        "mailctl domain add example.org",
+        "mailctl user add alice@example.org",
+        "mailctl trace --to alice@example.org --since 2d",
+    ),
+)
+
+
+def main() -> None:
+    """The installed command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            with contextlib.suppress(ValueError):
+                stream.reconfigure(errors="replace")  # a subject in a terminal that has no letters for it
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

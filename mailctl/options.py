@@ -1,0 +1,85 @@
+"""Options and arguments that are spelled the same under every noun."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+Decorator = Callable[[Any], Any]
+
+
+def together(*decorators: Decorator) -> Decorator:
+    def decorate(function: Any) -> Any:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+yes = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+dry_run = click.option("--dry-run", is_flag=True, help="Only show what would be touched.")
+careful = together(yes, dry_run)
+limit = click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N.")
+since = click.option("--since", metavar="WHEN", help="Not older than a span such as 2d, or a date.")
+password = together(
+    click.option("--password-stdin", is_flag=True, help="Read the password from the first line of standard input."),
+    click.option("--password-file", metavar="FILE", help="Read the password from the first line of FILE."),
+)
+
+
+def everything(what: str) -> Decorator:
+    """`--all`, which alone means all of it."""
+    return click.option("--all", "everything", is_flag=True, help=f"All {what}.")
+
+
+# ----------------------------------------------------------------------------------------------------------- completion
+
+
+def _from_store(ask: Callable[[Any], list[str]]) -> Callable[..., list[CompletionItem]]:
+    """Complete with names out of the store, if there is one already; never a word when something is wrong."""
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from mailctl.desk import Desk
+
+        desk = ctx.find_root().ensure_object(Desk)
+        try:
+            if not (desk.directory / "mail.db").exists():
+                return []
+            return [CompletionItem(name) for name in ask(desk.store) if name.startswith(incomplete)]
+        except Exception:
+            return []
+
+    return complete
+
+
+def _users(store: Any) -> list[str]:
+    from daemon.admin import people
+
+    return [user.address for user in people.everyone(store)]
+
+
+def _domains(store: Any) -> list[str]:
+    from daemon.admin import domains
+
+    return [domain.name for domain in domains.everyone(store)]
+
+
+def _aliases(store: Any) -> list[str]:
+    from daemon.admin import aliases
+
+    return [alias.address for alias in aliases.everyone(store)]
+
+
+complete_users = _from_store(_users)
+complete_domains = _from_store(_domains)
+complete_aliases = _from_store(_aliases)
+
+domain = click.option("--domain", metavar="DOMAIN", shell_complete=complete_domains, help="Only of this domain.")
+
+
+user = click.argument("user", metavar="USER", shell_complete=complete_users)
+users = click.argument("users", metavar="USER...", nargs=-1, required=True, shell_complete=complete_users)
