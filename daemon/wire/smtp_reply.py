@@ -44,6 +44,12 @@ class PeerReply:
                 return found[0].strip()
         return ""
 
+    @property
+    def verbatim(self) -> str:
+        """All lines as they came, each with the code."""
+        last = len(self.lines) - 1
+        return "\n".join(f"{self.code}{' ' if i == last else '-'}{line}" for i, line in enumerate(self.lines))
+
     def __str__(self) -> str:
         """All of it on one line, the codes once: `550 5.1.1 no such user here`."""
         words = " ".join(filter(None, (_ENHANCED.sub("", line, count=1).strip() for line in self.lines)))

@@ -97,3 +97,8 @@ def test_size_without_a_number_is_no_limit(line: str, known: bool, size: int) ->
 @pytest.mark.parametrize("limits", ["RCPTMAX=0", "RCPTMAX=-1", "RCPTMAX=1234567", "RCPTMAX=x", "RCPTMAX=", "=5"])
 def test_limits_that_make_no_sense_do_not_count(limits: str) -> None:
     assert ehlo(f"LIMITS {limits}").rcptmax == 0
+
+
+def test_the_lines_of_a_reply_can_be_told_as_they_came() -> None:
+    data = b"550-5.7.26 not\r\n550-5.7.26 authenticated\r\n550 go away\r\n"
+    assert reply_of(data).verbatim == data.decode().strip().replace("\r", "")
