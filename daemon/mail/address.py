@@ -25,6 +25,7 @@ _SPECIAL = re.compile(r'[\s()<>\[\]:;,\\"@]')
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _DOT_STRING = re.compile(r"[^\s()<>\[\]:;,\\\"@.]+(?:\.[^\s()<>\[\]:;,\\\"@.]+)*")
 _DOMAIN_OCTETS = 255  # RFC 5321 §4.5.3.1.2
+_SEPARATORS = 5  # ways to read a subaddress that are tried: each is a question to the store
 
 
 class BadAddress(ValueError):
@@ -167,12 +168,11 @@ def _display_label(label: str) -> str:
         return label
 
 
-def split_subaddress(local: str, separators: str) -> tuple[str, str | None]:
-    """`user+tag` as `("user", "tag")`, at the first of `separators` that leaves a user; no tag: `(local, None)`."""
-    for place in range(1, len(local)):
-        if local[place] in separators:
-            return local[:place], local[place + 1 :]
-    return local, None
+def subaddresses(local: str, separators: str) -> list[tuple[str, str]]:
+    """`user+tag` as `("user", "tag")`: every way to read it, the longest user first, so that `mary-ann+x` is hers and
+    not mary's where both signs separate. Of many separators only the first few count."""
+    places = [place for place in range(1, len(local)) if local[place] in separators][:_SEPARATORS]
+    return [(local[:place], local[place + 1 :]) for place in reversed(places)]
 
 
 def parse_path(text: str, *, utf8: bool = True, postmaster: bool = False, bare: bool = False) -> Address | None:

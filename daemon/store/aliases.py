@@ -66,6 +66,7 @@ def add(tx: Tx, address: Address, targets: Sequence[Address], *, note: str = "",
         domain.id, address.local, key, note, tx.now, expires_at,
     )  # fmt: skip
     _set_targets(tx, alias_id, targets)
+    tx.settings_touched()
     return alias_id
 
 
@@ -79,11 +80,13 @@ def change(tx: Tx, address: Address, *, targets: Sequence[Address] | None = None
         if column not in ("enabled", "note", "expires_at"):
             raise Invalid(f"an alias has no {column}")
         tx.run(f"update alias set {column} = ? where id = ?", value, alias.id)
+    tx.settings_touched()
 
 
 def remove(tx: Tx, address: Address) -> None:
     """Raises `Missing`."""
     tx.run("delete from alias where id = ?", get(tx, address).id)
+    tx.settings_touched()
 
 
 def _set_targets(tx: Tx, alias_id: int, targets: Sequence[Address]) -> None:

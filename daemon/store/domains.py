@@ -52,6 +52,7 @@ def add(tx: Tx, name: str, *, alias_of: str | None = None) -> int:
     if find(tx, name) is not None:
         raise Exists(f"the domain {name} is there already")
     target = None if alias_of is None else _alias_target(tx, name, alias_of)
+    tx.settings_touched()
     return tx.insert("insert into domain (name, alias_of, created_at) values (?, ?, ?)", name, target, tx.now)
 
 
@@ -83,6 +84,7 @@ def remove(tx: Tx, name: str) -> None:
         if count:
             raise Invalid(f"{name} has {count} {what}; remove them first")
     tx.run("delete from domain where id = ?", domain.id)
+    tx.settings_touched()
 
 
 def inhabitants(tx: Tx, domain_id: int) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.limits import LIMITS
-from daemon.mail.address import Address, BadAddress, normal_domain, parse_address, parse_path, split_subaddress
+from daemon.mail.address import Address, BadAddress, normal_domain, parse_address, parse_path, subaddresses
 
 
 @pytest.mark.parametrize(
@@ -158,17 +158,19 @@ def test_any_text_is_an_address_or_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "local,separators,found",
     [
-        ("user+tag", "+", ("user", "tag")),
-        ("user+a+b", "+", ("user", "a+b")),
-        ("user+", "+", ("user", "")),
-        ("user", "+", ("user", None)),
-        ("+tag", "+", ("+tag", None)),
-        ("user-tag+x", "+-", ("user", "tag+x")),
-        ("user+tag", "", ("user+tag", None)),
+        ("user+tag", "+", [("user", "tag")]),
+        ("user+a+b", "+", [("user+a", "b"), ("user", "a+b")]),
+        ("user+", "+", [("user", "")]),
+        ("user", "+", []),
+        ("+tag", "+", []),
+        ("user-tag+x", "+-", [("user-tag", "x"), ("user", "tag+x")]),
+        ("user+tag", "", []),
+        ("a+b+c+d+e+f+g", "+", [("a+b+c+d+e", "f+g"), ("a+b+c+d", "e+f+g"), ("a+b+c", "d+e+f+g"), ("a+b", "c+d+e+f+g"),
+                                ("a", "b+c+d+e+f+g")]),
     ],
-)
-def test_subaddresses(local: str, separators: str, found: tuple[str, str | None]) -> None:
-    assert split_subaddress(local, separators) == found
+)  # fmt: skip
+def test_subaddresses(local: str, separators: str, found: list[tuple[str, str]]) -> None:
+    assert subaddresses(local, separators) == found
 
 
 @pytest.mark.parametrize(
