@@ -10,68 +10,34 @@ from pathlib import Path
 from typing import Any
 
 from daemon.config import Config, DataDir
-from daemon.mail.address import Address, parse_address
-from daemon.serve.login import Door
-from daemon.serve.refusals import Refusals
-from daemon.serve.smtp import doors
-from daemon.serve.smtp.post import Post
+from daemon.mail.address import parse_address
+from daemon.serve import listen
+from daemon.serve.house import House
+from daemon.serve.smtp import doors as smtp_doors
 from daemon.serve.smtp.session import Smtp
-from daemon.serve.throttle import Bans
-from daemon.store import accounts, addresses, aliases, domains, events, messages
+from daemon.store import accounts, aliases, domains, events, messages
 from daemon.store.db import Store
 
 ALICE, BOB = "alice@example.test", "bob@example.test"
 MESSAGE = b"From: Some One <one@remote.example>\r\nTo: <alice@example.test>\r\nSubject: hello\r\n\r\nGood morning.\r\n"
 
 
-class Served(Smtp):
-    """A connection that starts its session itself; a listener does that otherwise."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self.listener.begin(self)
-
-
-class Counter:
-    """One listener."""
-
-    def __init__(self, office: PostOffice, name: str) -> None:
-        self.office = office
-        self.name = name
-        self.connections: list[Served] = []
-        self.tasks: list[asyncio.Task[None]] = []
-        self.open = 0
-
-    def __call__(self) -> Served:
-        door = doors.DOORS[self.name]
-        return Served(self, self.office.post, door, self.office.handlers.get(door) or doors.HANDLERS[door])
-
-    def begin(self, conn: Served) -> None:
-        self.open += 1
-        self.connections.append(conn)
-        conn.ssl_object = conn.transport.get_extra_info("ssl_object")
-        self.tasks.append(asyncio.get_running_loop().create_task(conn.serve()))
-
-    def closed(self, conn: Any) -> None:
-        self.open -= 1
-
-
 class PostOffice:
+    """`settings` are named with `__` for the dot. Doors open on first use."""
+
     def __init__(self, path: Path, **settings: str) -> None:
         self.store = Store.open(DataDir(path / "data"))
         self.store.reserve = 0
-        self.settings = {"hostname": "mx.example.test", **settings}
-        self.config = Config(self.settings.items())
-        self.refusals = Refusals(self.store)
-        self.bans = Bans(self.store)
-        self.door = Door(self.store, lambda: self.config, self.bans, self.refusals)
-        self.context: ssl.SSLContext | None = None
-        self.post = Post(
-            self.store, lambda: self.config, self.door, self.refusals, lambda: self.context, lambda: self.context
-        )
-        self.handlers: dict[str, Any] = {}
-        self.counters: dict[str, Counter] = {}
-        self.servers: list[asyncio.Server] = []
+        self.store.attach(asyncio.get_running_loop())
+        self.settings = {"hostname": "mx.example.test"}
+        self.settings |= {f"listen.{name}": "127.0.0.1:0" for name in smtp_doors.DOORS}
+        self.set(**settings)
+        self.house = House(self.store, lambda: self.config)
+        self.refusals = self.house.refusals
+        self.stop = asyncio.Event()
+        bound = listen.bind(self.config, smtp_doors.DOORS, {})
+        self.ports = {name: sock.getsockname()[1] for name, sock in bound}
+        self.serving = asyncio.get_running_loop().create_task(self.house.serve(bound, self.stop, lambda: None))
 
     def set(self, **settings: str) -> None:
         """Change settings, named with `__` for the dot."""
@@ -90,22 +56,10 @@ class PostOffice:
     def add_alias(self, address: str, *targets: str) -> None:
         self.write(aliases.add, parse_address(address), [parse_address(t) for t in targets])
 
-    async def counter(self, name: str = "smtp", *, tls: bool = False) -> Counter:
-        if name not in self.counters:
-            counter = self.counters[name] = Counter(self, name)
-            server = await asyncio.get_running_loop().create_server(
-                counter, "127.0.0.1", 0, ssl=self.context if tls else None
-            )
-            counter.port = server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
-            self.servers.append(server)
-        return self.counters[name]
-
     @contextlib.asynccontextmanager
-    async def client(self, name: str = "smtp", *, tls: ssl.SSLContext | None = None) -> AsyncIterator[Client]:
-        counter = await self.counter(name, tls=tls is not None)
-        reader, writer = await asyncio.open_connection(
-            "127.0.0.1", counter.port, ssl=tls, limit=1 << 24  # type: ignore[attr-defined]
-        )
+    async def client(self, name: str = "smtp") -> AsyncIterator[Client]:
+        tls = anyone() if name == "submissions" else None
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.ports[name], ssl=tls, limit=1 << 24)
         client = Client(reader, writer)
         try:
             yield client
@@ -122,8 +76,12 @@ class PostOffice:
 
     async def settled(self) -> None:
         """Every session is over."""
-        for counter in self.counters.values():
-            await asyncio.gather(*counter.tasks)
+        for listener in self.house.doors.listeners:
+            await asyncio.gather(*listener.tasks)
+
+    @property
+    def sessions(self) -> list[Smtp]:
+        return [conn for listener in self.house.doors.listeners for conn in listener.connections]  # type: ignore[misc]
 
     def mail_of(self, address: str, mailbox: str = "INBOX") -> list[bytes]:
         """The messages in a mailbox, as they would be fetched."""
@@ -158,17 +116,19 @@ class PostOffice:
         return self.store.read_now(lambda tx: events.refusals(tx))
 
     async def close(self) -> None:
-        for server in self.servers:
-            server.close()
-        for counter in self.counters.values():
-            for conn in counter.connections:
-                conn.abort()
-            async with asyncio.timeout(10):
-                await asyncio.gather(*counter.tasks)
-        await self.refusals.flush()
-        await self.door.close()
-        self.bans.close()
+        for conn in self.sessions:
+            conn.abort()
+        self.stop.set()
+        async with asyncio.timeout(20):
+            await self.serving
         self.store.close()
+
+
+def anyone() -> ssl.SSLContext:
+    """A client that trusts every certificate: the server makes its own."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 class Client:
@@ -212,14 +172,13 @@ class Client:
         stuffed = (b"\r\n" + message).replace(b"\r\n.", b"\r\n..")[2:]
         return await self.says(stuffed + b".\r\n", *(want or ("250 2.0.0",)))
 
+    async def start_tls(self) -> None:
+        """STARTTLS, and EHLO anew."""
+        await self.says("STARTTLS", "220 2.0.0")
+        await self.writer.start_tls(anyone())
+        await self.says("EHLO client.example", "250")
+
     async def closed(self) -> bytes:
         """What comes until the server closes."""
         async with asyncio.timeout(20):
             return await self.reader.read()
-
-
-def local(address: str) -> Address:
-    return parse_address(address)
-
-
-__all__ = ["ALICE", "BOB", "MESSAGE", "Client", "PostOffice", "addresses", "local"]

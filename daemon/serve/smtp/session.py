@@ -24,7 +24,7 @@ from daemon.config import contains
 from daemon.flow.envelope import Recipient
 from daemon.limits import LIMITS
 from daemon.mail.address import Address
-from daemon.serve.connection import Connection, Owner
+from daemon.serve.connection import Connection, Draining, Owner
 from daemon.serve.login import Identity
 from daemon.serve.smtp.commands import COMMANDS, FORBIDDEN, Answer, Door
 from daemon.serve.smtp.content import Incoming
@@ -138,8 +138,6 @@ class Smtp(Connection, SMTP):
         self.messages = 0
         self._said: list[bytes] = []
         self._ended = False
-        self._waits = False  # for the next command
-        self._stopping = False
         self._until = self.loop.time() + LIMITS.smtp_session
 
     # -- the dialogue --------------------------------------------------------------------------------------------------
@@ -156,19 +154,6 @@ class Smtp(Connection, SMTP):
             self._write_said()
             self.envelope.close()
             self.close()
-
-    def stop(self) -> None:
-        """The server is being stopped: end now when no message is under way, else after it."""
-        self._stopping = True
-        if self._waits and not self.envelope.open:
-            self.say(CLOSING)
-            self._write_said()
-            self.close()
-
-    @property
-    def busy(self) -> bool:
-        """Whether a message is under way."""
-        return self.envelope.open or not self._waits
 
     def _learn_peer(self) -> None:
         rules, peer = self.rules, self.peer
@@ -202,15 +187,8 @@ class Smtp(Connection, SMTP):
         limit = LIMITS.smtp_auth_line if self.may_authenticate else LIMITS.smtp_command_line
         reading = stream.line(limit, strict=not self.normalizes)
         if b"\n" in stream.buffer:
-            return await self._heard(reading, LIMITS.smtp_command_patience)
-        if self._stopping and not self.envelope.open:
-            raise Hangup(CLOSING)
-        await self.flush()
-        self._waits = True
-        try:
-            return await self._heard(reading, LIMITS.smtp_command_patience)
-        finally:
-            self._waits = False
+            return await self.take(reading, LIMITS.smtp_command_patience)
+        return await self.hear(reading, LIMITS.smtp_command_patience, resting=not self.envelope.open)
 
     async def _skip(self) -> None:
         try:
@@ -272,16 +250,20 @@ class Smtp(Connection, SMTP):
             self.write(b"".join(self._said))
             self._said.clear()
 
-    async def hear(self, reading: Reading[T], patience: float) -> T:
-        """What the peer says next; what was said to it is sent before. Raises `Hangup` for silence and for the end."""
-        await self.flush()
-        return await self._heard(reading, patience)
+    async def hear(self, reading: Reading[T], patience: float, *, resting: bool = False) -> T:
+        """What the peer says next; what was said to it is sent before. Raises `Hangup` for silence and for the end.
 
-    async def _heard(self, reading: Reading[T], patience: float) -> T:
+        `resting`: between two messages, where the server may be stopped.
+        """
+        self._write_said()
         try:
-            return await self.take(reading, patience)
+            if self._write_held:
+                await self.drain()
+            return await self.take(reading, patience, resting=resting)
         except TimeoutError:
             raise Hangup(SILENT) from None
+        except Draining:
+            raise Hangup(CLOSING) from None
         except (EndOfStream, ConnectionError):
             raise Hangup(None) from None
 
