@@ -145,6 +145,11 @@ class Limits:
     reserve: int = 512 * MIB  # octets of free disk below which new mail gets 452; setting store.reserve
     refusals_per_hour: int = 10_000  # rows of refused strangers kept for one hour, beyond: one row of sums
     blob_grace: int = 3600  # seconds between the last reference and the end of the bytes: longer than any open view
+    refusals: int = 100_000  # rows of refused strangers kept in all, beyond: the oldest go
+    tombstones: int = 50_000  # expunges of a mailbox remembered at least; clients away for longer compare all UIDs
+    compact_step: int = 1 * MIB  # octets of live messages moved in one step of the compaction
+    house_round: int = 60  # seconds between two rounds of the janitor
+    good_address: int = 90 * 86400  # seconds an address from which a user logged in is remembered
 
 
 LIMITS = Limits()

@@ -151,7 +151,8 @@ create table good_address (
 create table segment (
   id integer primary key autoincrement,
   sealed integer not null default 0,
-  size integer not null default 0                -- octets known to be good; a tail beyond is what a crash left
+  size integer not null default 0,               -- octets known to be good; a tail beyond is what a crash left
+  dead integer not null default 0                -- octets of records that no row points to: the compaction goes by it
 );
 
 create table blob (

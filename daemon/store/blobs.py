@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from daemon.store.segments import HEAD
 from daemon.store.spool import Body
 from daemon.store.tx import Tx
 
@@ -28,7 +29,7 @@ def keep(tx: Tx, body: Body, summary: Summary | None = None) -> int:
     Equal bytes get the row that is there. The caller refers to it (`refer`) in the same transaction. With a
     `summary` the content row is made too, if missing.
     """
-    row = tx.one("select id, segment_id from blob where sha256 = ?", body.sha256)
+    row = tx.one("select id, segment_id, offset from blob where sha256 = ?", body.sha256)
     if row is None:
         blob_id = tx.insert(
             "insert into blob (sha256, segment_id, offset, length, refs) values (?, ?, ?, ?, 0)",
@@ -36,6 +37,9 @@ def keep(tx: Tx, body: Body, summary: Summary | None = None) -> int:
         )  # fmt: skip
     else:
         blob_id = int(row[0])
+        if (body.segment, body.offset) != row[1:] and not body.counted:
+            body.counted = True
+            dead(tx, body.segment, HEAD.size + body.size)
         if summary is None or tx.value("select 1 from content where blob_id = ?", blob_id):
             return blob_id
     if summary is not None:
@@ -66,11 +70,23 @@ def place(tx: Tx, blob_id: int) -> Place | None:
 
 def forget(tx: Tx, before: int, limit: int) -> int:
     """Drop up to `limit` rows that were freed before that time; how many went. Their bytes are dead from then on."""
-    return tx.run(
-        "delete from blob where id in (select id from blob where freed_at < ? and refs = 0 order by freed_at limit ?)",
+    gone = tx.all(
+        "delete from blob where id in (select id from blob where freed_at < ? and refs = 0 order by freed_at limit ?)"
+        " returning segment_id, length",
         before,
         limit,
     )
+    sizes: dict[int, int] = {}
+    for segment, length in gone:
+        sizes[segment] = sizes.get(segment, 0) + HEAD.size + length
+    for segment, size in sizes.items():
+        dead(tx, segment, size)
+    return len(gone)
+
+
+def dead(tx: Tx, segment: int, size: int) -> None:
+    """Records of `size` octets, heads included, have no row any more."""
+    tx.run("update segment set dead = dead + ? where id = ?", size, segment)
 
 
 def _keep_content(tx: Tx, blob_id: int, s: Summary) -> None:

@@ -34,6 +34,7 @@ KINDS = {
     "login": "somebody logged in, or failed to",
     "imported": "an import brought it",
 }
+_SHOWN = 254  # characters of what a stranger said that are kept; RFC 5321 §4.5.3.1.3 knows no longer address
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: no letters that are read wrongly
 
 
@@ -110,8 +111,9 @@ def record_all(tx: Tx, news: Iterable[New]) -> None:
 
 
 def refuse(tx: Tx, peer: str, reason: str, sender: str, recipient: str, reply: str, times: int = 1) -> None:
-    """Count a refusal of a stranger. Beyond the cap of an hour only sums are kept."""
+    """Count a refusal of a stranger. Beyond the cap of an hour only sums are kept; addresses and reply are cut."""
     hour = tx.now // 3_600_000
+    sender, recipient, reply = sender[:_SHOWN], recipient[:_SHOWN], reply[:_SHOWN]
     known = tx.run(
         "update refusal set count = count + ?, last_at = ?, reply = ?"
         " where hour = ? and peer = ? and reason = ? and sender = ? and recipient = ?",
@@ -184,11 +186,22 @@ def refusals(
 
 
 def forget(tx: Tx, before: int, limit: int = LIMITS.step) -> int:
-    """Remove up to `limit` events older than `before`; how many went."""
+    """Remove up to `limit` events, and as many sums of refusals, older than `before`; how many went."""
     gone = tx.run(
         "delete from event where id in (select id from event where at < ? order by at limit ?)", before, limit
     )
-    return gone + tx.run("delete from refusal where hour < ?", before // 3_600_000)
+    return gone + tx.run(
+        "delete from refusal where (hour, peer, reason, sender, recipient) in"
+        " (select hour, peer, reason, sender, recipient from refusal where hour < ? order by hour limit ?)",
+        before // 3_600_000,
+        limit,
+    )
+
+
+def refusals_to_forget(tx: Tx) -> int:
+    """A time before which refusals must go so that not more than `LIMITS.refusals` rows are kept; 0: none."""
+    hour = tx.value("select hour from refusal order by hour desc limit 1 offset ?", LIMITS.refusals)
+    return 0 if hour is None else int(hour + 1) * 3_600_000
 
 
 def _event(r: tuple[Any, ...]) -> Event:

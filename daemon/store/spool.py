@@ -28,13 +28,14 @@ class Body:
 
     __slots__ = (
         "size", "segment", "offset", "_hash", "_memory", "_file", "_map", "_directory", "_in_memory", "_holds",
-        "_closed",
+        "_closed", "counted",
     )  # fmt: skip
 
     def __init__(self, directory: Path | None = None, in_memory: int = LIMITS.spool_memory) -> None:
         self.size = 0
         self.segment = 0
         self.offset = 0
+        self.counted = False  # as dead octets, since equal bytes were there already
         self._hash = hashlib.sha256()
         self._memory = bytearray()
         self._file: BinaryIO | None = None

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from daemon.limits import LIMITS
 from daemon.store.errors import StoreBroken, StoreBusy, StoreError, StoreFull
-from daemon.store.segments import Appender
+from daemon.store.segments import HEAD, Appender
 from daemon.store.spool import Body
 from daemon.store.tx import Changes, Tx
 
@@ -67,6 +67,11 @@ class Piece:
     def size(self) -> int:
         return sum(body.size for body in self.bodies)
 
+    def unplace(self) -> None:
+        """Its bodies are in no segment."""
+        for body in self.bodies:
+            body.segment, body.counted = 0, False
+
     def fail(self, error: BaseException) -> None:
         self.value, self.changes, self.error = None, None, error
 
@@ -90,6 +95,7 @@ class Writer:
         self._closed = False
         self._db: sqlite3.Connection | None = None
         self._appender: Appender | None = None
+        self._wasted = 0  # octets appended there whose pieces failed, not yet counted in the segment's row
         self._others = -1  # data_version of our connection: grows when somebody else commits
         self._pieces_since = 0
         self._checkpointing = threading.Event()
@@ -161,6 +167,8 @@ class Writer:
         for piece in pieces:
             if piece.changes is not None:
                 news.add(piece.changes)
+            elif self._appender is not None:
+                self._wasted += sum(HEAD.size + b.size for b in piece.bodies if b.segment == self._appender.segment)
             for body in piece.bodies:
                 body.let_go()
         self._answered(pieces, news)
@@ -181,15 +189,18 @@ class Writer:
                 if not db.in_transaction:  # SQLite ended it under the savepoints: nobody may be acknowledged
                     self._one_by_one(db, todo)
                     return
-            db.execute("commit")
+            self._commit(db)
         except Exception as error:
             self._undo(db, pieces, error)
 
     def _begin(self, db: sqlite3.Connection, pieces: list[Piece]) -> None:
         db.execute("begin immediate")
-        if self._appender is not None and any(p.bodies for p in pieces):
-            place = (self._appender.size, self._appender.segment)
-            db.execute("update segment set size = ? where id = ?", place)
+        if self._appender is not None and (self._wasted or any(p.bodies for p in pieces)):
+            self._count(db, self._appender, sealed=False)
+
+    def _commit(self, db: sqlite3.Connection) -> None:
+        db.execute("commit")
+        self._wasted = 0
 
     def _run(self, db: sqlite3.Connection, piece: Piece, now: int) -> None:
         tx = Tx(db, now)
@@ -214,7 +225,7 @@ class Writer:
                 self._begin(db, [piece])
                 self._run(db, piece, self._store.clock())
                 if db.in_transaction:
-                    db.execute("commit")
+                    self._commit(db)
                 elif piece.error is None:
                     piece.fail(StoreError("an error ended the transaction, and the work did not tell"))
             except Exception as error:
@@ -248,6 +259,8 @@ class Writer:
         waiting = [p for p in pieces if p.bodies]
         if not waiting:
             return
+        for piece in waiting:
+            piece.unplace()
         try:
             waiting = self._with_room(waiting)
             if not waiting:
@@ -262,9 +275,11 @@ class Writer:
                     try:
                         appender.append(piece.bodies)
                     except ValueError as error:
+                        piece.unplace()
                         piece.fail(error)
         except Exception as error:
             for piece in waiting:
+                piece.unplace()
                 piece.fail(self._as_ours(error))
 
     def _with_room(self, pieces: list[Piece]) -> list[Piece]:
@@ -282,8 +297,8 @@ class Writer:
     def _next_segment(self, db: sqlite3.Connection) -> Appender:
         """Seal the full one; go on with a segment that nobody holds, or a new one."""
         if self._appender is not None:
-            place = (self._appender.size, self._appender.segment)
-            db.execute("update segment set sealed = 1, size = ? where id = ?", place)
+            self._count(db, self._appender, sealed=True)
+            self._wasted = 0
             self._appender.close()
             self._appender = None
         directory = self._store.data.segments
@@ -304,6 +319,7 @@ class Writer:
             # shorter than rows say: bytes were lost, and new ones would stand where the rows of lost ones point
             if appender is not None and row[1] <= appender.size < self._store.segment_size:
                 self._appender = appender
+                self._wasted = appender.size - row[1]  # what a crash left
                 return appender
             db.execute("update segment set sealed = 1 where id = ?", (segment,))
             if appender is not None:
@@ -311,6 +327,12 @@ class Writer:
         new = db.execute("insert into segment (size) values (0)").lastrowid or 0
         self._appender = Appender(directory, new)
         return self._appender
+
+    def _count(self, db: sqlite3.Connection, appender: Appender, *, sealed: bool) -> None:
+        db.execute(
+            "update segment set size = ?, dead = dead + ?, sealed = ? where id = ?",
+            (appender.size, self._wasted, int(sealed), appender.segment),
+        )
 
     # -------------------------------------------------------------------------------------------------- checkpoints
 
