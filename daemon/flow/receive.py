@@ -7,7 +7,6 @@ of copies and queue rows to `deliver.commit`, in one write. Two recipients that 
 
 from __future__ import annotations
 
-import asyncio
 import random
 from dataclasses import dataclass
 
@@ -64,13 +63,13 @@ class Receipt:
 async def accept(
     store: Store, origin: Origin, envelope: Envelope, body: Body, *, config: Config | None = None
 ) -> Receipt:
-    """Take a message whose content is complete. The body is closed, unless the caller is cancelled meanwhile.
+    """Take a message whose content is complete. The body is closed.
 
     Raises `StoreFull`, `StoreBusy`, `StoreBroken`: then nothing of it is there.
     """
-    try:
+    with body:
         if body.size > LIMITS.parse_inline:
-            summary = await asyncio.to_thread(summarize, body.view())
+            summary = await store.aside(summarize, body.view())
         else:
             summary = summarize(body.view())
         for attempt in range(_TRIES):
@@ -80,12 +79,8 @@ async def accept(
                     await store.write(commit, plan, bodies=plan.bodies)
             except Stale:
                 continue
-            body.close()
             return receipt
         raise StoreBusy("the mailboxes of this message keep changing")
-    except Exception:
-        body.close()  # not when cancelled: the writer may still be reading it
-        raise
 
 
 def accept_now(

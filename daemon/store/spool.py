@@ -27,7 +27,7 @@ class Body:
     """
 
     __slots__ = (
-        "size", "segment", "offset", "_hash", "_memory", "_file", "_map", "_directory", "_in_memory", "_holds",
+        "size", "segment", "offset", "_hash", "_pieces", "_file", "_map", "_directory", "_in_memory", "_holds",
         "_closed", "counted",
     )  # fmt: skip
 
@@ -37,7 +37,7 @@ class Body:
         self.offset = 0
         self.counted = False  # as dead octets, since equal bytes were there already
         self._hash = hashlib.sha256()
-        self._memory = bytearray()
+        self._pieces: list[bytes] = []  # while in memory; joined when somebody looks
         self._file: BinaryIO | None = None
         self._map: mmap.mmap | None = None
         self._directory = directory
@@ -62,12 +62,12 @@ class Body:
         self.size += len(data)
         self._map = None  # it would end where the file ended then
         if self._file is None:
-            if self._directory is None or len(self._memory) + len(data) <= self._in_memory:
-                self._memory += data
+            if self._directory is None or self.size <= self._in_memory:
+                self._pieces.append(bytes(data))
                 return len(data)
             self._file = tempfile.TemporaryFile(dir=self._directory)
-            self._file.write(self._memory)
-            self._memory = bytearray()
+            self._file.writelines(self._pieces)
+            self._pieces = []
         self._file.write(data)
         return len(data)
 
@@ -78,7 +78,10 @@ class Body:
     def view(self) -> bytes | mmap.mmap:
         """All octets, for searching and slicing; a spool file is mapped, not read."""
         if self._file is None:
-            return bytes(self._memory)
+            pieces = self._pieces
+            if len(pieces) != 1:
+                pieces = self._pieces = [b"".join(pieces)]
+            return pieces[0]
         self._file.flush()
         if self._map is None:
             self._map = mmap.mmap(self._file.fileno(), 0, prot=mmap.PROT_READ)
@@ -128,7 +131,7 @@ class Body:
         if self._file is not None:
             self._file.close()
             self._file = None
-        self._memory = bytearray()
+        self._pieces = []
 
     def __enter__(self) -> Body:
         return self

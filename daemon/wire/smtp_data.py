@@ -13,6 +13,7 @@ from daemon.wire.stream import EndOfStream, Reading, Sink, Stream, TooLong
 
 PIECE = 64 * 1024  # octets that may wait in the stream before they are poured on
 _END = b"\r\n.\r\n"
+_DOT = b"\r\n."
 _ANY_LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
@@ -63,10 +64,10 @@ class Content:
 
     def _look(self, piece: bytes | bytearray) -> None:
         pairs = piece.count(b"\r\n")
-        cr, lf = piece.count(b"\r") - pairs, piece.count(b"\n") - pairs
-        if cr or lf or b"\0" in piece:
-            self.bare_cr += cr
-            self.bare_lf += lf
+        # One pass that takes both away is quicker than two that count each.
+        if len(piece) - len(piece.translate(None, b"\r\n")) != 2 * pairs or b"\0" in piece:
+            self.bare_cr += piece.count(b"\r") - pairs
+            self.bare_lf += piece.count(b"\n") - pairs
             self.nul += piece.count(b"\0")
             if self.normalize:
                 # Line ends first: a NUL between CR and LF does not make them a pair when it goes.
@@ -90,14 +91,22 @@ def read_data(stream: Stream, content: Content, bound: int) -> Reading[None]:
     ours = 2
     poured = 0
     searched = 0
+    stuffed = False  # whether a line begins with a dot that is not the end
     while True:
         buffer = stream.buffer
-        end = buffer.find(_END, searched)
+        # Lines that begin with a dot are seldom: one search finds the end and tells that nothing is stuffed.
+        end = buffer.find(_END if stuffed else _DOT, searched)
+        if end >= 0 and not stuffed and not buffer.startswith(_END, end):
+            if len(buffer) >= end + len(_END):
+                stuffed = True
+                end = buffer.find(_END, end)
+            else:
+                end = -1
         known = poured + (end + 2 if end >= 0 else len(buffer) - 2)  # octets of content that are certain, ours too
         if known - 2 > bound:
             raise TooLong(f"no end of DATA within {bound} octets")
         if end >= 0:
-            content.write(_piece(buffer, end + 2)[ours:])
+            content.write(_piece(buffer, end + 2, stuffed)[ours:])
             content.finish()
             del buffer[: end + 5]
             return
@@ -106,20 +115,24 @@ def read_data(stream: Stream, content: Content, bound: int) -> Reading[None]:
             cut = buffer.rfind(b"\r\n", 1)
             if cut < 0:
                 cut = len(buffer) - buffer.endswith(b"\r")
-            content.write(_piece(buffer, cut)[ours:])
+            content.write(_piece(buffer, cut, stuffed)[ours:])
             ours = 0
+            stuffed = False
             del buffer[:cut]
             poured += cut
-        searched = max(0, len(buffer) - 4)
+            searched = 0
+        else:
+            searched = max(0, len(buffer) - 4)
         if stream.eof:
             raise EndOfStream("end of stream inside DATA")
         yield None
 
 
-def _piece(buffer: bytearray, end: int) -> bytes:
+def _piece(buffer: bytearray, end: int, stuffed: bool) -> bytes:
     """What stands before `end`, dots unstuffed (RFC 5321 §4.5.2)."""
     with memoryview(buffer) as view:
-        return bytes(view[:end]).replace(b"\r\n.", b"\r\n")
+        piece = bytes(view[:end])
+    return piece.replace(_DOT, b"\r\n") if stuffed else piece
 
 
 def read_chunk(stream: Stream, size: int, content: Content | None) -> Reading[None]:
