@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from daemon.limits import LIMITS
 from daemon.mail.address import Address, fold_local
 from daemon.store import domains, mailboxes
 from daemon.store.errors import Exists, Invalid, Missing, OverQuota
@@ -302,8 +303,18 @@ def is_good_address(tx: Tx, network: str, account_id: int | None = None) -> bool
             network,
             account_id,
             account_id,
-            tx.now - 90 * 86_400_000,
+            tx.now - LIMITS.good_address * 1000,
         )
+    )
+
+
+def forget_addresses(tx: Tx, before: int, limit: int) -> int:
+    """Drop up to `limit` good addresses last seen before that time; how many went."""
+    return tx.run(
+        "delete from good_address where (account_id, network) in"
+        " (select account_id, network from good_address where at < ? limit ?)",
+        before,
+        limit,
     )
 
 

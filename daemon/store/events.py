@@ -186,11 +186,16 @@ def refusals(
 
 
 def forget(tx: Tx, before: int, limit: int = LIMITS.step) -> int:
-    """Remove up to `limit` events, and as many sums of refusals, older than `before`; how many went."""
+    """Remove up to `limit` events older than `before`, and as many refusals; how many went."""
     gone = tx.run(
         "delete from event where id in (select id from event where at < ? order by at limit ?)", before, limit
     )
-    return gone + tx.run(
+    return gone + forget_refusals(tx, before, limit)
+
+
+def forget_refusals(tx: Tx, before: int, limit: int = LIMITS.step) -> int:
+    """Remove up to `limit` sums of refusals older than the hour of `before`; how many went."""
+    return tx.run(
         "delete from refusal where (hour, peer, reason, sender, recipient) in"
         " (select hour, peer, reason, sender, recipient from refusal where hour < ? order by hour limit ?)",
         before // 3_600_000,

@@ -291,10 +291,32 @@ def purge(tx: Tx, account_id: int, limit: int) -> int:
     return sum(len(remove(tx, box, to_ranges(sorted(uids)))) for box, uids in by_box.items())
 
 
-def forget_tombstones(tx: Tx, mailbox_id: int, below_modseq: int) -> int:
-    """Drop tombstones at or below a MODSEQ and remember the floor; how many went."""
-    tx.run("update mailbox set tombstone_floor = max(tombstone_floor, ?) where id = ?", below_modseq, mailbox_id)
-    return tx.run("delete from tombstone where mailbox_id = ? and modseq <= ?", mailbox_id, below_modseq)
+def old_tombstones(tx: Tx, after: int, keep: int, boxes: int) -> tuple[int, list[tuple[int, int]]]:
+    """Which of the next `boxes` mailboxes beyond id `after` remember more than `keep` expunges, and up to which MODSEQ
+    they may forget; with the id of the last one looked at, 0 at the end. What one command expunged stays together."""
+    found: list[tuple[int, int]] = []
+    ids = [r[0] for r in tx.all("select id from mailbox where id > ? order by id limit ?", after, boxes)]
+    for box in ids:
+        oldest_kept = tx.value(
+            "select modseq from tombstone where mailbox_id = ? order by modseq desc, uid desc limit 1 offset ?",
+            box, keep - 1,
+        )  # fmt: skip
+        if oldest_kept is not None and tx.value(
+            "select 1 from tombstone where mailbox_id = ? and modseq < ? limit 1", box, oldest_kept
+        ):
+            found.append((box, oldest_kept - 1))
+    return ids[-1] if len(ids) == boxes else 0, found
+
+
+def forget_tombstones(tx: Tx, where: tuple[int, int], limit: int) -> int:
+    """Drop up to `limit` tombstones of (mailbox, up to this MODSEQ), and remember the floor; how many went."""
+    mailbox_id, floor = where
+    tx.run("update mailbox set tombstone_floor = max(tombstone_floor, ?) where id = ?", floor, mailbox_id)
+    return tx.run(
+        "delete from tombstone where (mailbox_id, modseq, uid) in (select mailbox_id, modseq, uid from tombstone"
+        " where mailbox_id = ? and modseq <= ? order by modseq, uid limit ?)",
+        mailbox_id, floor, limit,
+    )  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------------------------- reading

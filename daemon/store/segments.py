@@ -27,6 +27,11 @@ class SegmentDamaged(Exception):
     """Bytes on disk are not the bytes that were written."""
 
 
+def number_of(name: str) -> int | None:
+    """The number of the segment that has this file name; None for a file that is none."""
+    return int(name[:-4]) if name.endswith(".seg") and name[:-4].isdecimal() else None
+
+
 def path_of(directory: Path, segment: int) -> Path:
     return directory / f"{segment:08d}.seg"
 
@@ -134,14 +139,18 @@ class Reader:
 
     def verify(self, segment: int, offset: int, length: int, sha256: bytes) -> None:
         """Compare head and bytes with what the row says. Raises `SegmentDamaged`."""
-        head = self.read(segment, offset - HEAD.size, HEAD.size)
-        if HEAD.unpack(head) != (MAGIC, length, sha256):
-            raise SegmentDamaged(f"segment {segment}, octet {offset}: the record's head is not the row's")
+        self.verify_head(segment, offset, length, sha256)
         digest = hashlib.sha256()
         for at in range(offset, offset + length, 1 << 20):
             digest.update(self.read(segment, at, min(1 << 20, offset + length - at)))
         if digest.digest() != sha256:
             raise SegmentDamaged(f"segment {segment}, octet {offset}: checksum differs")
+
+    def verify_head(self, segment: int, offset: int, length: int, sha256: bytes) -> None:
+        """The same without reading the bytes."""
+        head = self.read(segment, offset - HEAD.size, HEAD.size) if offset >= HEAD.size else b""
+        if head != HEAD.pack(MAGIC, length, sha256):
+            raise SegmentDamaged(f"segment {segment}, octet {offset}: the record's head is not the row's")
 
     def _file(self, segment: int) -> _File:
         file = self._open.get(segment)
