@@ -56,7 +56,7 @@ def load(tx: Tx, mailbox_id: int) -> Snapshot:
     if box is None:
         raise Missing("the mailbox is gone")
     uids, states = array("I"), array("I")
-    rows = tx.all("select uid, flags | keywords << 8 from membership where mailbox_id = ? order by uid", mailbox_id)
+    rows = tx.all("select uid, flags | (keywords << 8) from membership where mailbox_id = ? order by uid", mailbox_id)
     if rows:
         first, second = zip(*rows, strict=True)
         uids, states = array("I", first), array("I", second)
@@ -73,7 +73,7 @@ def advance(tx: Tx, old: Snapshot) -> Snapshot:
     if box.modseq < old.modseq or old.modseq < box.tombstone_floor:  # restored, or what went is not known any more
         return load(tx, old.mailbox_id)
     rows = tx.all(
-        "select uid, flags | keywords << 8 from membership where mailbox_id = ? and modseq > ? order by uid",
+        "select uid, flags | (keywords << 8) from membership where mailbox_id = ? and modseq > ? order by uid",
         old.mailbox_id,
         old.modseq,
     )
