@@ -15,11 +15,12 @@ Stages: connect EHLO HELO STARTTLS AUTH MAIL RCPT DATA content (the final dot) B
 from __future__ import annotations
 
 import asyncio
-import base64
 import re
 import ssl
 from dataclasses import dataclass, field
 from types import TracebackType
+
+from daemon.wire import sasl
 
 ALL = ("PIPELINING", "SIZE 52428800", "8BITMIME", "SMTPUTF8", "DSN", "CHUNKING", "ENHANCEDSTATUSCODES")
 _PATH = re.compile(r"(?:FROM|TO):<(.*)>(?: (.*))?\Z", re.IGNORECASE | re.DOTALL)
@@ -239,7 +240,7 @@ class _Talk:
         if self.sink.tls is not None and not self.session.tls:
             lines.append("STARTTLS")
         if self.sink.users:
-            lines.append("AUTH PLAIN LOGIN")
+            lines.append("AUTH PLAIN LOGIN SCRAM-SHA-256")
         await self.answer("EHLO", argument, "250 " + "\n".join(lines))
 
     async def do_HELO(self, argument: str) -> None:
@@ -257,18 +258,26 @@ class _Talk:
 
     async def do_AUTH(self, argument: str) -> None:
         mechanism, _, initial = argument.partition(" ")
-        if mechanism.upper() == "PLAIN":
-            _, name, password = base64.b64decode(initial or await self._prompt("")).decode().split("\0")
-        else:
-            name = base64.b64decode(await self._prompt("VXNlcm5hbWU6")).decode()
-            password = base64.b64decode(await self._prompt("UGFzc3dvcmQ6")).decode()
-        good = self.sink.users.get(name) == password
-        if await self.answer("AUTH", argument, "235 2.7.0 in" if good else "535 5.7.8 no") and good:
+        name = ""
+        try:
+            talk = sasl.exchange(mechanism, sasl.decode_initial(initial.encode()), "sinknonce12345", None)
+            assert talk is not None, f"{mechanism} was not offered"
+            want = next(talk)
+            while True:
+                if isinstance(want, sasl.WantKeys):
+                    password = self.sink.users.get(want.login, "nobody's")
+                    user = sasl.ScramUser(b"salt" * 4, 4096, (sasl.scram_keys(password, b"salt" * 4, 4096),))
+                    want = talk.send(user)
+                    continue
+                self.writer.write(b"334 " + sasl.encode(want.data) + b"\r\n")
+                want = talk.send(sasl.decode(await self.reader.readuntil(b"\r\n")))
+        except StopIteration as end:
+            known = isinstance(end.value, sasl.Proof) or self.sink.users.get(end.value.login) == end.value.password
+            name = end.value.login if known else ""
+        except sasl.Refused:
+            pass
+        if await self.answer("AUTH", argument, "235 2.7.0 in" if name else "535 5.7.8 no"):
             self.session.login = name
-
-    async def _prompt(self, text: str) -> str:
-        self.writer.write(f"334 {text}\r\n".encode())
-        return (await self.reader.readuntil(b"\r\n")).decode().strip()
 
     async def do_MAIL(self, argument: str) -> None:
         found = _PATH.match(argument)
