@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 
 from daemon.wire.imap import Bad
 from daemon.wire.imap_set import format_set
@@ -58,10 +59,15 @@ def flag_list(flags: Iterable[str]) -> bytes:
 
 def internal_date(at: int) -> bytes:
     """`at`, milliseconds since 1970, as a date-time: `"17-Jul-1996 02:44:25 +0000"`."""
-    moment = _EPOCH + timedelta(milliseconds=at)
-    return b'"%2d-%b-%04d %02d:%02d:%02d +0000"' % (
-        moment.day, MONTHS[moment.month - 1].encode(), moment.year, moment.hour, moment.minute, moment.second
-    )
+    day, rest = divmod(at, 86_400_000)
+    second = rest // 1000
+    return b'"%b %02d:%02d:%02d +0000"' % (_day(day), second // 3600, second // 60 % 60, second % 60)
+
+
+@lru_cache(maxsize=4096)
+def _day(number: int) -> bytes:
+    day = _EPOCH + timedelta(days=number)
+    return b"%2d-%b-%04d" % (day.day, MONTHS[day.month - 1].encode(), day.year)
 
 
 def parse_internal_date(text: str) -> int:
