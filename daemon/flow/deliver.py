@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from daemon.flow.envelope import Origin, Recipient
+from daemon.flow.envelope import Origin
+from daemon.mail.address import Address
 from daemon.mail.summary import Summary
 from daemon.store import blobs, events, mailboxes, messages, queue
 from daemon.store.addresses import Denial
@@ -43,7 +44,11 @@ class Sending:
 
 @dataclass(slots=True)
 class Plan:
-    """Everything that is to be done for one message. `notices` are the messages about it, done with it."""
+    """Everything that is to be done for one message.
+
+    `failures`: what could not be done for some while it was for others. `notices` are messages about this one, done
+    with it; `about` is what a notice tells (failure, success).
+    """
 
     trace: str
     origin: Origin
@@ -53,8 +58,9 @@ class Plan:
     quota: int
     copies: list[Copy] = field(default_factory=list)
     sendings: list[Sending] = field(default_factory=list)
-    refusals: list[tuple[Recipient, Denial]] = field(default_factory=list)
+    failures: list[tuple[Address, Denial]] = field(default_factory=list)
     notices: list[Plan] = field(default_factory=list)
+    about: str = ""
 
     @property
     def empty(self) -> bool:
@@ -71,7 +77,8 @@ def commit(tx: Tx, plan: Plan) -> None:
     trace, origin, message_id = plan.trace, plan.origin, plan.summary.message_id or None
     told = [
         events.New(
-            trace, "accepted", origin.kind, sender=plan.sender, message_id=message_id, peer=origin.peer or None,
+            trace, "notified" if plan.about else "accepted", plan.about or origin.kind,
+            sender=plan.sender, message_id=message_id, peer=origin.peer or None,
             detail={"size": plan.body.size, "helo": origin.helo or None, "with": origin.protocol},
         )
     ]  # fmt: skip
@@ -90,10 +97,8 @@ def commit(tx: Tx, plan: Plan) -> None:
             )
         )  # fmt: skip
     events.record_all(tx, told)
-    for recipient, denial in plan.refusals:
-        events.record(
-            tx, trace, "refused", denial.reason, sender=plan.sender, recipient=str(recipient.address), text=denial.text
-        )
+    for address, denial in plan.failures:
+        events.record(tx, trace, "failed", denial.reason, sender=plan.sender, recipient=str(address), text=denial.text)
     for sending in plan.sendings:
         queue.enqueue(tx, sending.message, blob_id, sending.recipients, held=sending.held)
     for notice in plan.notices:

@@ -43,6 +43,11 @@ class Origin:
         """Whether it may send to other servers: our users, trusted networks, this machine, and our own notices."""
         return self.kind in ("submission", "relay", "sendmail", "notice")
 
+    @property
+    def one_answer(self) -> bool:
+        """Whether the client hears one answer for all recipients: then who is refused must be told of in a notice."""
+        return self.kind in ("smtp", "submission", "relay")
+
 
 @dataclass(slots=True)
 class Recipient:

@@ -8,11 +8,14 @@ of copies and queue rows to `deliver.commit`, in one write. Two recipients that 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from daemon.config import Config
+from daemon.flow import notify
 from daemon.flow.deliver import Copy, Plan, Sending, Stale, commit
 from daemon.flow.envelope import Envelope, Origin, Recipient
+from daemon.flow.notify import Fate
 from daemon.limits import LIMITS
 from daemon.mail import headers
 from daemon.mail.address import BadAddress, parse_address
@@ -109,7 +112,8 @@ def _plan(
     """
     planning = _Planning(tx, origin, envelope, body, summary, config or settings.load(tx), careful=attempt > 0)
     outcomes = tuple(Outcome(r, planning.add(r)) for r in envelope.recipients)
-    return planning.finished(), Receipt(planning.plan.trace, outcomes)
+    planning.finish(outcomes)
+    return planning.plan, Receipt(planning.plan.trace, outcomes)
 
 
 class _Planning:
@@ -132,6 +136,7 @@ class _Planning:
         self.mailboxes: dict[int, Denial | None] = {}
         self.sendings: dict[tuple[str, str], Sending] = {}
         self.externals: set[tuple[str, str]] = set()
+        self.fates: list[Fate] = []  # of copies: what the sender may want to hear
 
     def add(self, recipient: Recipient) -> Denial | None:
         """Plan for one recipient; why nothing can be done for him, if so."""
@@ -147,11 +152,13 @@ class _Planning:
     def _deliver(self, recipient: Recipient, found: Resolution) -> Denial | None:
         if recipient.address.key in self.been:
             return LOOP
-        denials = [self._copy(recipient, local) for local in found.locals]
-        denials += [self._send(recipient, onward) for onward in found.onward]
-        if None in denials:
-            return None
-        return denials[0] if denials else addresses.UNKNOWN_USER
+        fates = [Fate(recipient, local.address, self._copy(recipient, local)) for local in found.locals]
+        fates += [Fate(recipient, parse_address(o.address), self._send(recipient, o)) for o in found.onward]
+        if all(fate.denial is not None for fate in fates):
+            return fates[0].denial if fates else addresses.UNKNOWN_USER
+        queued = len(found.locals)  # of what went into the queue the queue will tell
+        self.fates += [fate for at, fate in enumerate(fates) if at < queued or fate.denial is not None]
+        return None
 
     def _copy(self, recipient: Recipient, local: addresses.Local) -> Denial | None:
         """One copy for one mailbox, however many recipients lead there."""
@@ -214,8 +221,28 @@ class _Planning:
             peer=self.peer, recipient=recipient.address if recipient is not None else None,
         )  # fmt: skip
 
-    def finished(self) -> Plan:
-        return self.plan
+    def finish(self, outcomes: Sequence[Outcome]) -> None:
+        """Add what the sender must be told. Where one answer stands for all recipients, those who were refused too."""
+        plan = self.plan
+        if plan.empty:
+            return
+        if self.origin.one_answer:
+            self.fates += [Fate(o.recipient, o.recipient.address, o.denial) for o in outcomes if o.denial is not None]
+        plan.failures = [(fate.address, fate.denial) for fate in self.fates if fate.denial is not None]
+        letters = notify.letters(
+            self.fates, self.envelope, plan.body, hostname=self.config["hostname"], now=self.tx.now / 1000
+        )
+        for about, letter in letters:
+            sender = self.envelope.sender
+            assert sender is not None
+            origin = Origin("notice", trace=plan.trace)
+            told, _ = _plan(
+                self.tx, origin, Envelope(None, [Recipient(sender)], smtputf8=not sender.is_ascii), Body.of(letter),
+                summarize(letter), self.config, 1,
+            )  # fmt: skip
+            told.about = about
+            if not told.empty:
+                plan.notices.append(told)
 
 
 def forwarded_sender(sender: str, via: str) -> str:
