@@ -76,7 +76,7 @@ async def accept(
         else:
             summary = summarize(body.view())
         for attempt in range(_TRIES):
-            plan, receipt = store.peek(_plan, origin, envelope, body, summary, config, attempt)
+            plan, receipt = store.peek(prepare, origin, envelope, body, summary, config, attempt)
             try:
                 if not plan.empty:
                     await store.write(commit, plan, bodies=plan.bodies)
@@ -93,7 +93,7 @@ def accept_now(
     with body:
         summary = summarize(body.view())
         for attempt in range(_TRIES):
-            plan, receipt = store.peek(_plan, origin, envelope, body, summary, config, attempt)
+            plan, receipt = store.peek(prepare, origin, envelope, body, summary, config, attempt)
             try:
                 if not plan.empty:
                     store.write_now(commit, plan, bodies=plan.bodies)
@@ -103,7 +103,7 @@ def accept_now(
         raise StoreBusy("the mailboxes of this message keep changing")
 
 
-def _plan(
+def prepare(
     tx: Tx, origin: Origin, envelope: Envelope, body: Body, summary: Summary, config: Config | None, attempt: int
 ) -> tuple[Plan, Receipt]:
     """What is to be done, and what each recipient will be told when it is.
@@ -236,7 +236,7 @@ class _Planning:
             sender = self.envelope.sender
             assert sender is not None
             origin = Origin("notice", trace=plan.trace)
-            told, _ = _plan(
+            told, _ = prepare(
                 self.tx, origin, Envelope(None, [Recipient(sender)], smtputf8=not sender.is_ascii), Body.of(letter),
                 summarize(letter), self.config, 1,
             )  # fmt: skip
