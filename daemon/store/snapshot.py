@@ -113,10 +113,8 @@ def compare(old: Snapshot, new: Snapshot) -> News:
     """What changed from `old` to `new`. Raises `Missing` when `new` does not follow `old` (a restore)."""
     split = bisect_left(new.uids, old.uidnext)
     lost = len(old.uids) - split
-    if lost < 0:
-        raise Missing("the mailbox was replaced")
-    gone = _gone(old.uids, new.uids, lost, split)
-    if len(gone) != lost:
+    gone = _gone(old.uids, new.uids, lost, split) if lost > 0 else []
+    if (_without(old.uids, gone) if gone else old.uids) != (new.uids[:split] if split < len(new.uids) else new.uids):
         raise Missing("the mailbox was replaced")
     before = _without(old.states, gone) if gone else old.states
     after = new.states if split == len(new.states) else new.states[:split]
@@ -170,9 +168,7 @@ def after(positions: Iterable[int], gone: Sequence[int]) -> list[int]:
 
 
 def _gone(old: array[int], new: array[int], lost: int, split: int) -> list[int]:
-    """Positions in `old` of what is not among the first `split` of `new`."""
-    if lost == 0:
-        return []
+    """Positions in `old` of the `lost` ones that are not among the first `split` of `new`."""
     if lost > _FEW:
         kept = set(new[:split])
         return [at for at, uid in enumerate(old) if uid not in kept]

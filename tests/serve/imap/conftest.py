@@ -49,9 +49,7 @@ class MailHouse:
         self.keyring = Keyring(self.store, lambda: self.config)
         self.bans, self.refusals = Bans(self.store), Refusals(self.store)
         self.door = Door(self.store, lambda: self.config, self.bans, self.refusals)
-        self.imap = Imap(
-            self.store, lambda: self.config, self.door, lambda: self.keyring.context, tls.end_point_of
-        )
+        self.imap = Imap(self.store, lambda: self.config, self.door, lambda: self.keyring.context, tls.end_point_of)
         self.doors = listen.Doors(lambda: self.config, self.keyring, self.bans, self.refusals)
         services = {
             name: listen.Service(name, Connection, self.imap.serve, listen.IMAP_WORDS, name == "imaps")
@@ -101,7 +99,9 @@ class MailHouse:
 
     # -- clients -------------------------------------------------------------------------------------------------------
 
-    async def says(self, dialogue: str, *, door: str = "imap", patience: float = 5.0, **variables: str) -> dict[str, str]:
+    async def says(
+        self, dialogue: str, *, door: str = "imap", patience: float = 5.0, **variables: str
+    ) -> dict[str, str]:
         """Hold a conversation as `tests.dialogs.runner` has it. `LOGIN` and `SELECT` lines begin it in short."""
         tls = runner.anyone() if door == "imaps" else None
         return await runner.run(dialogue, "127.0.0.1", self.ports[door], variables, tls=tls, patience=patience)
@@ -197,9 +197,7 @@ def settings() -> dict[str, str]:
 
 
 @pytest.fixture
-async def house(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]
-) -> AsyncIterator[MailHouse]:
+async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]) -> AsyncIterator[MailHouse]:
     monkeypatch.setattr(passwords, "_HASHER", argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
     passwords._nobody.cache_clear()
     made = MailHouse(tmp_path, settings)
