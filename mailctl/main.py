@@ -20,6 +20,7 @@ NOUNS = {
         "address": "Where would mail for an address go, and why.",
     },
     "Mail": {
+        "mail": "Messages: list, search, show, deliver, import, export, remove.",
         "mailbox": "The mailboxes of a user.",
     },
     "The way out": {

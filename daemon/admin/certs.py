@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from daemon.admin import pem
 from daemon.admin.errors import BadData
 from daemon.store import certificates, settings
 from daemon.store.db import Store
 from daemon.store.tx import Tx
 
-if TYPE_CHECKING:
-    from cryptography import x509
+_BLOCK = re.compile(r"-----BEGIN ([A-Z ]+)-----\r?\n.*?-----END \1-----", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,77 +53,36 @@ def add(store: Store, chain_file: Path, key_file: Path | None) -> Certificate:
 
     Raises `BadData` for what is no certificate, is over, or is not the key's; `OSError`.
     """
-    from cryptography.hazmat.primitives import serialization
-
-    text = chain_file.read_bytes()
-    chain = _read_chain(text, chain_file)
-    key = _read_key(text if key_file is None else key_file.read_bytes(), key_file or chain_file)
-    leaf = chain[0]
-    spki = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    if key.public_key().public_bytes(*spki) != leaf.public_key().public_bytes(*spki):
-        raise BadData(f"{key_file or chain_file}: the key is not that of the certificate; name the pair of one issue")
-    before, after = (int(t.timestamp() * 1000) for t in (leaf.not_valid_before_utc, leaf.not_valid_after_utc))
-    if after <= store.clock():
-        raise BadData(f"{chain_file}: the certificate ended on {leaf.not_valid_after_utc:%Y-%m-%d}; get a new one")
-    names = _names(leaf)
-    if not names:
-        raise BadData(f"{chain_file}: the certificate names no host")
-    pem = "".join(c.public_bytes(serialization.Encoding.PEM).decode() for c in chain)
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode()
+    chain = _blocks(chain_file, "CERTIFICATE")
+    key = _blocks(key_file or chain_file, "PRIVATE KEY")
+    try:
+        seen = pem.examine(chain, key)
+    except pem.BadCertificate as error:
+        raise BadData(f"{chain_file}: {error}") from None
+    if seen.not_after_at <= store.clock():
+        raise BadData(f"{chain_file}: the certificate is over; get a new one")
 
     def work(tx: Tx) -> certificates.Certificate:
-        return certificates.get(tx, certificates.add(tx, names, pem, private, "imported", before, after))
+        made = certificates.add(tx, seen.names, chain, key, "imported", seen.not_before_at, seen.not_after_at)
+        return certificates.get(tx, made)
 
     return _certificate(store.write_now(work), store.clock())
 
 
-def _read_chain(text: bytes, where: Path) -> list[x509.Certificate]:
-    from cryptography import x509
-
-    try:
-        return x509.load_pem_x509_certificates(text)
-    except ValueError:
-        raise BadData(f"{where}: no PEM certificate in it; it begins with -----BEGIN CERTIFICATE-----") from None
-
-
-def _read_key(text: bytes, where: Path):  # type: ignore[no-untyped-def]  # one of cryptography's many key types
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives import serialization
-
-    start = text.find(b"-----BEGIN ")
-    while start >= 0 and b"PRIVATE KEY" not in text[start : text.find(b"\n", start)]:
-        start = text.find(b"-----BEGIN ", start + 1)
-    if start < 0:
-        raise BadData(f"{where}: no PEM private key in it; name it with --key")
-    try:
-        return serialization.load_pem_private_key(text[start:], None)
-    except TypeError:
-        raise BadData(f"{where}: the key is encrypted; take the passphrase off with `openssl pkey`") from None
-    except (ValueError, UnsupportedAlgorithm):
-        raise BadData(f"{where}: the private key cannot be read") from None
-
-
-def _names(leaf: x509.Certificate) -> tuple[str, ...]:
-    """The DNS names, the subject's first."""
-    from cryptography import x509
-
-    common = [str(a.value).lower() for a in leaf.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)]
-    try:
-        alternatives = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        names = [n.lower() for n in alternatives.get_values_for_type(x509.DNSName)]
-    except x509.ExtensionNotFound:
-        names = list(common)
-    names.sort(key=lambda n: n not in common)
-    return tuple(dict.fromkeys(names))
+def _blocks(file: Path, kind: str) -> str:
+    """The PEM blocks of a kind in a file, without what stands around them."""
+    text = file.read_bytes().decode("ascii", "replace")
+    found = [m[0] for m in _BLOCK.finditer(text) if m[1].endswith(kind)]
+    if not found:
+        other = "; name its file with --key" if kind == "PRIVATE KEY" else ""
+        raise BadData(f"{file}: there is no PEM {kind.lower()} in it{other}")
+    return "\n".join(found) + "\n"
 
 
 def _certificate(row: certificates.Certificate, now: int) -> Certificate:
-    from cryptography import x509
     from cryptography.hazmat.primitives import hashes
 
-    leaf = x509.load_pem_x509_certificates(row.chain.encode())[0]
+    leaf = pem.leaf_of(row.chain)
     public = leaf.public_key()
     kind = type(public).__name__.removesuffix("PublicKey").lstrip("_")
     size = getattr(public, "key_size", None)

@@ -367,6 +367,24 @@ def fetch(tx: Tx, mailbox_id: int, uids: Ranges, columns: Sequence[str]) -> list
     return rows
 
 
+def fetch_some(
+    tx: Tx, mailbox_id: int, uids: Ranges, columns: Sequence[str], limit: int
+) -> list[tuple[Any, ...]]:
+    """The first `limit` rows of what `fetch` gives; the first column must be `uid`."""
+    wanted: list[int] = []
+    for where, params in _in_ranges(uids):
+        wanted += (
+            r[0]
+            for r in tx.all(
+                f"select uid from membership where mailbox_id = ? and {where} order by uid limit ?",
+                mailbox_id, *params, limit - len(wanted),
+            )
+        )  # fmt: skip
+        if len(wanted) >= limit:
+            break
+    return fetch(tx, mailbox_id, to_ranges(wanted), columns) if wanted else []
+
+
 def changed_since(tx: Tx, mailbox_id: int, modseq: int) -> list[tuple[int, int]]:
     """(UID, MODSEQ) of messages changed after `modseq`, in order of UID (CHANGEDSINCE, SEARCH MODSEQ)."""
     rows = tx.all(
