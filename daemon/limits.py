@@ -78,6 +78,9 @@ class Limits:
     pop3_line: int = 1 * KIB  # octets; RFC 2449 §4 asks for 255
     pop3_auth_line: int = 12288  # octets; RFC 5034 §4
     pop3_errors: int = 20  # -ERR in a row before goodbye
+    pop3_failed_logins: int = 3  # per connection before goodbye
+    pop3_ahead: int = 64  # messages read ahead for a client that takes them in order
+    pop3_ahead_bytes: int = 512 * KIB  # octets of them
     pop3_patience_before_login: int = 60  # seconds
     pop3_patience: int = 600  # seconds; RFC 1939 §3: at least 10 minutes
 

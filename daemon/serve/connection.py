@@ -145,9 +145,11 @@ class Connection(asyncio.Protocol):
         `patience` seconds or, if given, the whole takes longer than `within`; what the reader raises (`EndOfStream`,
         `TooLong`...) passes through. After a `TimeoutError` an unfinished `Stream.line` may simply be begun again.
 
-        `resting` is for the wait between two transactions: raises `Draining` there when the server is being stopped.
+        `resting` is for the wait between two transactions: raises `Draining` when the server is being stopped and
+        nothing of what comes next has arrived.
         """
         end = 0.0
+        resting = resting and not self.stream.buffer
         while True:
             try:
                 want = next(reading)
@@ -175,6 +177,7 @@ class Connection(asyncio.Protocol):
                 await self.arrival(min(patience, end - now))
             finally:
                 self._resting = False
+            resting = resting and not self.stream.buffer
 
     async def arrival(self, patience: float) -> None:
         """Wait until more bytes, the peer's end or a `nudge` come; `TimeoutError` after `patience` seconds."""

@@ -19,7 +19,7 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -391,6 +391,17 @@ def _may(known: Credentials, identity: Identity, service: str) -> str:
     if identity.scopes and service not in identity.scopes:
         return "scope"
     return ""
+
+
+def closed_accounts(tx: Tx, account_ids: Iterable[int]) -> set[int]:
+    """Those that are gone or disabled by now: their sessions end (traps D19)."""
+    closed = set()
+    for account_id in account_ids:
+        account = accounts.by_id(tx, account_id)
+        known = None if account is None else accounts.credentials(tx, account.address)
+        if known is None or not known.enabled:
+            closed.add(account_id)
+    return closed
 
 
 def _credentials(tx: Tx, login: str) -> Credentials | None:

@@ -6,12 +6,14 @@ is still in the stream: the caller says so and closes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from daemon.wire.stream import Reading, Stream
 
 END = b".\r\n"
+_EMPTY_LINE = re.compile(rb"\n\r?\n")  # whatever the line ends
 
 
 class BadArgument(ValueError):
@@ -129,21 +131,35 @@ class Stuffer:
         return END if self._tail == b"\r\n" else b"\r\n.\r\n"
 
 
-def top_end(data: bytes, lines: int) -> int:
-    """Where the header, the empty line and `lines` lines of the body end; -1 if `data` does not go that far."""
-    at = 0
-    while True:  # the empty line, whatever the line ends
-        end = data.find(b"\n", at)
-        if end < 0:
-            return -1
-        empty = end == at or (end == at + 1 and data[at] == 13)
-        at = end + 1
-        if empty:
-            break
-    while lines:
-        end = data.find(b"\n", at)
-        if end < 0:
-            return -1
-        at = end + 1
-        lines -= 1
-    return at
+class Beginning:
+    """Cuts a message that comes in pieces after its header, the empty line and `lines` lines of the body (TOP)."""
+
+    __slots__ = ("done", "_lines", "_header", "_tail")
+
+    def __init__(self, lines: int) -> None:
+        self.done = False
+        self._lines = lines
+        self._header = True
+        self._tail = b"\n"  # a message may begin with the empty line
+
+    def piece(self, data: bytes) -> bytes:
+        """What of `data` belongs to it; `done` once nothing more does."""
+        if self.done:
+            return b""
+        at = 0
+        if self._header:
+            window = self._tail + data
+            empty = _EMPTY_LINE.search(window)
+            if empty is None:
+                self._tail = window[-2:]
+                return data
+            at = empty.end() - len(self._tail)
+            self._header = False
+        while self._lines:
+            end = data.find(b"\n", at)
+            if end < 0:
+                return data
+            at = end + 1
+            self._lines -= 1
+        self.done = True
+        return data[:at]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from daemon.wire import pop3
-from daemon.wire.pop3 import BadArgument, Command, Stuffer
+from daemon.wire.pop3 import BadArgument, Beginning, Command, Stuffer
 from daemon.wire.stream import EndOfStream, TooLong
 from tests.wire.cuts import cuts, read
 
@@ -108,21 +108,22 @@ def test_messages_are_dot_stuffed_and_ended_whole_and_in_pieces(data: bytes, wan
 
 
 @pytest.mark.parametrize(
-    "lines, want",
+    "data, lines, want",
     [
-        (0, b"A: b\r\nC: d\r\n\r\n"), (1, b"A: b\r\nC: d\r\n\r\none\r\n"), (2, b"A: b\r\nC: d\r\n\r\none\r\n\r\n"),
-        (4, None), (5, None),
+        (b"A: b\r\nC: d\r\n\r\none\r\n\r\nthree\r\n", 0, b"A: b\r\nC: d\r\n\r\n"),
+        (b"A: b\r\nC: d\r\n\r\none\r\n\r\nthree\r\n", 1, b"A: b\r\nC: d\r\n\r\none\r\n"),
+        (b"A: b\r\nC: d\r\n\r\none\r\n\r\nthree\r\n", 2, b"A: b\r\nC: d\r\n\r\none\r\n\r\n"),
+        (b"A: b\r\n\r\none\r\ntwo without end", 2, b"A: b\r\n\r\none\r\ntwo without end"),
+        (b"A: b\r\n\r\none\r\n", 9, b"A: b\r\n\r\none\r\n"),
+        (b"A: b\n\none\ntwo\n", 1, b"A: b\n\none\n"),
+        (b"\r\nbody\r\n", 0, b"\r\n"),
+        (b"\nbody\n", 1, b"\nbody\n"),
+        (b"A: b\r\n", 0, b"A: b\r\n"),
+        (b"", 0, b""),
     ],
-)  # fmt: skip
-def test_top_ends_after_the_lines(lines: int, want: bytes | None) -> None:
-    data = b"A: b\r\nC: d\r\n\r\none\r\n\r\nthree\r\nfour without end"
-    end = pop3.top_end(data, lines)
-    assert end == -1 if want is None else data[:end] == want
-
-
-@pytest.mark.parametrize(
-    "data, want",
-    [(b"A: b\n\none\n", 6), (b"\r\nbody", 2), (b"\nbody", 1), (b"A: b", -1), (b"A: b\r\n", -1), (b"", -1)],
 )
-def test_the_header_ends_at_the_first_empty_line(data: bytes, want: int) -> None:
-    assert pop3.top_end(data, 0) == want
+def test_top_ends_after_the_header_and_the_lines(data: bytes, lines: int, want: bytes) -> None:
+    for pieces in cuts(data):
+        beginning = Beginning(lines)
+        assert b"".join(beginning.piece(p) for p in pieces) == want
+        assert beginning.piece(b"") == b"" and beginning.piece(b"" if want == data else b"more") == b""
