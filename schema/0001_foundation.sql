@@ -10,6 +10,7 @@ create table counter (
   value integer not null
 ) without rowid;
 insert into counter (name, value) values ('uidvalidity', 0);
+insert into counter (name, value) values ('srs-key', random());  -- a secret: who knows it can make us forward (SRS)
 
 -- ---------------------------------------------------------------------------------------------------- who and where
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from daemon.config import Config
-from daemon.flow import notify
+from daemon.flow import forward, notify
 from daemon.flow.deliver import Copy, Plan, Sending, Stale, commit
 from daemon.flow.envelope import Envelope, Origin, Recipient
 from daemon.flow.notify import Fate
@@ -145,8 +145,9 @@ class _Planning:
         found = recipient.resolution or addresses.resolve(self.tx, recipient.address)
         if found.denial is NOT_OURS and self.origin.may_relay:
             return self._send(recipient, Onward(str(recipient.address), ""))
-        if found.denial is not None:
-            return found.denial
+        denial = found.denial_for(self.envelope.sender)
+        if denial is not None:
+            return denial
         return self._deliver(recipient, found)
 
     def _deliver(self, recipient: Recipient, found: Resolution) -> Denial | None:
@@ -190,7 +191,7 @@ class _Planning:
         if address.key in self.externals:
             return None
         self.externals.add(address.key)
-        sender = self.sender if not onward.via else forwarded_sender(self.sender, onward.via)
+        sender = forward.reverse_path(self.tx, self.envelope.sender, onward.via) if onward.via else self.sender
         sending = self.sendings.get((sender, onward.via))
         if sending is None:
             sending = self.sendings[sender, onward.via] = self._sending(sender, onward)
@@ -243,10 +244,6 @@ class _Planning:
             told.about = about
             if not told.empty:
                 plan.notices.append(told)
-
-
-def forwarded_sender(sender: str, via: str) -> str:
-    return sender
 
 
 def _road(body: Body) -> tuple[int, set[tuple[str, str]]]:

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from daemon.mail import srs
 from daemon.mail.address import Address, BadAddress, fold_local, parse_address, subaddresses
 from daemon.store import accounts, aliases, domains
 from daemon.store.tx import Tx
 
+DAY = 86_400_000  # milliseconds
 _DEPTH = 20  # targets of targets; deeper is a mistake
 _TARGETS = 1000  # mailboxes and external addresses one recipient may grow into
 _ROLES = ("postmaster", "abuse", "hostmaster", "mailer-daemon")
@@ -32,6 +34,7 @@ class Denial:
 UNKNOWN_USER = Denial(550, "5.1.1", "unknown-user", "no such user here")
 DISABLED = Denial(550, "5.2.1", "disabled", "mailbox is disabled")
 NOT_OURS = Denial(550, "5.7.1", "relay-denied", "relaying denied")
+BOUNCES_ONLY = Denial(550, "5.7.1", "bounces-only", "this address takes notices of failed delivery only")
 TOO_DEEP = Denial(550, "5.4.6", "alias-loop", "aliases lead in a circle or too far")
 
 
@@ -63,6 +66,13 @@ class Resolution:
     onward: list[Onward] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
     denial: Denial | None = None
+    rewritten: bool = False  # the sender of mail we forwarded: only notices go back to him
+
+    def denial_for(self, sender: Address | None) -> Denial | None:
+        """Why this sender's mail is not taken, None when it is. A `sender` of None is the null sender."""
+        if self.denial is None and self.rewritten and sender is not None:
+            return BOUNCES_ONLY
+        return self.denial
 
 
 def resolve(tx: Tx, address: Address) -> Resolution:
@@ -85,6 +95,12 @@ def writers(tx: Tx, address: Address) -> list[int]:
     found = Resolution(address)
     _Walk(tx, found, forwarding=False).start()
     return [local.account_id for local in found.locals]
+
+
+def srs_key(tx: Tx) -> bytes:
+    """The secret that rewritten senders are signed with."""
+    value: int = tx.value("select value from counter where name = 'srs-key'")
+    return value.to_bytes(8, "big", signed=True)
 
 
 class _Overgrown(Exception):
@@ -167,6 +183,8 @@ class _Walk:
                 self.denials.append(DISABLED)
                 return False
             known = self._named_or_tagged(home, address.local, depth)
+        if known is None and srs.is_rewritten(address.local):
+            known = self._rewritten(address.local, depth)
         if known is None:
             known = self._catch_all(domain, depth)
         if known is None and home is not domain:
@@ -196,6 +214,17 @@ class _Walk:
     def _catch_all(self, domain: domains.Domain, depth: int) -> bool | None:
         alias = aliases.find(self.tx, Address(aliases.CATCH_ALL, domain.name))
         return None if alias is None else self._alias(alias, depth, " (catch-all)")
+
+    def _rewritten(self, local: str, depth: int) -> bool | None:
+        """The sender of mail that we forwarded (SRS): back to him, if the address is one we made lately."""
+        try:
+            original = srs.reverse(local, srs_key(self.tx), self.tx.now // DAY)
+        except srs.NotOurs as error:
+            self.found.steps.append(f"{local}: {error}")
+            return None
+        self.found.steps.append(f"{local} is {original}, rewritten when we forwarded his mail")
+        self.found.rewritten = True
+        return self.follow(original, depth + 1, "")
 
     def _alias(self, alias: aliases.Alias, depth: int, note: str) -> bool:
         if not alias.enabled or (alias.expires_at is not None and alias.expires_at <= self.tx.now):
