@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     """Where a message's bytes may lie."""
 
 _BLANK = re.compile(rb"\n\r?\n")
-_FIELD = re.compile(rb"^([^:\s]+)[ \t]*:(.*(?:\n[ \t].*)*)", re.MULTILINE)
-_WHOLE = re.compile(rb"^([^:\s]+)[ \t]*:(.*(?:\n[ \t].*)*)(?:\n|\Z)", re.MULTILINE)
+_FIELD = re.compile(rb"^([^:\s]+)[ \t]*:(.*(?:\n[ \t].*)*+)", re.MULTILINE)
+_WHOLE = re.compile(rb"^([^:\s]+)[ \t]*:(.*(?:\n[ \t].*)*+)(?:\n|\Z)", re.MULTILINE)
 _TYPE = re.compile(rb"([!#-'*+.0-9A-Z^-~-]{1,100})[ \t]*/[ \t]*([!#-'*+.0-9A-Z^-~-]{1,100})")
-_PARAMETER = re.compile(rb";[ \t]*([!#-'*+.0-9A-Z^-~-]+)[ \t]*=[ \t]*(?:\"([^\"\\]*(?:\\.[^\"\\]*)*)\"?|([^;\"]*))")
+_PARAMETER = re.compile(rb";[ \t]*([!#-'*+.0-9A-Z^-~-]+)[ \t]*=[ \t]*(?:\"([^\"\\]*+(?:\\.[^\"\\]*+)*+)\"?|([^;\"]*+))")
 _ESCAPE = re.compile(rb"\\(.)")
 _SMALL = 8192  # octets; a block up to this is split in one go, a larger one field by field up to the limit
 
@@ -78,7 +78,7 @@ def fields(block: bytes, base: int = 0) -> list[Field]:
 def field_matcher(names: frozenset[bytes]) -> re.Pattern[bytes]:
     """A pattern of whole fields, folds and line end included, whose names are among `names` (in any case)."""
     listed = b"|".join(re.escape(name) for name in sorted(names)) or rb"(?!)"
-    return re.compile(rb"^(?:" + listed + rb")[ \t]*:.*(?:\n[ \t].*)*(?:\n|\Z)", re.MULTILINE | re.IGNORECASE)
+    return re.compile(rb"^(?:" + listed + rb")[ \t]*:.*(?:\n[ \t].*)*+(?:\n|\Z)", re.MULTILINE | re.IGNORECASE)
 
 
 def content_type(value: bytes) -> tuple[str, str, Parameters] | None:

@@ -17,10 +17,11 @@ _SIMPLE = re.compile(
     rf"(?:(?:\"([^\"\\]*)\" *|([^\"\\<>@,;:()\[\]]*))<({_ATEXT}+)@([A-Za-z0-9._-]+)>|({_ATEXT}+)@([A-Za-z0-9._-]+))"
     r" *(?:, *|\Z)"
 )
+# Possessive, or each step of a repetition is remembered: 200 octets of memory for one of the field.
 _TOKEN = re.compile(
-    r'"([^"\\]*(?:\\.[^"\\]*)*)"?'  # 1: quoted
-    r'|<((?:"[^"\\]*(?:\\.[^"\\]*)*"|[^">])*)>?'  # 2: angle
-    r"|((?:\[[^\]\[\s]*\]|[^\s\"(<>,;:\[])+)"  # 3: atoms, dots, @ and literals
+    r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"?'  # 1: quoted
+    r'|<((?:"[^"\\]*+(?:\\.[^"\\]*+)*+"|[^">]++)*+)>?'  # 2: angle
+    r"|((?:\[[^\]\[\s]*+\]|[^\s\"(<>,;:\[]++)++)"  # 3: atoms, dots, @ and literals
     r"|(\S)",  # 4: whatever else
 )
 _PARENTHESIS = re.compile(r"\\.|[()]")

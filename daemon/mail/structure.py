@@ -147,7 +147,7 @@ class _Writer:
                     told.append(f'"{word}" {quoted(text)}')
                 else:
                     told.append(f'"{word}*" "utf-8\'\'{_percent(text)}"')
-        return f"({' '.join(told)})"
+        return f"({' '.join(told)})" if told else "NIL"  # pieces without the first say nothing
 
     def disposition(self, value: bytes) -> str:
         kind, parameters = disposition(value)

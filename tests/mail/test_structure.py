@@ -96,6 +96,7 @@ def test_all_fields_of_a_part_are_told() -> None:
         (b"Content-Language: ,", b"NIL NIL NIL NIL)"),
         (b"Content-Disposition: inline", b'NIL ("inline" NIL) NIL NIL)'),
         (b"Content-Disposition: ;", b"NIL NIL NIL NIL)"),
+        (b"Content-Disposition: inline; filename*1=a", b'NIL ("inline" NIL) NIL NIL)'),
     ],
 )
 def test_extension_data(header: bytes, want: bytes) -> None:
