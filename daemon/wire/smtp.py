@@ -118,11 +118,14 @@ def command(line: bytes) -> Command:
 def skip_line(stream: Stream, limit: int) -> Reading[None]:
     """Throw away a line that was too long, holding nothing. Raises `TooLong` after `limit` octets without an end."""
     skipped = 0
-    while (end := stream.buffer.find(b"\n")) < 0:
+    while True:
+        end = stream.buffer.find(b"\n")
+        if skipped + (len(stream) if end < 0 else end) > limit:
+            raise TooLong(f"line over {limit} octets")
+        if end >= 0:
+            break
         skipped += len(stream)
         stream.clear()
-        if skipped > limit:
-            raise TooLong(f"line over {limit} octets")
         if stream.eof:
             return
         yield None

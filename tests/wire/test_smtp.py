@@ -111,5 +111,15 @@ def test_an_endless_line_is_given_up():
             assert len(stream) == 0
 
 
+def test_a_line_is_given_up_after_as_many_octets_however_it_came():
+    for size, given_up in ((100, False), (101, True)):
+        for pieces in cuts(b"x" * size + b"\r\nNOOP\r\n"):
+            if given_up:
+                with pytest.raises(TooLong):
+                    read(lambda s: skip_line(s, 101), pieces)
+            else:
+                assert read(lambda s: skip_line(s, 101), pieces) == (None, b"NOOP\r\n")
+
+
 def test_a_line_that_never_ends_ends_with_the_stream():
     assert read(lambda s: skip_line(s, 100), [b"abc"]) == (None, b"")
