@@ -204,7 +204,7 @@ class _Planning:
             prefix = headers.delivered_to(parse_address(onward.via)) + prefix
             origin = "alias" if onward.account_id is None else "forward"
         else:
-            origin = self.origin.kind
+            origin = self.origin.kind if self.origin.may_relay else "forward"  # a bounce to a sender that was rewritten
         config, envelope = self.config, self.envelope
         message = queue.NewMessage(
             self.plan.trace, sender, origin, prefix, len(prefix) + self.plan.body.size,
