@@ -60,9 +60,9 @@ def is_empty(connection: sqlite3.Connection) -> bool:
 def pending(connection: sqlite3.Connection, known: list[Step] | None = None) -> list[Step]:
     """The steps this database still needs. Raises `SchemaError` for a database that is not ours or is newer."""
     known = steps() if known is None else known
-    application = connection.execute("pragma application_id").fetchone()[0]
-    if application != APPLICATION_ID:
-        if not is_empty(connection):
+    empty = is_empty(connection)  # asked first: another process may make it ours between the two questions
+    if connection.execute("pragma application_id").fetchone()[0] != APPLICATION_ID:
+        if not empty:
             raise SchemaError("the database belongs to another program; name another data directory")
         return known
     if not connection.execute("select 1 from sqlite_master where name = 'migration'").fetchone():

@@ -114,6 +114,26 @@ def test_a_database_without_its_record_of_migrations_is_refused(db: sqlite3.Conn
         migrate.apply(db, [ONE])
 
 
+@pytest.mark.parametrize("moment", range(5))
+def test_a_database_made_by_another_process_meanwhile_is_not_foreign(tmp_path: Path, moment: int) -> None:
+    class Late(sqlite3.Connection):
+        asked = 0
+
+        def execute(self, sql: str, *args: object) -> sqlite3.Cursor:
+            self.asked += 1
+            if self.asked == moment + 1:
+                other = sqlite3.connect(tmp_path / "db", isolation_level=None)
+                migrate.apply(other, [ONE])
+                other.close()
+            return super().execute(sql, *args)  # type: ignore[arg-type]
+
+    late = sqlite3.connect(tmp_path / "db", isolation_level=None, factory=Late)
+    assert migrate.pending(late, [ONE]) in ([], [ONE])
+    assert migrate.apply(late, [ONE]) in ([], [ONE])
+    assert tables(late) == ["a", "b", "migration"]
+    late.close()
+
+
 # --------------------------------------------------------------------------------------------- what a start can find
 
 
