@@ -1,8 +1,8 @@
 """Order of waking and sleeping: store, settings, sockets, privileges, doors, queue, janitor; signals; drain.
 
-How a start can fail, each with one sentence and an exit code: the database is foreign or damaged, a setting is bad, a
-certificate cannot be used, a port is taken, another server has the data directory (78); the store is busy (75). An I/O
-error of the store while serving ends the process (75): nothing may be acknowledged any more.
+How a start can fail, each with one sentence and an exit code (`admin.errors`): the database is foreign or damaged, a
+setting is bad, a certificate cannot be used, a port is taken, another server has the data directory (78); the store is
+busy (75). An I/O error of the store while serving ends the process (75): nothing may be acknowledged any more.
 """
 
 from __future__ import annotations
@@ -24,46 +24,36 @@ from daemon.limits import LIMITS
 from daemon.serve import listen
 from daemon.serve.house import House
 from daemon.store import settings
-from daemon.store.db import Store, StoreBroken, StoreBusy, StoreError
+from daemon.store.db import Store, StoreError
 from daemon.store.tx import Changes
 
-EXIT_TEMPORARY, EXIT_CONFIG = 75, 78
+EXIT_TEMPORARY = 75
 _USER = "mailctl"  # whom a server that was started as root becomes, if there is such a user
 DOORS = tuple(key.removeprefix("listen.") for key in SETTINGS if key.startswith("listen."))
 Say = Callable[[str], None]
 
 
-class CannotServe(Exception):
-    """One sentence for the administrator, and the exit code."""
-
-    def __init__(self, text: str, code: int = EXIT_CONFIG) -> None:
-        super().__init__(text)
-        self.code = code
+class AlreadyServed(BadSetting):
+    """Another server has the data directory."""
 
 
 def run(data: DataDir, *, say: Say = print) -> int:
-    """Serve until SIGTERM or SIGINT; the exit code. Raises `CannotServe`.
+    """Serve until SIGTERM or SIGINT; the exit code: 0, or 75 when the store broke meanwhile.
 
-    `say` gets the one line `ready` when every listener accepts.
+    `say` gets the one line `ready` when every listener accepts. Raises `AlreadyServed`, `BadSetting` (a bad row, a
+    taken port, no certificate), `StoreError`, `OSError`.
     """
     log.start()
     listen.tune()
     os.umask(0o077)
     passwords.self_test()
-    try:
-        with _alone(data):
-            store = Store.open(data)
-            try:
-                with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-                    return runner.run(_serve(store, say))
-            finally:
-                store.close()
-    except StoreBusy as error:
-        raise CannotServe(str(error), EXIT_TEMPORARY) from None
-    except (StoreBroken, BadSetting) as error:
-        raise CannotServe(str(error)) from None
-    except OSError as error:
-        raise CannotServe(f"{error.filename or data.path}: {(error.strerror or str(error)).lower()}") from None
+    with _alone(data):
+        store = Store.open(data)
+        try:
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                return runner.run(_serve(store, say))
+        finally:
+            store.close()
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
@@ -82,7 +72,7 @@ def _alone(data: DataDir) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise CannotServe(f"another server serves from {data.path}; stop that one first") from None
+            raise AlreadyServed(f"another server serves from {data.path}; stop that one first") from None
         yield
 
 

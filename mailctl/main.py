@@ -22,11 +22,14 @@ NOUNS = {
     "Mail": {
         "mail": "Messages: list, search, show, deliver, import, export, remove.",
         "mailbox": "The mailboxes of a user.",
+        "trace": "What happened to a message, in order, and why.",
     },
     "The way out": {
+        "queue": "What waits to go out: list, show, flush, hold, bounce, drop.",
         "route": "Smart hosts, by sender, by recipient or for all mail.",
     },
     "The server": {
+        "serve": "Run the server, or its trial on this machine only.",
         "config": "The settings: what they are, what they do, who changed them.",
         "cert": "The certificates TLS shows.",
         "ban": "Networks that may not talk to the server for a while.",

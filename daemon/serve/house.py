@@ -7,19 +7,23 @@ they still accept is committed, then the workers.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable, Mapping
 
 from daemon.config import Config
 from daemon.serve import tls
-from daemon.serve.connection import Owner
-from daemon.serve.listen import SMTP_WORDS, Bound, Doors, Service
+from daemon.serve.connection import Connection, Owner
+from daemon.serve.imap.service import Imap
+from daemon.serve.listen import IMAP_WORDS, POP3_WORDS, SMTP_WORDS, Bound, Doors, Service
 from daemon.serve.login import Door
+from daemon.serve.pop3 import Pop3
 from daemon.serve.refusals import Refusals
 from daemon.serve.smtp import doors as smtp_doors
 from daemon.serve.smtp.post import Post
 from daemon.serve.smtp.session import Smtp
 from daemon.serve.throttle import Bans
 from daemon.serve.tls import Keyring
+from daemon.store.compact import keep_house
 from daemon.store.db import Store
 
 
@@ -35,32 +39,48 @@ class House:
         self.refusals = Refusals(store)
         self.door = Door(store, config, self.bans, self.refusals)
         self.doors = Doors(config, self.keyring, self.bans, self.refusals)
+        self.imap = Imap(store, config, self.door, self._context, tls.end_point_of)
+        self.pop3 = Pop3(store, config, self.door, self._context, tls.end_point_of)
 
     def reload_certificates(self) -> None:
         self.keyring.reload()
 
     async def serve(self, bound: Bound, stop: asyncio.Event, ready: Callable[[], None]) -> None:
         """Open the doors, work until `stop`, then drain."""
-        self.doors.open(self._services(), bound)
-        ready()
-        await stop.wait()
-        await self.doors.drain()
+        async with asyncio.TaskGroup() as workers:
+            workers.create_task(keep_house(self.store, self.config, stop))
+            self.doors.open(self._services(), bound)
+            ready()
+            await stop.wait()
+            await self.doors.drain()
+        await self.imap.close()
+        self.pop3.close()
         await self.door.close()
         await self.refusals.flush()
         self.bans.close()
         self.keyring.close()
 
+    def _context(self) -> ssl.SSLContext:
+        return self.keyring.context
+
     def _services(self) -> Mapping[str, Service]:
         """What stands behind the door of each `listen.NAME`."""
-        return {service.name: service for service in self._smtp()}
-
-    def _smtp(self) -> list[Service]:
         post = Post(
-            self.store, self.config, self.door, self.refusals, lambda: self.keyring.context,
+            self.store, self.config, self.door, self.refusals, self._context,
             lambda: self.keyring.port25_context, tls.end_point_of,
         )  # fmt: skip
 
-        def make(owner: Owner) -> Smtp:
+        def smtp(owner: Owner) -> Smtp:
             return smtp_doors.connection(owner, post)
 
-        return [Service(name, make, Smtp.serve, SMTP_WORDS, name == "submissions") for name in smtp_doors.DOORS]
+        services = [Service(name, smtp, Smtp.serve, SMTP_WORDS, name == "submissions") for name in smtp_doors.DOORS]
+        services += [
+            Service(name, Connection, talk, words, implicit)
+            for name, talk, words, implicit in (
+                ("imap", self.imap.serve, IMAP_WORDS, False),
+                ("imaps", self.imap.serve, IMAP_WORDS, True),
+                ("pop3", self.pop3.serve, POP3_WORDS, False),
+                ("pop3s", self.pop3.serve, POP3_WORDS, True),
+            )
+        ]
+        return {service.name: service for service in services}
