@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 
 from daemon.limits import LIMITS
 from daemon.mail.address import BadAddress, parse_path
-from daemon.wire import sasl
+from daemon.wire import pop3, sasl
 from daemon.wire.imap import Bad, Command, read_command, read_done, read_response
 from daemon.wire.imap_commands import Authenticate, Idle, Login, parse
 from daemon.wire.smtp import Refused, command, hello, skip_line
@@ -215,3 +216,56 @@ SMTP_CLIENT = Target(
     lambda pieces: drive(_client, pieces),
     memory=1024 * KIB,
 )  # fmt: skip
+
+
+# -- POP3 --------------------------------------------------------------------------------------------------------------
+
+
+def _pop3(stream: Stream, story: Story) -> Reading[None]:
+    """Commands and AUTH; and a message of the last arguments, as RETR and TOP tell it."""
+    mail: deque[bytes] = deque(maxlen=20)
+    while True:
+        try:
+            asked = yield from pop3.read_command(stream, LINE)
+        except TooLong:
+            story.add("too long")
+            return
+        except EndOfStream:
+            break
+        story.add(asked.verb, asked.argument)
+        mail.append(asked.argument + b"\r\n")
+        try:
+            match asked.verb:
+                case "TOP":
+                    story.add(pop3.number_and_lines(asked.argument, 50))
+                case "AUTH":
+                    yield from _auth(stream, story, asked.argument)
+                case "USER" | "PASS":
+                    story.add(pop3.text(asked.argument))
+                case _:
+                    number = pop3.message_number(asked.argument, 50)
+                    assert 1 <= number <= 50
+                    story.add(number)
+        except pop3.BadArgument as bad:
+            story.add("bad", str(bad))
+        except EndOfStream:
+            break
+        except TooLong:
+            return
+    _told(b"".join(mail), list(mail), story)
+
+
+def _told(data: bytes, pieces: list[bytes], story: Story) -> None:
+    """A message is told the same whole and in pieces, and its reader finds the end where it is."""
+    told = pop3.message(b"", data)
+    stuffer = pop3.Stuffer()
+    assert b"".join(map(stuffer.piece, pieces)) + stuffer.end() == told
+    lines = told.split(b"\n")
+    assert lines[-2:] == [b".\r", b""] and b".\r" not in lines[:-2] and b"." not in lines[:-2]
+    top, in_pieces = pop3.Beginning(3), pop3.Beginning(3)
+    beginning = top.piece(data)
+    assert beginning == b"".join(map(in_pieces.piece, pieces)) and data.startswith(beginning)
+    story.add(told, beginning)
+
+
+POP3 = Target("pop3", lambda pieces: drive(_pop3, pieces))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-_ITEM = re.compile(rb'"((?:[ !#-\[\]-~]|\\["\\])*)"|(NIL)|(0|[1-9][0-9]*)|(\()|(\))|( )')
+_ITEM = re.compile(rb'"((?:[ !#-\[\]-~]++|\\["\\])*+)"|(NIL)|(0|[1-9][0-9]*)|(\()|(\))|( )')
 Value = bytes | int | None | list["Value"]
 
 
