@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @verb("serve", "mailctl serve --local", "mailctl serve", "mailctl --data /srv/mail serve")
-@click.option("--local", is_flag=True, help="The trial: loopback only, high ports, two users whose passwords are shown.")
+@click.option("--local", is_flag=True, help="The trial: loopback only, high ports, two users with shown passwords.")
 @at_desk
 def command(desk: Desk, local: bool) -> None:
     """Run the server until it is told to stop (SIGTERM lets transactions finish, SIGHUP reloads certificates)."""

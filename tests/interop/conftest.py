@@ -46,7 +46,7 @@ def imap(server: Server, user: str = "alice@example.test") -> imaplib.IMAP4:
     """A connection of Python's own client, logged in over STARTTLS."""
     client = imaplib.IMAP4("127.0.0.1", server.ports["imap"], timeout=PATIENCE)
     client.starttls(trusting())
-    client.login(user, f'"{USERS[user]}"')
+    client.login(user, USERS[user])
     return client
 
 

@@ -166,7 +166,7 @@ def test_imapclient_is_told_of_new_mail_while_idle(server: Server) -> None:
 async def test_aioimaplib_searches_and_fetches(server: Server) -> None:
     client = aioimaplib.IMAP4("127.0.0.1", server.ports["imap"])
     await client.wait_hello_from_server()
-    assert (await client.login(ALICE, f'"{USERS[ALICE]}"')).result == "OK"
+    assert (await client.login(ALICE, USERS[ALICE])).result == "OK"
     assert (await client.select("INBOX")).result == "OK"
     found_uids = await client.uid_search("SUBJECT", '"letter 3"')
     uid = found_uids.lines[0].split()[0].decode()

@@ -25,7 +25,7 @@ def login(mechanism: str, password: str = USERS[ALICE]) -> tuple[str, ...]:
 
 @pytest.mark.parametrize("options", [(), ("--tls",), ("--pipeline",)], ids=["plain", "starttls", "pipelined"])
 def test_swaks_delivers_from_another_server(server: Server, options: tuple[str, ...]) -> None:
-    subject = f"from outside {' '.join(options)}"
+    subject = f"from outside{' '.join(options)}"
     swaks(server, "smtp", *options, "--from", "a@example.org", "--to", ALICE, "--header", f"Subject: {subject}")
     data = found(server, ALICE, subject)
     assert data.startswith(b"Return-Path: <a@example.org>\r\n")
