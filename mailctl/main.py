@@ -33,6 +33,7 @@ NOUNS = {
         "config": "The settings: what they are, what they do, who changed them.",
         "cert": "The certificates TLS shows.",
         "ban": "Networks that may not talk to the server for a while.",
+        "doctor": "Is the house in order?",
         "version": "Say which version this is.",
         "completion": "What a shell needs to complete nouns, verbs and names.",
     },

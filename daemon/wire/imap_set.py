@@ -49,8 +49,13 @@ class SequenceSet:
         return _merged([(low - 1, min(high, count)) for low, high in self._ordered(count) if 0 < low <= count])
 
     def beyond(self, count: int) -> bool:
-        """Does it name a message number that a mailbox of `count` has not? So does `*` of an empty one: BAD."""
-        return count == 0 or any(number is not None and number > count for ends in self.ranges for number in ends)
+        """Does it name a message number that a mailbox of `count` has not?
+
+        `1:*` of an empty mailbox does not: clients say so without having looked, and get nothing, as from Dovecot.
+        """
+        if count == 0:
+            return not all(None in ends for ends in self.ranges)
+        return any(number is not None and number > count for ends in self.ranges for number in ends)
 
     def _ordered(self, last: int) -> Iterable[tuple[int, int]]:
         for one, other in self.ranges:
