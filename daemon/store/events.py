@@ -148,22 +148,28 @@ def find(
     since: int | None = None,
     limit: int = 100,
 ) -> list[str]:
-    """Traces, newest first, whose events match all that is given. `sender` and `recipient` match a part, any case."""
-    where, params = ["1 = 1"], list[Any]()
+    """Traces, newest first, of which events match all that is given, each condition maybe another event.
+
+    `sender` and `recipient` match a part, any case; a recipient also as the user whose mailbox it became.
+    """
+    where, having, params = ["1 = 1"], list[str](), list[Any]()
     if message_id:
-        where.append("message_id = ?")
+        where.append("trace in (select trace from event where message_id = ?)")
         params.append(message_id.strip("<> "))
-    if sender:
-        where.append("instr(lower(sender), lower(?)) > 0")
-        params.append(sender)
-    if recipient:
-        where.append("instr(lower(recipient), lower(?)) > 0")
-        params.append(recipient)
     if since is not None:
         where.append("at >= ?")
         params.append(since)
-    sql = f"select trace, max(id) from event where {' and '.join(where)} group by trace order by 2 desc limit ?"
-    return [row[0] for row in tx.all(sql, *params, limit)]
+    if sender:
+        having.append("max(instr(lower(sender), ?)) > 0")
+        params.append(sender.lower())
+    if recipient:
+        having.append(
+            "max(instr(lower(recipient), ?) > 0 or kind in ('delivered', 'imported') and instr(lower(detail), ?) > 0)"
+        )
+        params += [recipient.lower(), recipient.lower()]
+    sql = f"select trace, max(id) from event where {' and '.join(where)} group by trace"
+    sql += f" having {' and '.join(having)}" if having else ""
+    return [row[0] for row in tx.all(f"{sql} order by 2 desc limit ?", *params, limit)]
 
 
 def refusals(

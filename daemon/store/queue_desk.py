@@ -110,6 +110,14 @@ def _where(tx: Tx, wanted: Filter) -> tuple[str, list[Any]]:
     return " and ".join(where), params
 
 
+def of_traces(tx: Tx, traces: Sequence[str]) -> list[Row]:
+    """What of these traces is in the queue."""
+    rows = tx.all(
+        f"{_SELECT} where m.trace in (select value from json_each(?)) order by r.id", tx.now, json.dumps(list(traces))
+    )
+    return [Row(*(*row[:-1], bool(row[-1]))) for row in rows]
+
+
 def get(tx: Tx, recipient_id: int) -> Row:
     """Raises `Missing`."""
     for row in find(tx, Filter(ids=(recipient_id,))):

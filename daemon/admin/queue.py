@@ -1,0 +1,246 @@
+"""What waits to go out, and the administrator's hand on it. Ids are those of recipients, never used twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from daemon.admin import words
+from daemon.admin.errors import BadData
+from daemon.limits import LIMITS
+from daemon.mail.decode import header_text
+from daemon.mail.header import header_end, split_fields
+from daemon.mail.remedy import remedy
+from daemon.store import queue_desk, routes, settings
+from daemon.store.db import Store
+from daemon.store.errors import Missing
+from daemon.store.queue_desk import AGES, Row
+from daemon.store.tx import Tx
+
+__all__ = ["AGES"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One recipient in the queue. `state`: due, held, or sending while a worker has it. `remedy`: what the last reply
+    means, in plain words. `message` is the number all recipients of one message share."""
+
+    id: int
+    message: int
+    trace: str
+    sender: str
+    recipient: str
+    state: str
+    destination: str
+    origin: str
+    user: str | None
+    size: int
+    attempts: int
+    last_host: str | None
+    last_reply: str | None
+    remedy: str | None
+    hold_reason: str | None
+    created_at: int
+    due_at: int
+    last_at: int | None
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An entry with the header of its message, decoded."""
+
+    entry: Entry
+    headers: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which entries: by ids or traces, or by what all of them have. `older` is a span, `since` a span or a date."""
+
+    ids: tuple[str, ...] | None = None
+    sender: str | None = None
+    recipient: str | None = None
+    domain: str | None = None
+    user: str | None = None
+    older: str | None = None
+    since: str | None = None
+    error: str | None = None
+    state: str | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Recipients by age: `ages` count those up to each of `AGES` minutes, then all older. `last_error` is why it is
+    spared until `not_before_at`."""
+
+    destination: str
+    total: int
+    held: int
+    ages: tuple[int, ...]
+    failures: int
+    last_error: str | None
+    tls: str | None
+    not_before_at: int | None
+    last_success_at: int | None
+
+
+def entries(store: Store, wanted: Wanted) -> list[Entry]:
+    """What matches, oldest first. Raises `Missing` for an id that is not there, `Invalid`, `BadData`."""
+    return [_entry(row, table) for row, table in _rows(store, wanted)]
+
+
+def show(store: Store, entry_id: str) -> list[Shown]:
+    """One entry, or all of a trace. Raises `Missing`, `BadData`, `SegmentDamaged`."""
+    found = []
+    for entry in entries(store, Wanted(ids=(entry_id,))):
+        data = raw(store, entry.id)
+        fields = split_fields(data[: header_end(data, 0, len(data))])
+        headers = tuple((name.decode("ascii", "replace"), header_text(value)) for name, value in fields)
+        found.append(Shown(entry, headers))
+    return found
+
+
+def raw(store: Store, entry_id: int) -> bytes:
+    """The message as it goes out. Raises `Missing`, `SegmentDamaged`."""
+    message = store.read_now(queue_desk.envelope, entry_id).message
+    return message.prefix + store.bytes_of((message.place.segment, message.place.offset, message.place.length))
+
+
+def stats(store: Store) -> list[Destination]:
+    """The fullest destination first."""
+
+    def work(tx: Tx) -> list[Destination]:
+        table = routes.load(tx)
+        return [_destination(count, table) for count in queue_desk.stats(tx)]
+
+    return store.read_now(work)
+
+
+def flush(store: Store, ids: Sequence[int], progress: Callable[[int], None] = lambda _: None) -> int:
+    """Try them now; held ones stay held. How many are due now."""
+    return _stepwise(store, ids, queue_desk.flush, progress)
+
+
+def hold(store: Store, ids: Sequence[int], reason: str, progress: Callable[[int], None] = lambda _: None) -> int:
+    return _stepwise(store, ids, lambda tx, some: queue_desk.hold(tx, some, reason), progress)
+
+
+def release(store: Store, ids: Sequence[int], progress: Callable[[int], None] = lambda _: None) -> int:
+    return _stepwise(store, ids, queue_desk.release, progress)
+
+
+def retry(store: Store, ids: Sequence[int], progress: Callable[[int], None] = lambda _: None) -> int:
+    """Begin again: tries and lifetime from now, held ones too."""
+    lifetime = store.read_now(settings.load)["queue.lifetime"] * 1000
+    return _stepwise(store, ids, lambda tx, some: queue_desk.retry(tx, some, lifetime), progress)
+
+
+def drop(store: Store, ids: Sequence[int], progress: Callable[[int], None] = lambda _: None) -> int:
+    """Take them out; the sender is not told."""
+    return _stepwise(store, ids, queue_desk.drop, progress)
+
+
+def reroute(
+    store: Store, ids: Sequence[int], route_id: int | None, progress: Callable[[int], None] = lambda _: None
+) -> int:
+    """By this route from now on, or by the table again. Raises `Missing`."""
+    return _stepwise(store, ids, lambda tx, some: queue_desk.reroute(tx, some, route_id), progress)
+
+
+def _stepwise(
+    store: Store, ids: Sequence[int], work: Callable[[Tx, Sequence[int]], int], progress: Callable[[int], None]
+) -> int:
+    done = 0
+    for at in range(0, len(ids), LIMITS.step):
+        some = ids[at : at + LIMITS.step]
+        done += store.write_now(work, some)
+        progress(len(some))
+    return done
+
+
+def _rows(store: Store, wanted: Wanted) -> list[tuple[Row, routes.Table]]:
+    now = store.clock()
+    numbers = None if wanted.ids is None else tuple(int(i) for i in wanted.ids if i.isascii() and i.isdigit())
+    traces = () if wanted.ids is None else tuple(i for i in wanted.ids if not (i.isascii() and i.isdigit()))
+    for one in traces:
+        if len(one) != 16 or not one.isalnum():
+            raise BadData(f"{one!r} is neither a number of the queue nor a trace; `mailctl queue list` shows them")
+    rest = queue_desk.Filter(
+        sender=wanted.sender,
+        recipient=wanted.recipient,
+        domain=None if wanted.domain is None else words.domain(wanted.domain),
+        user=None if wanted.user is None else str(words.address(wanted.user)),
+        older=None if wanted.older is None else words.span(wanted.older),
+        since=None if wanted.since is None else words.past(wanted.since, now),
+        error=wanted.error,
+        state=wanted.state,
+        limit=wanted.limit,
+        ids=numbers if not traces else None,
+    )
+
+    def work(tx: Tx) -> list[tuple[Row, routes.Table]]:
+        table = routes.load(tx)
+        found = list(queue_desk.find(tx, rest))
+        if traces:
+            found = [row for row in found if row.trace in traces or row.id in (numbers or ())]
+        _all_there(found, numbers or (), traces)
+        return [(row, table) for row in found]
+
+    return store.read_now(work)
+
+
+def _all_there(found: list[Row], numbers: Sequence[int], traces: Sequence[str]) -> None:
+    missing = [str(n) for n in sorted(set(numbers) - {row.id for row in found})]
+    missing += [t for t in traces if t not in {row.trace for row in found}]
+    if missing:
+        raise Missing(f"{missing[0]} is not in the queue; `mailctl queue list` shows what is")
+
+
+def _entry(row: Row, table: routes.Table) -> Entry:
+    means = remedy(row.last_reply, row.last_host or "") if row.last_reply else None
+    return Entry(
+        id=row.id,
+        message=row.message_id,
+        trace=row.trace,
+        sender=row.sender,
+        recipient=row.recipient,
+        state="sending" if row.active else row.state,
+        destination=_name(row.destination, table),
+        origin=row.origin,
+        user=row.user,
+        size=row.size,
+        attempts=row.attempts,
+        last_host=row.last_host,
+        last_reply=row.last_reply,
+        remedy=None if means is None else means.sentence,
+        hold_reason=row.hold_reason,
+        created_at=row.created_at,
+        due_at=row.due_at,
+        last_at=row.last_at,
+        expires_at=row.expires_at,
+    )
+
+
+def _destination(count: queue_desk.Count, table: routes.Table) -> Destination:
+    standing = count.standing
+    return Destination(
+        destination=_name(count.destination, table),
+        total=count.total,
+        held=count.held,
+        ages=count.ages,
+        failures=0 if standing is None else standing.failures,
+        last_error=None if standing is None else standing.last_error,
+        tls=None if standing is None else standing.tls,
+        not_before_at=(standing.not_before_at or None) if standing else None,
+        last_success_at=None if standing is None else standing.last_success_at,
+    )
+
+
+def _name(destination: str, table: routes.Table) -> str:
+    """A domain, or the smart host behind `route:ID`."""
+    if destination.startswith("route:"):
+        route = table.get(int(destination[6:]))
+        return f"{route.host}:{route.port}" if route is not None else destination
+    return destination

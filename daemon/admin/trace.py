@@ -1,0 +1,299 @@
+"""The story of a message, in order and in plain words: where is it, and why? Refusals of strangers too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from daemon.admin import words
+from daemon.mail.remedy import remedy
+from daemon.store import accounts, events, find, queue_desk
+from daemon.store.db import Store
+from daemon.store.errors import Missing
+from daemon.store.events import Event
+from daemon.store.tx import Tx
+
+_TRACE = 16  # characters of a trace
+_ROADS = {
+    "smtp": "from another server",
+    "submission": "handed in",
+    "relay": "from a trusted network",
+    "lmtp": "by LMTP",
+    "sendmail": "on this machine",
+    "notice": "written by this server",
+    "import": "by an import",
+}
+_WHY_QUEUED = {
+    "forward": "because the user forwards it",
+    "alias": "because an alias leads there",
+    "notice": "a notice",
+    "relay": "relayed for a trusted network",
+}
+_WHY_HELD = {"external-mail-held": "the setting queue.hold_external keeps mail for other servers here"}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that happened. `text` says it in plain words; `reason` is from a short list."""
+
+    at: int
+    kind: str
+    reason: str
+    text: str
+    sender: str | None
+    recipient: str | None
+    peer: str | None
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """One message, or what grew out of one. `now` says where its copies are at this moment."""
+
+    trace: str
+    message_id: str | None
+    sender: str | None
+    begun_at: int
+    steps: tuple[Step, ...]
+    now: tuple[str, ...]
+    type: str = "message"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Strangers that were refused alike within an hour. `peer` `*` stands for many."""
+
+    peer: str
+    reason: str
+    sender: str
+    recipient: str
+    reply: str
+    count: int
+    first_at: int
+    last_at: int
+    type: str = "refusal"
+
+
+def stories(
+    store: Store,
+    name: str | None = None,
+    *,
+    sender: str | None = None,
+    recipient: str | None = None,
+    since: str | None = None,
+    limit: int = 100,
+) -> list[Story]:
+    """Messages by Message-ID or trace (`name`), or by who wrote to whom since when; newest first.
+
+    Raises `Missing` for a name that nothing has, `BadData`.
+    """
+    begin = None if since is None else words.past(since, store.clock())
+
+    def work(tx: Tx) -> list[Story]:
+        traces: Sequence[str] = ()
+        if name is not None and len(name) == _TRACE and events.of_trace(tx, name.lower()):
+            traces = (name.lower(),)
+        elif name is not None:
+            traces = events.find(tx, message_id=name, limit=limit)
+        else:
+            traces = events.find(tx, sender=sender, recipient=recipient, since=begin, limit=limit)
+        waiting = _waiting(tx, traces)
+        return [_story(tx, trace, waiting.get(trace, [])) for trace in traces]
+
+    found = store.read_now(work)
+    if name is not None and not found:
+        raise Missing(f"nothing is known of {name}; events are kept for as long as the setting trace.retention says")
+    return found
+
+
+def refusals(
+    store: Store,
+    *,
+    sender: str | None = None,
+    recipient: str | None = None,
+    since: str | None = None,
+    limit: int = 100,
+) -> list[Refused]:
+    """Strangers that were refused, newest first. Raises `BadData`."""
+    begin = None if since is None else words.past(since, store.clock())
+
+    def work(tx: Tx) -> list[Refused]:
+        rows = events.refusals(tx, sender=sender, recipient=recipient, since=begin, limit=limit)
+        return [Refused(**row) for row in rows]
+
+    return store.read_now(work)
+
+
+def _waiting(tx: Tx, traces: Sequence[str]) -> dict[str, list[queue_desk.Row]]:
+    """What of these is in the queue."""
+    found: dict[str, list[queue_desk.Row]] = {}
+    for row in queue_desk.of_traces(tx, traces):
+        found.setdefault(row.trace, []).append(row)
+    return found
+
+
+def _story(tx: Tx, trace: str, waiting: list[queue_desk.Row]) -> Story:
+    told = events.of_trace(tx, trace)
+    message_id = next((e.message_id for e in told if e.message_id), None)
+    sender = next((e.sender for e in told if e.sender is not None), None)
+    return Story(
+        trace=trace,
+        message_id=message_id,
+        sender=sender,
+        begun_at=told[0].at,
+        steps=tuple(_step(tx, event) for event in told),
+        now=(*_in_mailboxes(tx, trace), *(_in_queue(row) for row in waiting)),
+    )
+
+
+def _in_mailboxes(tx: Tx, trace: str) -> list[str]:
+    hits = find.candidates(tx, find.Term("trace", trace), None)
+    rows = find.rows(tx, list(dict.fromkeys(hit.email_id for hit in hits)))
+    return [f"in {', '.join(row.mailboxes)} of {row.user} (message {row.email_id})" for row in rows]
+
+
+def _in_queue(row: queue_desk.Row) -> str:
+    state = "held in the queue" if row.state == "held" else "waiting in the queue"
+    return f"{state} for {row.recipient} (entry {row.id})"
+
+
+def _step(tx: Tx, event: Event) -> Step:
+    tell = _TELL.get(event.kind)
+    text = tell(tx, event) if tell else events.KINDS.get(event.kind, event.kind)
+    return Step(event.at, event.kind, event.reason, text, event.sender, event.recipient, event.peer, event.detail)
+
+
+# ------------------------------------------------------------------------------------------------------ plain words
+
+
+def _accepted(tx: Tx, e: Event) -> str:
+    road = _ROADS.get(e.reason, e.reason)
+    said = f"{e.detail['helo']} " if e.detail.get("helo") else ""
+    peer = f" by {said}[{e.peer}]" if e.peer else ""
+    with_ = f" with {e.detail['with']}" if e.detail.get("with") and e.peer else ""
+    sender = f"mail from {e.sender}" if e.sender else "mail from nobody (<>)"
+    return f"{sender} accepted, {road}{peer}{with_}, {_octets(e.detail.get('size'))}"
+
+
+def _delivered(tx: Tx, e: Event) -> str:
+    user = e.detail.get("user") or e.recipient
+    whose = f" for {e.recipient}" if e.recipient and user != e.recipient else ""
+    return f"delivered to {e.detail.get('mailbox', 'INBOX')} of {user}{whose}"
+
+
+def _queued(tx: Tx, e: Event) -> str:
+    why = _WHY_QUEUED.get(e.reason)
+    return f"queued for {e.recipient}" + (f", {why}" if why else "")
+
+
+def _held(tx: Tx, e: Event) -> str:
+    return f"held for {e.recipient}: {_WHY_HELD.get(e.reason, e.reason or 'no reason given')}"
+
+
+def _released(tx: Tx, e: Event) -> str:
+    how = {"retry": "begins again", "rerouted": "goes by another way"}.get(e.reason, "is released")
+    return f"{e.recipient} {how}, by hand"
+
+
+def _sent(tx: Tx, e: Event) -> str:
+    tls = str(e.detail.get("tls") or "")
+    how = f" over {tls}{', verified' if e.detail.get('verified') else ''}" if tls else " in clear text"
+    took = f", {_span(e.detail['took'])} after it came" if e.detail.get("took") else ""
+    return f"sent to {e.recipient}: {e.peer or 'the server there'} took it{how}{took}" + _reply(e)
+
+
+def _deferred(tx: Tx, e: Event) -> str:
+    return f"put off for {e.recipient}: {_who(e)}{_reply(e)}{_means(e)}"
+
+
+def _failed(tx: Tx, e: Event) -> str:
+    text = f": {e.detail['text']}" if e.detail.get("text") else ""
+    return f"given up for {e.recipient}: {_who(e)}{text}{_reply(e)}{_means(e)}"
+
+
+def _refused(tx: Tx, e: Event) -> str:
+    whom = f" for {e.recipient}" if e.recipient else ""
+    text = e.detail.get("text") or e.detail.get("reply") or ""
+    return f"refused{whom}: {e.reason}" + (f" ({text})" if text else "")
+
+
+def _notified(tx: Tx, e: Event) -> str:
+    whom = e.recipient or e.sender or "the sender"
+    return f"{whom} was told" + (f" ({e.reason})" if e.reason else "")
+
+
+def _dropped(tx: Tx, e: Event) -> str:
+    return f"dropped for {e.recipient}" + (", by hand" if e.reason == "by-administrator" else f": {e.reason}")
+
+
+def _expired(tx: Tx, e: Event) -> str:
+    return f"too long in the queue for {e.recipient}" + _reply(e)
+
+
+def _client(verb: str) -> Any:
+    """What a mail program did, or the administrator."""
+
+    def tell(tx: Tx, e: Event) -> str:
+        d = e.detail
+        user = d.get("user") or _user(tx, d.get("account"))
+        many = f"{d['count']} messages " if d.get("count", 1) != 1 else ""
+        where = (
+            f" {'into' if e.kind in ('appended', 'imported') else 'from'} {d['mailbox']}" if d.get("mailbox") else ""
+        )
+        to = f" to {d['to']}" if d.get("to") else ""
+        by = " by the administrator" if e.reason == "by-administrator" else f" [{e.peer}]" if e.peer else ""
+        return f"{many}{verb}{where}{to} of {user}{by}"
+
+    return tell
+
+
+_TELL: dict[str, Any] = {
+    "accepted": _accepted,
+    "delivered": _delivered,
+    "queued": _queued,
+    "held": _held,
+    "released": _released,
+    "sent": _sent,
+    "deferred": _deferred,
+    "failed": _failed,
+    "refused": _refused,
+    "notified": _notified,
+    "dropped": _dropped,
+    "expired": _expired,
+    "appended": _client("saved"),
+    "copied": _client("copied"),
+    "moved": _client("moved"),
+    "expunged": _client("removed"),
+    "imported": _client("imported"),
+}
+
+
+def _user(tx: Tx, account_id: object) -> str:
+    account = accounts.by_id(tx, account_id) if isinstance(account_id, int) else None
+    return str(account.address) if account is not None else "a user who is gone"
+
+
+def _who(e: Event) -> str:
+    return e.peer or e.reason
+
+
+def _reply(e: Event) -> str:
+    reply = e.detail.get("reply")
+    return f" said “{reply}”" if reply and e.peer else f" ({reply})" if reply else ""
+
+
+def _means(e: Event) -> str:
+    means = remedy(str(e.detail["reply"]), e.peer or "") if e.detail.get("reply") else None
+    return f". {means.sentence}" if means is not None else ""
+
+
+def _octets(size: object) -> str:
+    return f"{size:,} octets" if isinstance(size, int) else "of unknown size"
+
+
+def _span(ms: int) -> str:
+    seconds = ms / 1000
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

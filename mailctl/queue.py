@@ -1,0 +1,251 @@
+"""`mailctl queue`: what waits to go out."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mailctl import options
+from mailctl.desk import Desk, at_desk, ids
+from mailctl.grammar import noun
+from mailctl.out import Column, count, size, span, when
+
+if TYPE_CHECKING:
+    from daemon.admin.queue import Entry, Shown
+
+command = noun(
+    "queue",
+    "What waits to go out to other servers. Every recipient has a number of its own.",
+    "mailctl queue list --older 2h --error 'blocked|4\\.7\\.'",
+    "mailctl queue flush --domain example.com",
+)
+_filters = options.together(
+    click.option("--from", "sender", metavar="TEXT", help="Senders with this in their address."),
+    click.option("--to", "recipient", metavar="TEXT", help="Recipients with this in their address."),
+    click.option("--domain", metavar="DOMAIN", help="Recipients at this domain."),
+    click.option("--user", metavar="USER", shell_complete=options.complete_users, help="Handed in by this user."),
+    click.option("--older", metavar="SPAN", help="Waiting for longer than a span such as 2h."),
+    options.since,
+    click.option("--error", metavar="REGEX", help="The last reply matches."),
+)
+_ids = click.argument("entries", metavar="[ID]...", nargs=-1)
+
+
+def _wanted(entries: tuple[str, ...], filters: dict[str, Any], **more: Any) -> Any:
+    from daemon.admin.queue import Wanted
+
+    return Wanted(ids=tuple(ids(entries)) if entries else None, **filters, **more)
+
+
+def _chosen(desk: Desk, entries: tuple[str, ...], everything: bool, filters: dict[str, Any]) -> list[Entry]:
+    """What a verb shall work on. A usage error when nothing says what."""
+    from daemon.admin import queue
+
+    named = bool(entries) or any(v is not None for v in filters.values())
+    if named == everything:
+        raise click.UsageError("say which: numbers, a filter such as --domain, or --all")
+    return queue.entries(desk.store, _wanted(entries, filters))
+
+
+@command.command("list", examples=("mailctl queue list", "mailctl queue list --to example.com --held --json"))
+@_filters
+@click.option("--held", "state", flag_value="held", default=None, help="Only held ones.")
+@click.option("--due", "state", flag_value="due", help="Only those that are not held.")
+@options.limit
+@at_desk
+def list_(desk: Desk, state: str | None, limit: int | None, **filters: Any) -> None:
+    """List what waits, oldest first."""
+    from daemon.admin import queue
+
+    now = int(time.time() * 1000)
+    desk.out.rows(
+        queue.entries(desk.store, _wanted((), filters, state=state, limit=limit)),
+        [
+            Column("ID", lambda e: str(e.id), right=True),
+            Column("AGE", lambda e: span(now - e.created_at), right=True),
+            Column("SENDER", lambda e: e.sender or "<>", "dim"),
+            Column("RECIPIENT", lambda e: e.recipient, "bold"),
+            Column("NEXT TRY", lambda e: _next(e, now), _state_style),
+            Column("TRIES", lambda e: str(e.attempts), right=True),
+            Column("SIZE", lambda e: size(e.size), right=True),
+            Column("LAST REPLY", lambda e: e.last_reply or "", "dim"),
+        ],
+        empty="The queue is empty.",
+    )
+
+
+def _next(entry: Entry, now: int) -> str:
+    if entry.state == "held":
+        return f"held ({entry.hold_reason})" if entry.hold_reason else "held"
+    if entry.state == "sending":
+        return "sending"
+    return "now" if entry.due_at <= now else f"in {span(entry.due_at - now)}"
+
+
+def _state_style(entry: Entry) -> str:
+    return {"held": "yellow", "sending": "green"}.get(entry.state, "")
+
+
+@command.command("show", examples=("mailctl queue show 17", "mailctl queue show 17 --raw > message.eml"))
+@click.argument("entry", metavar="ID")
+@click.option("--raw", is_flag=True, help="The message as it goes out.")
+@at_desk
+def show(desk: Desk, entry: str, raw: bool) -> None:
+    """Show one that waits: envelope, tries, the peer's words, what they mean, the message's header."""
+    from daemon.admin import queue
+
+    found = queue.show(desk.store, entry)
+    if raw:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(queue.raw(desk.store, found[0].entry.id))
+        return
+    for number, one in enumerate(found):
+        if number and not desk.json:
+            desk.out.print()
+        _show(desk, one)
+
+
+def _show(desk: Desk, one: Shown) -> None:
+    entry = one.entry
+    now = int(time.time() * 1000)
+    last = f"{when(entry.last_at)}, {entry.last_host or 'nobody reached'}" if entry.last_at else ""
+    desk.out.show(
+        one,
+        [
+            ("Entry", f"{entry.id} (message {entry.message}, trace {entry.trace})"),
+            ("Sender", entry.sender or "<> (a notice)"),
+            ("Recipient", entry.recipient),
+            ("By way of", entry.destination),
+            ("Handed in", f"{when(entry.created_at)} as {entry.origin}" + (f" by {entry.user}" if entry.user else "")),
+            ("Size", size(entry.size)),
+            ("Next try", _next(entry, now)),
+            ("Tries", str(entry.attempts)),
+            ("Last try", last),
+            ("Last reply", entry.last_reply or ""),
+            ("Which means", entry.remedy or ""),
+            ("Given up", when(entry.expires_at)),
+            *((name, value) for name, value in one.headers if name.lower() in _SHOWN),
+        ],
+    )
+
+
+_SHOWN = ("from", "to", "cc", "date", "subject", "message-id")
+
+
+@command.command(
+    "flush", examples=("mailctl queue flush", "mailctl queue flush --domain example.com", "mailctl queue flush 17")
+)
+@_ids
+@_filters
+@options.everything("(the default)")
+@at_desk
+def flush(desk: Desk, entries: tuple[str, ...], everything: bool, **filters: Any) -> None:
+    """Try now, whatever the schedule says: all, or those named. Held ones stay held."""
+    from daemon.admin import queue
+
+    found = queue.entries(desk.store, _wanted(entries, filters))
+    _work(desk, found, "due now", queue.flush)
+
+
+def _work(desk: Desk, found: Sequence[Entry], done: str, work: Callable[..., int], *args: Any) -> None:
+    with desk.out.progress("working", len(found)) as step:
+        changed = work(desk.store, [e.id for e in found], *args, step)
+    said = f"{count(changed, 'recipient')} {done}"
+    desk.out.done(said, {"changed": changed, "ids": [e.id for e in found]})
+
+
+@command.command("hold", examples=("mailctl queue hold --to example.com --reason 'they are moving'",))
+@_ids
+@_filters
+@options.everything("that waits")
+@click.option("--reason", default="by hand", help="Why; the list shows it.")
+@at_desk
+def hold(desk: Desk, entries: tuple[str, ...], everything: bool, reason: str, **filters: Any) -> None:
+    """Keep from being tried until released."""
+    from daemon.admin import queue
+
+    _work(desk, _chosen(desk, entries, everything, filters), "held", queue.hold, reason)
+
+
+@command.command("release", examples=("mailctl queue release 17 18", "mailctl queue release --all"))
+@_ids
+@_filters
+@options.everything("that is held")
+@at_desk
+def release(desk: Desk, entries: tuple[str, ...], everything: bool, **filters: Any) -> None:
+    """Let held ones go on."""
+    from daemon.admin import queue
+
+    _work(desk, _chosen(desk, entries, everything, filters), "released", queue.release)
+
+
+@command.command("retry", examples=("mailctl queue retry 17", "mailctl queue retry --error 'timed out'"))
+@_ids
+@_filters
+@options.everything("that waits")
+@at_desk
+def retry(desk: Desk, entries: tuple[str, ...], everything: bool, **filters: Any) -> None:
+    """Begin again: tries and lifetime count from now. Held ones are released."""
+    from daemon.admin import queue
+
+    _work(desk, _chosen(desk, entries, everything, filters), "begin again", queue.retry)
+
+
+@command.command("drop", examples=("mailctl queue drop 17 --yes", "mailctl queue drop --from spammer --dry-run"))
+@_ids
+@_filters
+@options.everything("that waits")
+@options.careful
+@at_desk
+def drop(desk: Desk, entries: tuple[str, ...], everything: bool, yes: bool, dry_run: bool, **filters: Any) -> None:
+    """Take out; the sender is not told (see `bounce`)."""
+    from daemon.admin import queue
+
+    found = _chosen(desk, entries, everything, filters)
+    if desk.agreed(f"drop {count(len(found), 'recipient')}", [_line(e) for e in found], yes=yes, dry_run=dry_run):
+        _work(desk, found, "dropped", queue.drop)
+
+
+def _line(entry: Entry) -> str:
+    return f"{entry.id}: {entry.sender or '<>'} to {entry.recipient}"
+
+
+@command.command(
+    "reroute", examples=("mailctl queue reroute 17 --route 2", "mailctl queue reroute --domain example.com --table")
+)
+@_ids
+@_filters
+@options.everything("that waits")
+@click.option("--route", type=int, metavar="ROUTE", help="The number of a route (`mailctl route list`).")
+@click.option("--table", is_flag=True, help="By the routes' own patterns again.")
+@at_desk
+def reroute(
+    desk: Desk, entries: tuple[str, ...], everything: bool, route: int | None, table: bool, **filters: Any
+) -> None:
+    """Send by another smart host than the routes say."""
+    from daemon.admin import queue
+
+    if (route is None) == (not table):
+        raise click.UsageError("name --route, or --table")
+    _work(desk, _chosen(desk, entries, everything, filters), "rerouted", queue.reroute, route)
+
+
+@command.command("stats", examples=("mailctl queue stats",))
+@at_desk
+def stats(desk: Desk) -> None:
+    """Show how many wait, by destination and age."""
+    from daemon.admin import queue
+
+    columns = [
+        Column("DESTINATION", lambda d: d.destination, "bold"),
+        Column("ALL", lambda d: str(d.total), right=True),
+        Column("HELD", lambda d: str(d.held or ""), "yellow", right=True),
+    ]
+    for place, title in enumerate((*(f"<{span(minutes * 60_000)}" for minutes in queue.AGES), "older")):
+        columns.append(Column(title.upper(), lambda d, place=place: str(d.ages[place] or ""), right=True))  # type: ignore[misc]
+    columns.append(Column("LAST ERROR", lambda d: d.last_error or "", "dim"))
+    desk.out.rows(queue.stats(desk.store), columns, empty="The queue is empty.")
