@@ -3,15 +3,16 @@ content."""
 
 from __future__ import annotations
 
+import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from daemon.config import DataDir
 from daemon.mail.address import Address
 from daemon.mail.summary import summarize
-from daemon.store import accounts, blobs, domains, messages
+from daemon.store import accounts, blobs, domains, messages, migrate
 from daemon.store.check import check
 from daemon.store.db import Store
 from daemon.store.messages import Placed
@@ -38,6 +39,29 @@ def open_store(data: DataDir, clock: Callable[[], int] | None = None) -> Store:
     store = Store.open(data) if clock is None else Store.open(data, clock=clock)
     store.reserve = 0
     return store
+
+
+@contextmanager
+def memory(now: int = 1_800_000_000_000) -> Iterator[Tx]:
+    """A database in memory, for what needs no bytes."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        migrate.apply(connection)
+        connection.execute("pragma foreign_keys = on")
+        yield Tx(connection, now)
+    finally:
+        connection.close()
+
+
+@contextmanager
+def undone(tx: Tx) -> Iterator[Tx]:
+    """What is done inside is undone after it."""
+    tx.run("savepoint undone")
+    try:
+        yield tx
+    finally:
+        tx.run("rollback to undone")
+        tx.run("release undone")
 
 
 def clean(store: Store) -> None:
@@ -102,7 +126,3 @@ def held(store: Store) -> Iterator[None]:
     finally:
         go_on.set()
         thread.join()
-
-
-def flags_of(rows: Sequence[tuple[Any, ...]]) -> list[int]:
-    return [row[0] for row in rows]

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,10 @@ TWO = Step(2, "two", "alter table a add column z integer;\ninsert into a values 
 
 
 @pytest.fixture
-def db() -> sqlite3.Connection:
-    return sqlite3.connect(":memory:", isolation_level=None)
+def db() -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    yield connection
+    connection.close()
 
 
 def tables(db: sqlite3.Connection) -> list[str]:
