@@ -26,7 +26,7 @@ from daemon.wire.pop3 import BadArgument, Beginning, Stuffer, err, ok
 from daemon.wire.stream import EndOfStream, TooLong
 
 _JOINED = 128 * 1024  # octets of replies that are sent at once
-_PIECE = 256 * 1024  # octets of a long message read at once
+_PIECE = 192 * 1024  # octets of a long message read at once
 _LISTED = 5000  # lines of LIST and UIDL made before others get their turn
 _HTTP = frozenset(("GET", "POST", "HEAD", "PUT", "OPTIONS", "CONNECT"))
 _TLS_FIRST = err("TLS required: send STLS first, or connect to port 995", "AUTH")
