@@ -12,15 +12,11 @@ once. Failures are never cached.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hmac
-import os
 import secrets
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -28,6 +24,7 @@ from daemon import log, passwords
 from daemon.config import Config, contains
 from daemon.limits import LIMITS
 from daemon.mail.address import Address, BadAddress, parse_address
+from daemon.serve.hashers import Busy, Hashers
 from daemon.serve.refusals import Refusals
 from daemon.serve.throttle import Bans, Throttle, is_private, network_of
 from daemon.store import accounts, domains
@@ -106,8 +103,7 @@ class Door:
         self._throttle = Throttle(clock)
         self._key = secrets.token_bytes(32)
         self._fake_salt: bytes | None = None
-        self._pool = ThreadPoolExecutor(LIMITS.login_workers, "login", initializer=_step_back)
-        self._queued = 0
+        self._hashers = Hashers()
         self._delayed = 0
         self._successes: OrderedDict[bytes, float] = OrderedDict()
         self._comparing: dict[bytes, asyncio.Task[bool]] = {}
@@ -173,7 +169,7 @@ class Door:
         """Wait for what is being written, and for the threads."""
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._hashers.close()
 
     # -- before the password -------------------------------------------------------------------------------------------
 
@@ -268,22 +264,10 @@ class Door:
         return right
 
     async def _hash(self, attempt: _Attempt, work: Callable[..., T], *args: str) -> T:
-        """Run `work` in a hashing thread. Strangers have half of the queue, so that users find room."""
-        room = LIMITS.login_queue if attempt.good or attempt.exempt else LIMITS.login_queue // 2
-        if self._queued >= room:
-            raise self._refuse(attempt, "busy")
-        self._queued += 1
-        loop = asyncio.get_running_loop()
-        job = self._pool.submit(work, *args)
-        job.add_done_callback(lambda done: self._left(loop))
-        return await asyncio.wrap_future(job)
-
-    def _left(self, loop: asyncio.AbstractEventLoop) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(self._one_less)
-
-    def _one_less(self) -> None:
-        self._queued -= 1
+        try:
+            return await self._hashers.run(work, *args, stranger=not attempt.good and not attempt.exempt)
+        except Busy:
+            raise self._refuse(attempt, "busy") from None
 
     async def _converse(
         self, attempt: _Attempt, exchange: mechanisms.Exchange[mechanisms.Claim | mechanisms.Proof], ask: Ask
@@ -353,9 +337,8 @@ class Door:
 
     async def _rehash(self, known: Credentials, password: str) -> None:
         """The same password as we would keep it today."""
-        loop = asyncio.get_running_loop()
-        kept = await loop.run_in_executor(
-            self._pool, passwords.keep, password, known.scram_salt, known.scram_iterations
+        kept = await self._hashers.run(
+            passwords.keep, password, known.scram_salt, known.scram_iterations, stranger=False
         )
         await self._store.write(accounts.upgrade, known.account_id, known.version, accounts.Password(*kept))
 
@@ -365,7 +348,7 @@ class Door:
         async def quietly() -> None:
             try:
                 await work
-            except (StoreError, RuntimeError) as error:
+            except (StoreError, Busy) as error:
                 log.trouble("login-not-recorded", error=error)
 
         task = asyncio.get_running_loop().create_task(quietly())
@@ -416,9 +399,3 @@ def _credentials(tx: Tx, login: str) -> Credentials | None:
         return accounts.credentials(tx, parse_address(login))
     except BadAddress:
         return None
-
-
-def _step_back() -> None:
-    """Hashing gives way to the loop when both want the processor (Linux: niceness is a thread's own)."""
-    with contextlib.suppress(OSError, AttributeError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)

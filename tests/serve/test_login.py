@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -406,16 +407,36 @@ async def test_bans_of_networks_and_of_the_administrator_hold(house: House) -> N
 
 
 async def test_the_queue_is_bounded_and_users_find_room_in_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the threads are busy with strangers: half of the queue is theirs, and users come first."""
     assert await house.says("alice@example.org", "secret") == "ok"
     await house.settled()
-    door = house.door
-    door._queued = LIMITS.login_queue // 2
+    go = threading.Event()
+    order: list[str] = []
+
+    def slow(password: str) -> None:
+        go.wait(10)
+        order.append("stranger")
+
+    monkeypatch.setattr(passwords, "burn", slow)
+    half = LIMITS.login_queue // 2
+    strangers = [
+        asyncio.ensure_future(house.says(f"user{n}@example.org", "x", peer=f"198.51.100.{n}")) for n in range(half + 5)
+    ]
+    await asyncio.sleep(0)
     assert await house.says("bob@example.org", "geheim") == "busy"
-    assert await house.says("alice@example.org", "wrong") == "wrong-password"  # from her good address
-    door._queued = LIMITS.login_queue
-    assert await house.says("alice@example.org", "wrong") == "busy"
+    monkeypatch.setattr(passwords, "verify", lambda *args: order.append("user"))
+    users = [asyncio.ensure_future(house.says("alice@example.org", f"typo {n}")) for n in range(half + 5)]
+    await asyncio.sleep(0)
     assert await house.says("alice@example.org", "secret") == "ok"  # out of the cache
-    door._queued = 0
+    await asyncio.sleep(0)
+    go.set()
+    answers = await asyncio.gather(*strangers)
+    assert (answers.count("unknown-user"), answers.count("busy")) == (half, 5)
+    answers = await asyncio.gather(*users)
+    assert (answers.count("wrong-password"), answers.count("busy")) == (half, 5)
+    assert order.index("stranger", LIMITS.login_workers) > order.index("user")
+    assert "stranger" not in order[LIMITS.login_workers : LIMITS.login_workers + half - 1]
+    assert house.door._hashers.waiting == 0
 
 
 async def test_waiting_for_a_delay_is_bounded_too(house: House) -> None:
@@ -441,7 +462,7 @@ async def test_hashing_does_not_hold_the_loop(house: House) -> None:
 async def test_the_queue_is_empty_again_after_the_rush(house: House) -> None:
     await asyncio.gather(*(house.says(f"user{n}@example.org", "x", peer=f"198.51.100.{n}") for n in range(40)))
     await asyncio.sleep(0)
-    assert house.door._queued == 0
+    assert house.door._hashers.waiting == 0
 
 
 def test_the_memory_of_failures_is_bounded() -> None:

@@ -18,7 +18,7 @@ from daemon import passwords
 from daemon.config import Config, DataDir
 from daemon.limits import LIMITS
 from daemon.mail.address import Address
-from daemon.serve import maildrop, pop3, tls
+from daemon.serve import hashers, maildrop, pop3, tls
 from daemon.serve.listen import POP3_WORDS, Doors, Service, bind
 from daemon.serve.login import Door
 from daemon.serve.pop3 import Pop3
@@ -263,12 +263,13 @@ async def test_three_wrong_passwords_end_the_connection(house: House) -> None:
     assert await client.end() == b""
 
 
-async def test_what_may_pass_later_has_a_response_code_that_says_so(house: House) -> None:
-    house.door._queued = LIMITS.login_queue
+async def test_what_may_pass_later_has_a_response_code_that_says_so(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hashers, "LIMITS", dataclasses.replace(LIMITS, login_queue=0))
     client = await house.dial()
     await client.says("USER alice@example.org")
     assert (await client.says("PASS secret")).startswith("-ERR [SYS/TEMP] too many logins")
-    house.door._queued = 0
 
 
 async def test_a_user_without_an_inbox_is_told_so(house: House) -> None:
