@@ -27,13 +27,16 @@ NOUNS = {
     "The way out": {
         "queue": "What waits to go out: list, show, flush, hold, bounce, drop.",
         "route": "Smart hosts, by sender, by recipient or for all mail.",
+        "dns": "What the world must know of a domain, and whether it does.",
     },
     "The server": {
+        "setup": "From a bare machine to a first message.",
         "serve": "Run the server, or its trial on this machine only.",
+        "status": "Whether the server runs, what it has, what needs a look.",
+        "doctor": "Prove that the store is sound.",
         "config": "The settings: what they are, what they do, who changed them.",
         "cert": "The certificates TLS shows.",
         "ban": "Networks that may not talk to the server for a while.",
-        "doctor": "Is the house in order?",
         "version": "Say which version this is.",
         "completion": "What a shell needs to complete nouns, verbs and names.",
     },

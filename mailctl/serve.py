@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 @verb("serve", "mailctl serve --local", "mailctl serve", "mailctl --data /srv/mail serve")
 @click.option("--local", is_flag=True, help="The trial: loopback only, high ports, two users with shown passwords.")
 @at_desk
-def command(desk: Desk, local: bool) -> None:
-    """Run the server until it is told to stop (SIGTERM lets transactions finish, SIGHUP reloads certificates)."""
+def command(desk: Desk, local: bool) -> int:
+    """Run the server until it is told to stop (SIGTERM lets transactions finish, SIGHUP reloads certificates).
+
+    It prints one line, `ready`, when every listener accepts.
+    """
     from daemon.admin import house, trial
     from daemon.config import DataDir, default_data_dir
     from daemon.main import run
@@ -33,7 +36,7 @@ def command(desk: Desk, local: bool) -> None:
                 desk.out.note(sentence)
     finally:
         store.close()
-    sys.exit(run(DataDir(path), say=_say))
+    return run(DataDir(path), say=_say)
 
 
 def _say(text: str) -> None:

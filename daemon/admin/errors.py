@@ -13,6 +13,11 @@ from daemon.store.db import StoreBroken, StoreBusy, StoreFull
 from daemon.store.errors import Exists, Invalid, Missing, OverQuota, Refusal
 from daemon.store.segments import SegmentDamaged
 
+__all__ = [
+    "BadData", "BadSetting", "Exists", "Invalid", "Missing", "NotPermitted", "OverQuota", "StoreBroken", "StoreBusy",
+    "StoreFull", "Unavailable", "UnknownSetting", "exit_code", "sentence",
+    "DONE", "FAILED", "USAGE", "DATA", "UNAVAILABLE", "TEMPORARY", "FORBIDDEN", "CONFIGURATION",
+]  # fmt: skip
 DONE, FAILED, USAGE, DATA, UNAVAILABLE, TEMPORARY, FORBIDDEN, CONFIGURATION = 0, 1, 64, 65, 69, 75, 77, 78
 
 

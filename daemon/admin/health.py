@@ -1,17 +1,132 @@
-"""Is the house in order? Checks return findings; the doors print them."""
+"""How the server is: what it has, what it serves, whether the store is sound."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from daemon.store.check import Finding, check
+from daemon.config import SETTINGS, BadSetting, Config
+from daemon.store import census, certificates, check, settings
+from daemon.store.check import Finding, Progress
 from daemon.store.db import Store
+from daemon.store.tx import Tx
 
-__all__ = ["Finding", "store"]
+__all__ = ["Finding"]
 
 
-def store(
-    opened: Store, progress: Callable[[str, int, int], None] | None = None, *, deep: bool = True
-) -> Iterator[Finding]:
-    """What does not hold in the store, as it is found; `deep` reads every message's bytes."""
-    return check(opened, progress, deep)
+@dataclass(frozen=True, slots=True)
+class Listener:
+    name: str
+    addresses: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """`running`: a server serves from this data directory. `problems`: what an administrator should look at.
+
+    `used` is what users see, `stored` the octets kept for it, `free` the disk's; new mail is refused below `reserve`.
+    """
+
+    running: bool
+    hostname: str
+    data: str
+    domains: int
+    users: int
+    aliases: int
+    messages: int
+    used: int
+    stored: int
+    waiting: int
+    held: int
+    bans: int
+    free: int
+    reserve: int
+    listeners: tuple[Listener, ...]
+    problems: tuple[str, ...]
+    oldest_at: int | None
+    certificate_until_at: int | None
+
+
+def status(store: Store) -> Status:
+    """One look at everything. Works on a store whose settings were spoilt, too."""
+
+    def work(tx: Tx) -> tuple[Config, list[str], census.Census, int | None]:
+        problems: list[str] = []
+        try:
+            config = settings.load(tx)
+        except BadSetting as error:
+            problems.append(f"{error}; `mailctl config set` puts it right, the server does not start before")
+            config = Config()
+        ends = [c.not_after_at for c in certificates.everyone(tx)]
+        return config, problems, census.count(tx), max(ends, default=None)
+
+    config, problems, counted, until = store.read_now(work)
+    disk = os.statvfs(store.data.path)
+    free = disk.f_bavail * disk.f_frsize
+    reserve = config["store.reserve"]
+    if free < reserve:
+        problems.append("the disk is below its reserve: new mail is refused until there is room")
+    elif free < 2 * reserve:
+        problems.append("the disk comes near its reserve, below which new mail is refused")
+    if config["tls.certificate"]:
+        until = _end_of_file(config["tls.certificate"], problems)
+    if until is not None and until < store.clock():
+        problems.append("the certificate is over; `mailctl cert import` brings a new one")
+    elif until is not None and until < store.clock() + 21 * 86_400_000:
+        problems.append("the certificate ends within three weeks; `mailctl cert import` brings a new one")
+    if not counted.domains:
+        problems.append("there is no domain yet; `mailctl setup` or `mailctl domain add` makes one")
+    return Status(
+        running=is_running(store),
+        hostname=config["hostname"],
+        data=str(store.data.path),
+        domains=counted.domains,
+        users=counted.users,
+        aliases=counted.aliases,
+        messages=counted.messages,
+        used=counted.used,
+        stored=counted.stored,
+        waiting=counted.waiting,
+        held=counted.held,
+        bans=counted.bans,
+        free=free,
+        reserve=reserve,
+        listeners=listeners(config),
+        problems=tuple(problems),
+        oldest_at=counted.oldest_at,
+        certificate_until_at=until,
+    )
+
+
+def listeners(config: Config) -> tuple[Listener, ...]:
+    """What is configured, those that are off left out."""
+    keys = [key for key in SETTINGS if key.startswith("listen.") and config[key]]
+    return tuple(Listener(key.removeprefix("listen."), config.text(key)) for key in keys)
+
+
+def is_running(store: Store) -> bool:
+    """Whether somebody answers the doorbell of this data directory."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
+        try:
+            bell.connect(str(store.data.doorbell))
+        except OSError:
+            return False
+    return True
+
+
+def doctor(store: Store, progress: Progress | None = None, *, deep: bool = True) -> Iterator[Finding]:
+    """What is wrong in the store, as it is found."""
+    return check.check(store, progress, deep)
+
+
+def _end_of_file(path: str, problems: list[str]) -> int | None:
+    from daemon.admin import pem
+
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            return pem.examine(file.read()).not_after_at
+    except (OSError, pem.BadCertificate) as error:
+        problems.append(f"tls.certificate: {path} cannot be used ({error})")
+        return None

@@ -6,20 +6,22 @@ import errno
 import os
 from pathlib import Path
 
-from daemon.admin.errors import NotPermitted
+from daemon.admin.errors import Missing, NotPermitted
 from daemon.config import DataDir
 from daemon.store.db import Store, StoreBroken
 
 __all__ = ["Store", "open_store"]
 
 
-def open_store(path: Path) -> Store:
-    """The store in `path`, made when it is not there (mode 0700).
+def open_store(path: Path, *, create: bool = True) -> Store:
+    """The store in `path`, made when it is not there (mode 0700) unless `create` is false.
 
-    Raises `NotPermitted`, and `StoreBroken` for a directory or database that cannot be used.
+    Raises `NotPermitted`, `StoreBroken` for a directory or database that cannot be used, and `Missing`.
     """
     data = DataDir(path)
     try:
+        if not create and not data.database.exists():
+            raise Missing(f"there is no mail server's data in {path}")
         for place in (data.database, path):
             if place.exists() and not os.access(place, os.R_OK | os.W_OK):
                 raise NotPermitted(f"{place} belongs to somebody else; become its owner, or name another with --data")

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
+import secrets
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from daemon.admin import words
-from daemon.admin.errors import BadData
+from daemon.admin.errors import DONE, BadData, Unavailable
 from daemon.flow import receive, submit
 from daemon.flow.envelope import Envelope, Origin, Recipient
+from daemon.limits import LIMITS
 from daemon.mail import headers
 from daemon.mail.address import Address, BadAddress, parse_address
 from daemon.mail.header import header_end, split_fields
 from daemon.mail.mailboxes import mailboxes
 from daemon.store import settings
-from daemon.store.db import Store
+from daemon.store.db import Store, StoreBusy
 from daemon.store.spool import Body
 
 _PIECE = 1 << 20
@@ -82,8 +86,9 @@ def submit_local(
     by = _sender(sender)
     now = store.clock() / 1000
     hostname = store.read_now(settings.load)["hostname"]
-    if not any(field.lower() == b"from" for field, _ in fields) and by is not None:
-        shown = f'"{name}" <{by}>' if name and name.isascii() and '"' not in name else str(by)
+    if not any(field.lower() == b"from" for field, _ in fields):
+        who = str(by) if by is not None else f"MAILER-DAEMON@{hostname}"
+        shown = f'"{name}" <{who}>' if re.fullmatch(r"[ !#-\[\]-~]+", name) else who
         fuller = body.alike()
         fuller.write(f"From: {shown}\r\n".encode())
         fuller.write(body.bytes())
@@ -94,6 +99,54 @@ def submit_local(
     except submit.NotTaken as error:
         raise BadData(error.text) from None
     return _accept(store, body, by, list({a.key: a for a in to}.values()))
+
+
+def by_smtp(file: BinaryIO, recipients: Sequence[str], sender: str | None, user: str, *, from_header: bool) -> int:
+    """The same for a user who may not read the store: by SMTP to the server on this machine. The exit code.
+
+    It takes mail for its own domains; for others only when smtp.trusted_networks names loopback.
+    """
+    import smtplib
+
+    data = headers.crlf(file.read())
+    end = header_end(data, 0, len(data))
+    fields = split_fields(data[:end])
+    to = [words.address(r) for r in recipients]
+    if from_header:
+        to += [a for field, value in fields if field.lower() in (b"to", b"cc", b"bcc") for a in _addresses(value)]
+    if not to:
+        raise BadData("there is no recipient; name one, or use -t to take them from the header")
+    try:
+        with smtplib.SMTP("127.0.0.1", 25, timeout=LIMITS.smtp_data_patience) as peer:
+            host = peer.local_hostname
+            by = _sender(sender) if sender is not None else words.address(f"{user}@{host}")
+            whole = headers.complete(data, now=time.time(), hostname=host, unique=secrets.token_hex(12))
+            if isinstance(whole, headers.Incomplete):
+                top = f"From: {by}\r\n".encode() if by is not None else b""
+                whole = headers.complete(top + data, now=time.time(), hostname=host, unique=secrets.token_hex(12))
+            if isinstance(whole, headers.Incomplete):
+                raise BadData(whole.text)
+            peer.sendmail(str(by or ""), [str(a) for a in to], whole)
+    except smtplib.SMTPRecipientsRefused as error:
+        code, text = next(iter(error.recipients.values()))
+        return _refused(code, text)
+    except smtplib.SMTPResponseException as error:
+        return _refused(error.smtp_code, error.smtp_error)
+    except (OSError, smtplib.SMTPException) as error:
+        raise Unavailable(f"the server on this machine does not answer ({error}); the message was not taken") from None
+    return DONE
+
+
+def _refused(code: int, text: bytes | str) -> int:
+    said = text.decode("ascii", "replace") if isinstance(text, bytes) else text
+    if code < 500:
+        raise StoreBusy(f"the server on this machine will not take it now: {code} {said}")
+    raise BadData(f"the server on this machine refused it: {code} {said}")
+
+
+def hostname(store: Store) -> str:
+    """What the server calls itself."""
+    return str(store.read_now(settings.load)["hostname"])
 
 
 def read(store: Store, file: BinaryIO, limit: int | None = None) -> Body:
