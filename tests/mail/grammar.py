@@ -13,12 +13,13 @@ Value = bytes | int | None | list["Value"]
 
 def read(text: bytes) -> Value:
     """The one value in `text`; lists keep whether blanks separated their items, by refusing what mixes both."""
-    value, place = _value(text, 0)
+    value, place = read_at(text, 0)
     assert place == len(text), text[place:]
     return value
 
 
-def _value(text: bytes, place: int) -> tuple[Value, int]:
+def read_at(text: bytes, place: int) -> tuple[Value, int]:
+    """The value that begins at `place`, and where it ends."""
     found = _ITEM.match(text, place)
     assert found and not found[5] and not found[6], text[place : place + 40]
     if found[1] is not None:
@@ -36,7 +37,7 @@ def _value(text: bytes, place: int) -> tuple[Value, int]:
                 place += 1
             else:
                 assert text[place : place + 1] == b"(" and isinstance(items[-1], list), text[place : place + 40]
-        value, place = _value(text, place)
+        value, place = read_at(text, place)
         items.append(value)
     assert items, "empty list"
     return items, place + 1
