@@ -11,10 +11,14 @@ from typing import Any
 
 from daemon.config import Config, DataDir
 from daemon.mail.address import parse_address
-from daemon.serve import listen
-from daemon.serve.house import House
+from daemon.serve import listen, tls
+from daemon.serve.login import Door
+from daemon.serve.refusals import Refusals
 from daemon.serve.smtp import doors as smtp_doors
+from daemon.serve.smtp.post import Post
 from daemon.serve.smtp.session import Smtp
+from daemon.serve.throttle import Bans
+from daemon.serve.tls import Keyring
 from daemon.store import accounts, aliases, domains, events, messages
 from daemon.store.db import Store
 
@@ -32,12 +36,37 @@ class PostOffice:
         self.settings = {"hostname": "mx.example.test"}
         self.settings |= {f"listen.{name}": "127.0.0.1:0" for name in smtp_doors.DOORS}
         self.set(**settings)
-        self.house = House(self.store, lambda: self.config)
-        self.refusals = self.house.refusals
+        self.keyring = Keyring(self.store, lambda: self.config)
+        self.bans = Bans(self.store)
+        self.refusals = Refusals(self.store)
+        self.door = Door(self.store, lambda: self.config, self.bans, self.refusals)
+        self.doors = listen.Doors(lambda: self.config, self.keyring, self.bans, self.refusals)
+        self.post = Post(
+            self.store, lambda: self.config, self.door, self.refusals, lambda: self.keyring.context,
+            lambda: self.keyring.port25_context, tls.end_point_of,
+        )  # fmt: skip
         self.stop = asyncio.Event()
         bound = listen.bind(self.config, smtp_doors.DOORS, {})
         self.ports = {name: sock.getsockname()[1] for name, sock in bound}
-        self.serving = asyncio.get_running_loop().create_task(self.house.serve(bound, self.stop, lambda: None))
+        self.doors.open(
+            {
+                name: listen.Service(
+                    name, lambda owner: smtp_doors.connection(owner, self.post), Smtp.serve, listen.SMTP_WORDS,
+                    name == "submissions",
+                )
+                for name in smtp_doors.DOORS
+            },
+            bound,
+        )  # fmt: skip
+        self.serving = asyncio.get_running_loop().create_task(self._serve())
+
+    async def _serve(self) -> None:
+        await self.stop.wait()
+        await self.doors.drain()
+        await self.door.close()
+        await self.refusals.flush()
+        self.bans.close()
+        self.keyring.close()
 
     def set(self, **settings: str) -> None:
         """Change settings, named with `__` for the dot."""
@@ -58,8 +87,8 @@ class PostOffice:
 
     @contextlib.asynccontextmanager
     async def client(self, name: str = "smtp") -> AsyncIterator[Client]:
-        tls = anyone() if name == "submissions" else None
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.ports[name], ssl=tls, limit=1 << 24)
+        context = anyone() if name == "submissions" else None
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.ports[name], ssl=context, limit=1 << 24)
         client = Client(reader, writer)
         try:
             yield client
@@ -76,12 +105,12 @@ class PostOffice:
 
     async def settled(self) -> None:
         """Every session is over."""
-        for listener in self.house.doors.listeners:
+        for listener in self.doors.listeners:
             await asyncio.gather(*listener.tasks)
 
     @property
     def sessions(self) -> list[Smtp]:
-        return [conn for listener in self.house.doors.listeners for conn in listener.connections]  # type: ignore[misc]
+        return [conn for listener in self.doors.listeners for conn in listener.connections]  # type: ignore[misc]
 
     def mail_of(self, address: str, mailbox: str = "INBOX") -> list[bytes]:
         """The messages in a mailbox, as they would be fetched."""

@@ -217,7 +217,7 @@ async def test_a_client_may_leave_at_any_point(office):
             c.send(talk[:end])
             await c.writer.drain()
     await office.settled()
-    assert office.mail_of(ALICE) == [] and office.house.doors.counts.total == 0
+    assert office.mail_of(ALICE) == [] and office.doors.counts.total == 0
 
 
 async def test_tls_that_ends_without_goodbye_is_no_fault_of_ours(office, caplog):

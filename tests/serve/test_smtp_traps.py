@@ -510,14 +510,14 @@ async def test_a11_exempt_networks_have_no_budgets(office, limits):
 
 async def test_a12_a_password_that_is_hashed_keeps_nobody_waiting(office, monkeypatch):
     hashing, go_on = asyncio.Event(), asyncio.Event()
-    hashed = type(office.house.door)._hash
+    hashed = type(office.door)._hash
 
     async def slow(self: Any, *args: Any) -> Any:
         hashing.set()
         await go_on.wait()
         return await hashed(self, *args)
 
-    monkeypatch.setattr(type(office.house.door), "_hash", slow)
+    monkeypatch.setattr(type(office.door), "_hash", slow)
     async with office.greeted("submissions") as c, office.greeted() as other:
         c.send(f"AUTH PLAIN {plain()}")
         await hashing.wait()

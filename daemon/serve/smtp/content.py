@@ -89,16 +89,18 @@ async def bdat(smtp: Smtp, argument: bytes) -> Reply | list[Reply]:
     await smtp.hear(paced(smtp, content, reading), LIMITS.smtp_data_patience)
     if refusal is None and incoming is not None:
         if incoming.content.over or incoming.error is not None:
-            refusal = _verdict(smtp, incoming)
+            refusal = _judged(smtp, incoming)
             transaction.fail()
         elif chunk.last:
             incoming.content.finish()
             return await finish(smtp, incoming)
         else:
             return Reply(250, "2.0.0", f"{chunk.size} octets")
-    if chunk.last:
-        smtp.forget_envelope()
-    raise Refused(refusal or NO_RECIPIENTS)
+    reply = refusal or NO_RECIPIENTS
+    if not chunk.last:
+        raise Refused(reply)
+    smtp.forget_envelope()
+    return smtp.for_each(transaction, reply)
 
 
 def _why_not(smtp: Smtp) -> Reply | None:
@@ -114,9 +116,8 @@ async def finish(smtp: Smtp, incoming: Incoming) -> Reply | list[Reply]:
     """The content is complete: judge its framing, hand it over, answer. The envelope is forgotten in any case."""
     transaction = smtp.envelope
     answer: Reply | list[Reply]
-    verdict = _verdict(smtp, incoming)
+    verdict = _judged(smtp, incoming)
     if verdict is not None:
-        smtp.note_refusal(_REASONS.get(verdict.enhanced, "temporary"), "", verdict)
         answer = verdict
     else:
         transaction.incoming = None  # from here on its body is the road's
@@ -128,9 +129,15 @@ async def finish(smtp: Smtp, incoming: Incoming) -> Reply | list[Reply]:
         except Exception as error:
             answer = smtp.fault(error)
     smtp.forget_envelope()
-    if isinstance(answer, Reply) and smtp.door == "lmtp":
-        return [answer] * len(transaction.recipients)
-    return answer
+    return smtp.for_each(transaction, answer)
+
+
+def _judged(smtp: Smtp, incoming: Incoming) -> Reply | None:
+    """Why the content is not taken, told to the trace; None when its framing is in order."""
+    verdict = _verdict(smtp, incoming)
+    if verdict is not None:
+        smtp.note_refusal(_REASONS.get(verdict.enhanced, "temporary"), "", verdict)
+    return verdict
 
 
 def _verdict(smtp: Smtp, incoming: Incoming) -> Reply | None:

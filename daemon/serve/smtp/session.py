@@ -283,6 +283,12 @@ class Smtp(Connection, SMTP):
             self.envelope.close()
             self.envelope = Transaction()
 
+    def for_each(self, transaction: Transaction, answer: Answer) -> Answer:
+        """An answer to a whole message: on LMTP one for each recipient that was taken (RFC 2033 §4.2)."""
+        if self.door == "lmtp" and isinstance(answer, Reply) and transaction.recipients:
+            return [answer] * len(transaction.recipients)
+        return answer
+
     def next_message(self) -> None:
         """Count one; settings that changed hold from here on. Raises `Refused`."""
         self.messages += 1
