@@ -82,7 +82,6 @@ async def enable(session: Session, asked: said.Enable, tag: str) -> Answer:
     """CONDSTORE is what can be enabled; the rest is passed over (RFC 5161 §3.1)."""
     enabled = []
     if "CONDSTORE" in asked.capabilities:
-        session.condstore = True
         enabled.append("CONDSTORE")
     session.say(b"* ENABLED%b\r\n" % "".join(f" {name}" for name in enabled).encode())
     return DONE

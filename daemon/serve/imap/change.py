@@ -37,7 +37,6 @@ _DELETED = bytes(1 if state & DELETED else 0 for state in range(256))
 async def store(session: Session, asked: said.Store, tag: str) -> Answer:
     session.check_writable()
     bits, words = flags.split(asked.flags)
-    session.condstore = session.condstore or asked.unchanged_since is not None  # RFC 7162 §3.1
     count = len(session.known)
     slices = session.slices(asked.numbers, asked.uid)
     done = await session.service.store.write(

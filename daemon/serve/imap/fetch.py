@@ -58,7 +58,6 @@ async def fetch(session: Session, asked: Fetch, tag: str) -> Answer:
     slices = session.slices(asked.numbers, asked.uid)
     if asked.changed_since is not None:
         slices = await _changed(session, slices, asked.changed_since)
-    session.condstore = session.condstore or "MODSEQ" in asked.items  # RFC 7162 §3.1
     seen = NOTHING_SEEN
     if any(isinstance(item, BodySection) and not item.peek for item in asked.items) and not session.read_only:
         seen = await _mark_seen(session, slices)
@@ -139,8 +138,9 @@ class Telling:
             yield b"".join(lines) % tuple(numbers)
 
     def _template(self, state: int) -> bytes:
-        label = self.label(state).replace(b"%", b"%%")
-        told = b" ".join(b"UID %d" if item == "UID" else b"FLAGS " + label for item in self.items)
+        told = b" ".join(
+            b"UID %d" if item == "UID" else b"FLAGS " + self.label(state) for item in self.items
+        )  # no %: store.keywords
         return b"* %%d FETCH (%b)\r\n" % told
 
     def from_rows(self, slices: Iterable[Slice]) -> Iterator[bytes]:

@@ -38,7 +38,6 @@ Finding = Generator[None, None, bytes]
 
 
 async def search(session: Session, asked: Search, tag: str) -> Answer:
-    session.condstore = session.condstore or asked.modseq  # RFC 7162 §3.1
     finder = _Finder(session)
     mask = await _run(session, finder.find(asked.key, b"\1" * len(session.known)), _rank(asked.key) == 0)
     places = places_of(mask)
@@ -72,12 +71,13 @@ def _for_a_while(finding: Finding, quick: bool = False) -> bytes | None:
     """The result, or None when it is not there yet."""
     end = time.monotonic() + _SLICE
     try:
-        while quick or time.monotonic() < end:
+        while True:
             next(finding)
+            if not quick and time.monotonic() >= end:
+                return None
     except StopIteration as stop:
         result: bytes = stop.value
         return result
-    return None
 
 
 def _rank(wanted: Key) -> int:

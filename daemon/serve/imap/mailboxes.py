@@ -199,7 +199,6 @@ async def status(session: Session, asked: said.Status, tag: str) -> Answer:
     box = store.peek(mailboxes.find, session.account_id, asked.mailbox)
     if box is None:
         raise No("there is no such mailbox", "NONEXISTENT")
-    session.condstore = session.condstore or "HIGHESTMODSEQ" in asked.items  # RFC 7162 §3.1
     session.say(imap_reply.status_line(box.name, store.peek(_counts, session, box, asked.items)))
     return DONE
 

@@ -29,7 +29,6 @@ async def select(session: Session, asked: said.Select, tag: str) -> Answer:
         raise No("there is no such mailbox", "NONEXISTENT")
     box, known = await service.views.open(found)
     session.enter(box, found.name, known, read_only=asked.read_only)
-    session.condstore = session.condstore or asked.condstore
     news.claim_recent(session)
     session.say(
         *news.flags_lines(session),

@@ -14,6 +14,7 @@ from daemon.limits import LIMITS
 from daemon.serve.connection import Connection, Draining
 from daemon.serve.imap import append, capability, commands, news
 from daemon.serve.imap.answer import Answer, Goodbye, No, Torn, refusal
+from daemon.serve.imap.condstore import wants_modseqs
 from daemon.serve.imap.flags import RECENT
 from daemon.serve.login import Identity
 from daemon.store.db import StoreError
@@ -134,6 +135,7 @@ class Session:
         if not row.states & self.state:
             raise Bad(f"{command.name} is not for now: {_WHEN[row.states]}", tag=command.tag)
         asked = parse(command, LIMITS)
+        self.condstore = self.condstore or wants_modseqs(asked)
         try:
             if row.numbers and self.box is not None:
                 await news.tell(self, gone=False, added=False)

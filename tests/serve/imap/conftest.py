@@ -99,12 +99,10 @@ class MailHouse:
 
     # -- clients -------------------------------------------------------------------------------------------------------
 
-    async def says(
-        self, dialogue: str, *, door: str = "imap", patience: float = 5.0, **variables: str
-    ) -> dict[str, str]:
-        """Hold a conversation as `tests.dialogs.runner` has it. `LOGIN` and `SELECT` lines begin it in short."""
-        tls = runner.anyone() if door == "imaps" else None
-        return await runner.run(dialogue, "127.0.0.1", self.ports[door], variables, tls=tls, patience=patience)
+    async def says(self, dialogue: str, *, door: str = "imap", patience: int = 5, **variables: str) -> dict[str, str]:
+        """Hold a conversation as `tests.dialogs.runner` has it; the variables at its end."""
+        port = self.ports[door]
+        return await runner.run(dialogue, "127.0.0.1", port, variables, tls=door == "imaps", patience=patience)
 
     @contextlib.asynccontextmanager
     async def client(self, address: Address | None = ALICE, select: str = "") -> AsyncIterator[Client]:
