@@ -16,6 +16,7 @@ from daemon.config import Config, DataDir
 from daemon.limits import LIMITS
 from daemon.mail.address import Address
 from daemon.serve import login as login_module
+from daemon.serve import refusals as refusals_module
 from daemon.serve.login import REASONS, Door, LoginRefused
 from daemon.serve.refusals import Refusals
 from daemon.serve.throttle import Bans, Throttle, is_private, network_of
@@ -287,7 +288,24 @@ async def test_every_refusal_is_summed_under_its_reason(house: House) -> None:
     assert house.store.peek(events.refusals)[0]["peer"] == STRANGER
 
 
-async def test_refusals_are_bounded_and_written_by_themselves(house: House) -> None:
+async def test_refusals_are_written_by_themselves_after_a_while(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refusals_module, "_EVERY", 0.0)
+
+    def written() -> int:
+        return house.store.peek(lambda tx: tx.value("select coalesce(sum(count), 0) from refusal"))
+
+    async with asyncio.timeout(10):
+        for number in range(1, 4):
+            house.refusals.add(STRANGER, "test")
+            await asyncio.sleep(0)  # some come while others are being written
+            if number % 2:
+                while written() < number:
+                    await asyncio.sleep(0)
+    await house.refusals.flush()
+    assert written() == 3
+
+
+async def test_refusals_are_bounded(house: House) -> None:
     for number in range(1100):
         house.refusals.add(f"192.0.2.{number % 250}", "test", sender=str(number))
     await asyncio.wait_for(house.refusals.flush(), 10)
