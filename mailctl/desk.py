@@ -88,7 +88,7 @@ class Desk:
             return True
         if not self.interactive:
             what = f"{touched[0]} and {len(touched) - 1} more" if len(touched) > 1 else "".join(touched) or "nothing"
-            raise click.UsageError(f"nobody can be asked whether to {action} {what}; say --yes or --dry-run")
+            raise click.UsageError(f"nobody can be asked whether to {action} ({what}); say --yes or --dry-run")
         self.out.ask(f"This will {action}:", touched)
         if not click.confirm("Go on?", err=True):
             raise Declined("nothing was done")

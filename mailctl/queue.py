@@ -195,6 +195,27 @@ def retry(desk: Desk, entries: tuple[str, ...], everything: bool, **filters: Any
     _work(desk, _chosen(desk, entries, everything, filters), "begin again", queue.retry)
 
 
+@command.command(
+    "bounce",
+    examples=("mailctl queue bounce 17 --reason 'the address is gone' --yes", "mailctl queue bounce --to typo.example"),
+)
+@_ids
+@_filters
+@options.everything("that waits")
+@click.option("--reason", default="", help="The sender reads it.")
+@options.careful
+@at_desk
+def bounce(
+    desk: Desk, entries: tuple[str, ...], everything: bool, reason: str, yes: bool, dry_run: bool, **filters: Any
+) -> None:
+    """Give up now and tell the sender. What is being sent just now is left alone."""
+    from daemon.admin import queue
+
+    found = _chosen(desk, entries, everything, filters)
+    if desk.agreed(f"bounce {count(len(found), 'recipient')}", [_line(e) for e in found], yes=yes, dry_run=dry_run):
+        _work(desk, found, "bounced", queue.bounce, reason)
+
+
 @command.command("drop", examples=("mailctl queue drop 17 --yes", "mailctl queue drop --from spammer --dry-run"))
 @_ids
 @_filters

@@ -23,6 +23,7 @@ from daemon.store.db import Store, StoreBusy
 from daemon.store.spool import Body
 
 _PIECE = 1 << 20
+_FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,9 @@ def submit_local(
     body = read(store, file)
     view = body.view()
     block = bytes(view[: header_end(view, 0, len(view))])
+    if not _FIELD.match(block):  # text alone, as `echo text | sendmail` has it
+        body = _with_top(body, b"\r\n")
+        block = b"\r\n"
     fields = split_fields(block)
     to = [words.address(r) for r in recipients]
     if from_header:
@@ -89,16 +93,20 @@ def submit_local(
     if not any(field.lower() == b"from" for field, _ in fields):
         who = str(by) if by is not None else f"MAILER-DAEMON@{hostname}"
         shown = f'"{name}" <{who}>' if re.fullmatch(r"[ !#-\[\]-~]+", name) else who
-        fuller = body.alike()
-        fuller.write(f"From: {shown}\r\n".encode())
-        fuller.write(body.bytes())
-        body.close()
-        body = fuller
+        body = _with_top(body, f"From: {shown}\r\n".encode())
     try:
         body = submit.completed(body, now=now, hostname=hostname)
     except submit.NotTaken as error:
         raise BadData(error.text) from None
     return _accept(store, body, by, list({a.key: a for a in to}.values()))
+
+
+def _with_top(body: Body, top: bytes) -> Body:
+    fuller = body.alike()
+    fuller.write(top)
+    fuller.write(body.bytes())
+    body.close()
+    return fuller
 
 
 def by_smtp(file: BinaryIO, recipients: Sequence[str], sender: str | None, user: str, *, from_header: bool) -> int:
@@ -109,6 +117,8 @@ def by_smtp(file: BinaryIO, recipients: Sequence[str], sender: str | None, user:
     import smtplib
 
     data = headers.crlf(file.read())
+    if not _FIELD.match(data):
+        data = b"\r\n" + data
     end = header_end(data, 0, len(data))
     fields = split_fields(data[:end])
     to = [words.address(r) for r in recipients]

@@ -7,17 +7,22 @@ from dataclasses import dataclass
 
 from daemon.admin import words
 from daemon.admin.errors import BadData
+from daemon.flow.bounce import Told, is_due, plan
+from daemon.flow.deliver import Plan, Stale, commit
+from daemon.flow.outcome import ours
 from daemon.limits import LIMITS
 from daemon.mail.decode import header_text
 from daemon.mail.header import header_end, split_fields
 from daemon.mail.remedy import remedy
+from daemon.store import queue as rows
 from daemon.store import queue_desk, routes, settings
-from daemon.store.db import Store
+from daemon.store.db import Store, StoreBusy
 from daemon.store.errors import Missing
 from daemon.store.queue_desk import AGES, Row
 from daemon.store.tx import Tx
 
 __all__ = ["AGES"]
+_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +145,60 @@ def retry(store: Store, ids: Sequence[int], progress: Callable[[int], None] = la
 def drop(store: Store, ids: Sequence[int], progress: Callable[[int], None] = lambda _: None) -> int:
     """Take them out; the sender is not told."""
     return _stepwise(store, ids, queue_desk.drop, progress)
+
+
+def bounce(store: Store, ids: Sequence[int], reason: str = "", progress: Callable[[int], None] = lambda _: None) -> int:
+    """Give them up and tell their senders, `reason` with it; how many. What is being sent just now is left alone."""
+    done = 0
+    for message_ids in _by_message(store, ids):
+        done += _bounce(store, message_ids, reason)
+        progress(len(message_ids))
+    return done
+
+
+def _by_message(store: Store, ids: Sequence[int]) -> list[list[int]]:
+    found: dict[int, list[int]] = {}
+    for row in store.read_now(lambda tx: list(queue_desk.find(tx, queue_desk.Filter(ids=tuple(ids))))):
+        found.setdefault(row.message_id, []).append(row.id)
+    return list(found.values())
+
+
+def _bounce(store: Store, ids: list[int], reason: str) -> int:
+    """Recipients of one message, in one write with the notice about them."""
+    for _ in range(_TRIES):
+        config = store.read_now(settings.load)
+        free = store.read_now(queue_desk.idle, ids)
+        claimed = store.read_now(rows.load, free)
+        if not claimed:
+            return 0
+        words = "delivery was ended by the administrator" + (f": {reason}" if reason else "")
+        results = [ours("failed", "administrator", "5.0.0", words) for _ in claimed]
+        told = [
+            Told(c.address, c.orcpt, result)
+            for c, result in zip(claimed, results, strict=True)
+            if is_due("failure", c.message.sender, c.notify)
+        ]
+        message = claimed[0].message
+        notice = plan(store, config, "failure", message, told, now=store.clock()) if told else None
+        outcomes = [
+            rows.Outcome(c.id, c.message, c.address, "failed", result.reason, result.reply)
+            for c, result in zip(claimed, results, strict=True)
+        ]
+
+        def work(tx: Tx, free: list[int], outcomes: list[rows.Outcome], notice: Plan | None) -> int:
+            if queue_desk.idle(tx, free) != free:
+                raise Stale("a worker took one meanwhile")
+            gone = rows.settle(tx, outcomes)
+            if notice is not None:
+                commit(tx, notice)
+            return len(gone)
+
+        try:
+            bodies = notice.bodies if notice is not None else ()
+            return store.write_now(work, free, outcomes, notice, bodies=bodies)
+        except Stale:
+            continue
+    raise StoreBusy("the queue is busy with these; try again")
 
 
 def reroute(

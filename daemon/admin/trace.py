@@ -161,7 +161,8 @@ def _in_queue(row: queue_desk.Row) -> str:
 def _step(tx: Tx, event: Event) -> Step:
     tell = _TELL.get(event.kind)
     text = tell(tx, event) if tell else events.KINDS.get(event.kind, event.kind)
-    return Step(event.at, event.kind, event.reason, text, event.sender, event.recipient, event.peer, event.detail)
+    detail = {"next_at" if key == "next" else key: value for key, value in event.detail.items()}
+    return Step(event.at, event.kind, event.reason, text, event.sender, event.recipient, event.peer, detail)
 
 
 # ------------------------------------------------------------------------------------------------------ plain words
@@ -204,12 +205,15 @@ def _sent(tx: Tx, e: Event) -> str:
 
 
 def _deferred(tx: Tx, e: Event) -> str:
-    return f"put off for {e.recipient}: {_who(e)}{_reply(e)}{_means(e)}"
+    due = e.detail.get("next")
+    later = f"; next try in {_span(due - e.at)}" if isinstance(due, int) and due > e.at else ""
+    return f"put off for {e.recipient}: {_who(e)}{_reply(e)}{later}{_means(e)}"
 
 
 def _failed(tx: Tx, e: Event) -> str:
     text = f": {e.detail['text']}" if e.detail.get("text") else ""
-    return f"given up for {e.recipient}: {_who(e)}{text}{_reply(e)}{_means(e)}"
+    who = "by hand" if e.reason == "administrator" else _who(e)
+    return f"given up for {e.recipient}: {who}{text}{_reply(e)}{_means(e)}"
 
 
 def _refused(tx: Tx, e: Event) -> str:

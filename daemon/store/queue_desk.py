@@ -118,6 +118,15 @@ def of_traces(tx: Tx, traces: Sequence[str]) -> list[Row]:
     return [Row(*(*row[:-1], bool(row[-1]))) for row in rows]
 
 
+def idle(tx: Tx, ids: Sequence[int]) -> list[int]:
+    """Those of them that are there and in no worker's hands."""
+    rows = tx.all(
+        "select id from queue_recipient where id in (select value from json_each(?)) and leased_until <= ? order by id",
+        json.dumps(list(ids)), tx.now,
+    )  # fmt: skip
+    return [row[0] for row in rows]
+
+
 def get(tx: Tx, recipient_id: int) -> Row:
     """Raises `Missing`."""
     for row in find(tx, Filter(ids=(recipient_id,))):
