@@ -292,7 +292,7 @@ async def test_refusals_are_written_by_themselves_after_a_while(house: House, mo
     monkeypatch.setattr(refusals_module, "_EVERY", 0.0)
 
     def written() -> int:
-        return house.store.peek(lambda tx: tx.value("select coalesce(sum(count), 0) from refusal"))
+        return int(house.store.peek(lambda tx: tx.value("select coalesce(sum(count), 0) from refusal")))
 
     async with asyncio.timeout(10):
         for number in range(1, 4):
