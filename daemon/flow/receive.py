@@ -256,7 +256,9 @@ def _road(body: Body) -> tuple[int, set[tuple[str, str]]]:
             hops += 1
             continue
         try:
-            been.add(parse_address(unfold(field.partition(b":")[2]).decode("utf-8", "surrogateescape").strip()).key)
+            been.add(
+                parse_address(unfold(field.partition(b":")[2]).decode("utf-8", "surrogateescape").strip(" \t<>")).key
+            )
         except BadAddress:
             continue
     return hops, been
