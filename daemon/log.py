@@ -54,4 +54,6 @@ def line(name: str, fields: dict[str, Any]) -> str:
 
 def _quoted(text: str) -> str:
     safe = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in safe) + '"'
+    if not safe.isprintable():
+        safe = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in safe)
+    return f'"{safe}"'

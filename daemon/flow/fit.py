@@ -14,7 +14,7 @@ from daemon.limits import LIMITS
 from daemon.mail.downgrade import to_7bit
 from daemon.mail.header import header_end
 from daemon.store.queue import Claimed, Message
-from daemon.store.segments import Reader
+from daemon.store.segments import Reader, SegmentDamaged
 from daemon.wire.smtp_client import MailFrom
 from daemon.wire.smtp_reply import Capabilities
 
@@ -38,6 +38,8 @@ class Content:
         return self.size <= LIMITS.spool_memory
 
     def whole(self) -> bytes:
+        if self.message.content is not None:
+            return self.message.prefix + self.message.content
         place = self.message.place
         return self.message.prefix + self.segments.read(place.segment, place.offset, place.length)
 
@@ -48,6 +50,35 @@ class Content:
         end = place.offset + place.length
         for at in range(place.offset, end, LIMITS.out_piece):
             yield self.segments.read(place.segment, at, min(LIMITS.out_piece, end - at))
+
+
+_AHEAD = 16 * 1024  # octets of a message that is read ahead
+_GAP = 4 * 1024  # octets between two messages that are read along with them
+
+
+def read_ahead(messages: Iterable[Message], segments: Reader) -> None:
+    """Read the small ones, those that lie together in one go. What cannot be read is left for later to find out."""
+    waiting = sorted(
+        (m for m in messages if m.place.length <= _AHEAD), key=lambda m: (m.place.segment, m.place.offset)
+    )
+    while waiting:
+        start = waiting[0].place
+        end, count = start.offset, 0
+        for message in waiting:
+            place = message.place
+            if place.segment != start.segment or place.offset > end + _GAP:
+                break
+            if place.offset + place.length - start.offset > LIMITS.out_piece:
+                break
+            end, count = max(end, place.offset + place.length), count + 1
+        try:
+            data = segments.read(start.segment, start.offset, end - start.offset)
+        except (SegmentDamaged, OSError):
+            data = b""
+        for message in waiting[:count] if data else ():
+            at = message.place.offset - start.offset
+            message.content = data[at : at + message.place.length]
+        del waiting[:count]
 
 
 @dataclass(slots=True)

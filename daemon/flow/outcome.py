@@ -16,7 +16,8 @@ class Result:
     `reason` is one of: accepted, refused, later, silent, lost, too-large, needs-8bit, needs-utf8, no-such-domain,
     null-mx, no-host, loop, dns, connect, session, tls, login, damaged, suspended, expired, fault, administrator.
     `status` is the enhanced code (RFC 3463), `reply` one line of words, `verbatim` the peer's reply with all its lines.
-    `takes_dsn`: the peer will tell the sender itself. `note`: something for the trace (a broken STARTTLS).
+    `takes_dsn`: the peer will tell the sender itself. `note`: something for the trace (a broken STARTTLS). `early`: the
+    peer gave up before the content, so another host may be asked at once without fear of a second copy.
     """
 
     kind: str
@@ -30,6 +31,7 @@ class Result:
     verified: bool = False
     takes_dsn: bool = False
     note: str = ""
+    early: bool = False
 
     @property
     def peer(self) -> str:
@@ -52,9 +54,10 @@ class Seen:
 def of_answer(answer: Answer, seen: Seen) -> Result:
     """What the peer's answer means for the recipient."""
     reply = answer.reply
+    early = answer.stage in ("RSET", "MAIL", "RCPT", "DATA")
     if reply is None:
         reason = "silent" if "in time" in answer.problem else "lost"
-        return _result("again" if answer.again else "deferred", reason, "4.4.2", answer.problem, "", seen)
+        return _result("again" if answer.again else "deferred", reason, "4.4.2", answer.problem, "", seen, early)
     status = reply.enhanced or f"{reply.code // 100}.0.0"
     if answer.again:
         kind, reason = "again", "later"
@@ -66,15 +69,15 @@ def of_answer(answer: Answer, seen: Seen) -> Result:
         kind, reason = "failed", "refused"
     else:
         kind, reason = "deferred", "later"
-    return _result(kind, reason, status, str(reply), reply.verbatim, seen)
+    return _result(kind, reason, status, str(reply), reply.verbatim, seen, early and reply.code == 421)
 
 
 def ours(kind: str, reason: str, status: str, words: str, seen: Seen | None = None) -> Result:
     """What we decided ourselves; `words` begin with the code a server would have used, if any."""
-    return _result(kind, reason, status, words, "", seen or Seen())
+    return _result(kind, reason, status, words, "", seen or Seen(), False)
 
 
-def _result(kind: str, reason: str, status: str, reply: str, verbatim: str, s: Seen) -> Result:
+def _result(kind: str, reason: str, status: str, reply: str, verbatim: str, s: Seen, early: bool) -> Result:
     return Result(
-        kind, reason, status, reply, verbatim, s.host, s.address, s.tls, s.verified, s.takes_dsn, s.note
+        kind, reason, status, reply, verbatim, s.host, s.address, s.tls, s.verified, s.takes_dsn, s.note, early
     )  # fmt: skip

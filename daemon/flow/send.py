@@ -106,9 +106,11 @@ class Sender:
     async def first_of(self, hosts: Sequence[Host]) -> Session:
         """A session with the first of these that talks to us. Raises `Unreachable` with the last one's words."""
         result = ours("deferred", "no-host", "4.4.4", "no host to try")
-        for host in hosts:
+        for place, host in enumerate(hosts):
             try:
-                return await self._session(host)
+                session = await self._session(host)
+                session.rest = hosts[place + 1 :]
+                return session
             except _Fault as fault:
                 words = fault.words if fault.verbatim else f"{host.name}: {fault.words}"
                 result = Result("deferred", fault.reason, fault.status, words, fault.verbatim, host.name)
@@ -232,6 +234,7 @@ class Session:
         self._peer = peer
         self.seen = seen
         self.carried = 0  # transactions
+        self.rest: Sequence[Host] = ()  # hosts that were not tried, in their order
         offered = peer.client.capabilities
         self._most = min(LIMITS.outbound_messages_per_connection, offered.mailmax or 1 << 30)
 

@@ -110,6 +110,7 @@ class Message:
     created_at: int
     expires_at: int
     warn_at: int | None
+    content: bytes | None = None  # the blob's bytes, when they were read ahead
 
 
 @dataclass(slots=True)
@@ -144,14 +145,13 @@ class Wish:
 
 @dataclass(slots=True)
 class Haul:
-    """What `claim` brought. `passed`: destinations with due rows left where they are. `next_due`: when to look again,
-    None when nothing more waits. `after`: where the next scan begins."""
+    """What `claim` brought. `passed`: destinations with due rows left where they are. `after`: where the next scan
+    begins; `more`: that it should begin at once."""
 
     recipients: list[Claimed] = field(default_factory=list)
     passed: set[str] = field(default_factory=set)
     after: tuple[int, int] = (0, 0)
     more: bool = False
-    next_due: int | None = None
 
 
 _SCAN = 2000  # rows looked at in one claim: some milliseconds
@@ -181,10 +181,6 @@ def claim(tx: Tx, wish: Wish) -> Haul:
     if picked:
         _lease(tx, picked, tx.now + wish.lease)
         haul.recipients = load(tx, picked)
-    if not haul.more:
-        haul.next_due = tx.value(
-            "select min(due_at) from queue_recipient where state = 'due' and (due_at, id) > (?, ?)", *haul.after
-        )
     return haul
 
 
@@ -289,7 +285,7 @@ class Outcome:
 
     `reason` is a word from a short list; `reply` the peer's own words, or ours when there was no peer; `host` who it
     was; `tls` what was spoken (`TLSv1.3`, '' for none). For deferred, `due_at` says when it is tried again, and
-    `counted` whether this was a try of this message.
+    `counted` whether this was a try of this message. `note` is for the trace only; `quiet`: no event, nothing is new.
     """
 
     recipient_id: int
@@ -303,6 +299,8 @@ class Outcome:
     tls_verified: bool = False
     due_at: int = 0
     counted: bool = True
+    note: str = ""
+    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,7 +335,9 @@ def settle(tx: Tx, outcomes: Sequence[Outcome], standings: Sequence[Standing] = 
             o.due_at, int(o.counted), tx.now, o.host or None, o.reply[:_KEPT_REPLY], o.recipient_id,
         ):  # fmt: skip
             there.add(o.recipient_id)
-    events.record_all(tx, [_event(tx.now, o) for o in outcomes if o.kind == "sent" or o.recipient_id in there])
+    events.record_all(
+        tx, [_event(tx.now, o) for o in outcomes if not o.quiet and (o.kind == "sent" or o.recipient_id in there)]
+    )
     for standing in standings:
         _note(tx, standing)
     return there
@@ -349,6 +349,7 @@ def _event(now: int, o: Outcome) -> events.New:
         "tls": o.tls or None,
         "verified": o.tls_verified or None,
         "next": o.due_at or None,
+        "note": o.note or None,
         "took": now - o.message.created_at,
     }
     return events.New(
@@ -382,9 +383,34 @@ def remove(tx: Tx, ids: Sequence[int]) -> None:
     tx.queue_touched()
 
 
-def warned(tx: Tx, message_id: int) -> None:
-    """The sender was told of the delay: once is enough."""
-    tx.run("update queue_message set warn_at = null where id = ?", message_id)
+def warned(tx: Tx, message_id: int) -> bool:
+    """The sender is told of the delay now: once is enough. False when he was told before."""
+    return bool(tx.run("update queue_message set warn_at = null where id = ? and warn_at is not null", message_id))
+
+
+def waiting(tx: Tx, message_id: int) -> list[tuple[int, str, str | None, str | None, str, str]]:
+    """Recipients of a message that were tried without success: id, address, orcpt, notify, last host, last reply."""
+    return tx.all(
+        "select id, address, orcpt, notify, coalesce(last_host, ''), last_reply from queue_recipient"
+        " where message_id = ? and last_reply is not null order by id",
+        message_id,
+    )
+
+
+def any_due(tx: Tx, after: tuple[int, int]) -> bool:
+    """Whether `claim` would find something behind that place."""
+    return tx.value(
+        "select 1 from queue_recipient where state = 'due' and due_at <= ? and (due_at, id) > (?, ?) limit 1",
+        tx.now, *after,
+    ) is not None  # fmt: skip
+
+
+def next_due(tx: Tx, after: tuple[int, int]) -> int | None:
+    """When the next one behind that place is due."""
+    found: int | None = tx.value(
+        "select min(due_at) from queue_recipient where state = 'due' and (due_at, id) > (?, ?)", *after
+    )
+    return found
 
 
 # -- destinations ------------------------------------------------------------------------------------------------------

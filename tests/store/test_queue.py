@@ -120,11 +120,15 @@ def test_a_renewed_lease_lasts_longer_and_a_returned_one_ends(store: Store, cloc
 def test_what_is_not_due_waits_and_the_haul_says_how_long(store: Store, clock: Clock) -> None:
     put(store, "b@there.example")
     settle(store, claim(store).recipients, "deferred", clock.now + 5 * MINUTE)
-    haul = claim(store)
-    assert not haul.recipients and haul.next_due == clock.now + 5 * MINUTE
+    assert not claim(store).recipients and not store.read_now(queue.any_due, (0, 0))
+    assert store.read_now(queue.next_due, (0, 0)) == clock.now + 5 * MINUTE
     clock.now += 5 * MINUTE
+    assert store.read_now(queue.any_due, (0, 0))
     (again,) = claim(store).recipients
     assert again.attempts == 1 and again.last_reply == "250 ok"
+    assert store.read_now(queue.waiting, again.message.id) == [
+        (again.id, "b@there.example", None, None, "mx", "250 ok")
+    ]
 
 
 def test_a_full_destination_delays_nobody_behind_it(store: Store) -> None:
@@ -218,7 +222,7 @@ def test_the_delay_is_told_once_and_never_about_the_null_sender(store: Store) ->
     put(store, "c@there.example", sender="")
     first, second = claim(store).recipients
     assert first.message.warn_at and second.message.warn_at is None
-    store.write_now(queue.warned, message_id)
+    assert store.write_now(queue.warned, message_id) and not store.write_now(queue.warned, message_id)
     store.write_now(queue.give_back, [first.id, second.id])
     assert [c.message.warn_at for c in claim(store).recipients] == [None, None]
 
