@@ -8,6 +8,7 @@ seam between packets alike, and the session decides: servers that disagree about
 from __future__ import annotations
 
 import re
+from io import BytesIO
 
 from daemon.wire.stream import EndOfStream, Reading, Sink, Stream, TooLong
 
@@ -135,17 +136,14 @@ def _piece(buffer: bytearray, end: int, stuffed: bool) -> bytes:
     return piece.replace(_DOT, b"\r\n") if stuffed else piece
 
 
-def read_chunk(stream: Stream, size: int, content: Content | None) -> Reading[None]:
+def read_chunk(stream: Stream, size: int, content: Content) -> Reading[None]:
     """Read the `size` octets of one BDAT chunk, which the caller has compared with its limit.
 
-    Without a `content` they are thrown away: the octets of a chunk that is refused must not be read as commands.
+    A chunk that is refused is read into `discarded()`: its octets must not be taken for commands.
     """
-    yield from stream.pour(size, content or _NOWHERE)
+    yield from stream.pour(size, content)
 
 
-class _Nowhere:
-    def write(self, data: object, /) -> None:
-        pass
-
-
-_NOWHERE: Sink = _Nowhere()
+def discarded() -> Content:
+    """A content that is counted only: over its limit from the first octet on, it asks its sink for nothing."""
+    return Content(BytesIO(), -1)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import uvloop
 
-BOTH = {"test_connection.py", "test_listen.py", "test_tls.py"}
+BOTH = {"test_connection.py", "test_listen.py", "test_smtp_peers.py", "test_smtp_traps.py", "test_tls.py"}
 
 
 def pytest_asyncio_loop_factories(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.wire import smtp_data
-from daemon.wire.smtp_data import Content, read_chunk, read_data
+from daemon.wire.smtp_data import Content, discarded, read_chunk, read_data
 from daemon.wire.stream import EndOfStream, Stream, TooLong
 from tests.wire.cuts import cuts, read
 
@@ -182,11 +182,11 @@ def test_a_peer_that_closes_inside_data_sent_no_message(wire):
 
 def chunks(pieces, sizes, normalize=False, keep=True):
     kept = Kept()
-    content = Content(kept, 1000, normalize=normalize)
+    content = Content(kept, 1000, normalize=normalize) if keep else discarded()
 
     def reading(stream):
         for size in sizes:
-            yield from read_chunk(stream, size, content if keep else None)
+            yield from read_chunk(stream, size, content)
         content.finish()
 
     _, left = read(reading, pieces)

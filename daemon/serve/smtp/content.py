@@ -14,7 +14,7 @@ from daemon.limits import LIMITS
 from daemon.store.spool import Body
 from daemon.wire import smtp_parameters as parameters
 from daemon.wire.smtp import Refused, Reply, refused
-from daemon.wire.smtp_data import Content, read_chunk, read_data
+from daemon.wire.smtp_data import Content, discarded, read_chunk, read_data
 from daemon.wire.stream import Reading, TooLong
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ async def bdat(smtp: Smtp, argument: bytes) -> Reply | list[Reply]:
     refusal = _why_not(smtp)
     if refusal is None and incoming is None:
         incoming = transaction.incoming = Incoming(smtp)
-    content = None if refusal is not None or incoming is None else incoming.content
+    content = discarded() if refusal is not None or incoming is None else incoming.content
     reading = read_chunk(smtp.stream, chunk.size, content)
     await smtp.hear(paced(smtp, content, reading), LIMITS.smtp_data_patience)
     if refusal is None and incoming is not None:
@@ -151,7 +151,7 @@ def _verdict(smtp: Smtp, incoming: Incoming) -> Reply | None:
     return None
 
 
-def paced(smtp: Smtp, content: Content | None, reading: Reading[T]) -> Reading[T]:
+def paced(smtp: Smtp, content: Content, reading: Reading[T]) -> Reading[T]:
     """`reading`, given up when a minute brings less than `LIMITS.smtp_data_rate` octets a second."""
     clock: Callable[[], float] = smtp.loop.time
     began, came = 0.0, 0
@@ -162,7 +162,7 @@ def paced(smtp: Smtp, content: Content | None, reading: Reading[T]) -> Reading[T
             return answer.value  # type: ignore[no-any-return]
         yield want
         now = clock()
-        octets = len(smtp.stream) + (content.size if content is not None else 0)
+        octets = len(smtp.stream) + content.size
         if began == 0.0:
             began, came = now, octets
         elif now - began >= PACE:
