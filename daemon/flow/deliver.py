@@ -92,7 +92,7 @@ def commit(tx: Tx, plan: Plan) -> None:
             raise Stale(str(error)) from None
         told.append(
             events.New(
-                trace, "delivered", recipient=copy.recipient, message_id=message_id,
+                trace, "delivered", recipient=copy.recipient,
                 detail={"user": copy.address, "mailbox": copy.mailbox, "uid": placed.uid},
             )
         )  # fmt: skip

@@ -326,18 +326,33 @@ def _credentials_changed(tx: Tx, account_id: int) -> None:
 # ----------------------------------------------------------------------------------------------------------------- room
 
 
+_FITS = "coalesce(quota, ?1) = 0 or used + ?2 <= coalesce(quota, ?1)"
+
+
 def check_room(tx: Tx, account_id: int, size: int, default_quota: int) -> None:
-    """Raises `OverQuota` when `size` octets more do not fit; `default_quota` 0 is no limit."""
-    row = tx.one("select quota, used from account where id = ?", account_id)
-    if row is None:
+    """Raises `OverQuota` when `size` octets more do not fit (`default_quota` 0: no limit), `Missing` for no such user."""
+    fits = tx.value(f"select {_FITS} from account where id = ?3", default_quota, size, account_id)
+    if fits is None:
         raise Missing("the mailbox is gone")
-    limit = default_quota if row[0] is None else row[0]
-    if limit and row[1] + size > limit:
+    if not fits:
         raise OverQuota("mailbox is full")
 
 
+def take_room(tx: Tx, account_id: int, size: int, default_quota: int) -> int:
+    """Count one message more of that size in; the MODSEQ allotted to it. Raises as `check_room` does."""
+    modseq: int | None = tx.value(
+        "update account set modseq = modseq + 1, used = used + ?2, messages = messages + 1"
+        f" where id = ?3 and ({_FITS}) returning modseq",
+        default_quota, size, account_id,
+    )  # fmt: skip
+    if modseq is None:
+        check_room(tx, account_id, size, default_quota)
+        raise OverQuota("mailbox is full")
+    return modseq
+
+
 def quota_of(tx: Tx, account_id: int, default_quota: int) -> int:
-    """Octets this user may have; 0: no limit."""
+    """Octets this user may have; 0: no limit. The SMTP doors ask it once and remember who has none."""
     quota: int | None = tx.value("select quota from account where id = ?", account_id)
     return default_quota if quota is None else quota
 

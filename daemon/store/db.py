@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar, TypeVarTuple
 
-from daemon.config import DataDir
+from daemon.config import DataDir, hand_over
 from daemon.limits import LIMITS
 from daemon.store import migrate
 from daemon.store.errors import StoreBroken as StoreBroken
@@ -251,6 +251,7 @@ class Store:
         )
         self._connections.append(connection)
         os.chmod(self.data.database, 0o600)
+        hand_over(self.data.database, self.data.path)
         connection.execute(f"pragma busy_timeout = {LIMITS.busy}")
         _use_log(connection)
         connection.execute("pragma synchronous = full")

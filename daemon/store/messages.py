@@ -60,13 +60,7 @@ def put(
     `received_at` is INTERNALDATE in ms, now when None. Raises `Missing` and `OverQuota`.
     """
     size = len(prefix) + blob_length
-    accounts.check_room(tx, account_id, size, default_quota)
-    modseq = tx.value(
-        "update account set modseq = modseq + 1, used = used + ?, messages = messages + 1 where id = ?"
-        " returning modseq",
-        size,
-        account_id,
-    )
+    modseq = accounts.take_room(tx, account_id, size, default_quota)
     column = "id" if isinstance(mailbox, int) else "name"
     row = tx.one(
         "update mailbox set uidnext = uidnext + 1, modseq = ?, total = total + 1, unseen = unseen + ?,"
@@ -367,9 +361,7 @@ def fetch(tx: Tx, mailbox_id: int, uids: Ranges, columns: Sequence[str]) -> list
     return rows
 
 
-def fetch_some(
-    tx: Tx, mailbox_id: int, uids: Ranges, columns: Sequence[str], limit: int
-) -> list[tuple[Any, ...]]:
+def fetch_some(tx: Tx, mailbox_id: int, uids: Ranges, columns: Sequence[str], limit: int) -> list[tuple[Any, ...]]:
     """The first `limit` rows of what `fetch` gives; the first column must be `uid`."""
     wanted: list[int] = []
     for where, params in _in_ranges(uids):

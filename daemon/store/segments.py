@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from threading import Lock
 
+from daemon.config import hand_over
 from daemon.store.spool import Body
 
 HEAD = struct.Struct(">4sQ32s")
@@ -53,6 +54,7 @@ class Appender:
             fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self.size = os.fstat(self.fd).st_size
             if not self.size:  # it may be new, or its maker was killed before this line
+                hand_over(self.path, directory)
                 sync_directory(directory)
         except OSError:
             os.close(self.fd)

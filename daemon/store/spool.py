@@ -15,6 +15,9 @@ from daemon.limits import LIMITS
 
 _lock = Lock()  # of `_holds` and `_closed` of every body: held for a moment only
 
+_BITE = 2047  # octets; hashlib's HASHLIB_GIL_MINSIZE is one more
+_SMALL = 16 * 1024
+
 
 class Body:
     """Bytes of one message on their way into the store.
@@ -58,7 +61,12 @@ class Body:
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """Add octets. Raises `OSError` when the spool file cannot grow."""
-        self._hash.update(data)
+        if len(data) < _SMALL:
+            # in bites: for more, hashlib lets go of the interpreter, and getting it back costs ten times the hash
+            for start in range(0, len(data), _BITE):
+                self._hash.update(data[start : start + _BITE])
+        else:
+            self._hash.update(data)
         self.size += len(data)
         self._map = None  # it would end where the file ended then
         if self._file is None:

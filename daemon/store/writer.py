@@ -27,7 +27,7 @@ from daemon.store.tx import Changes, Tx
 if TYPE_CHECKING:
     from daemon.store.db import Store
 
-_CHECKPOINT_EVERY = 1000  # pieces between two checkpoints in their own thread
+_CHECKPOINT_EVERY = 3000  # pieces between two checkpoints in their own thread
 _LOG_STOP = 16384  # pages (64 MiB) at which the writer tries to begin the log anew, so that it cannot grow without end
 _LOG_WAIT = 20  # milliseconds it waits for readers then; a long reader must not stop the mail
 _TEMPORARY = (
