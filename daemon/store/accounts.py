@@ -330,7 +330,7 @@ _FITS = "coalesce(quota, ?1) = 0 or used + ?2 <= coalesce(quota, ?1)"
 
 
 def check_room(tx: Tx, account_id: int, size: int, default_quota: int) -> None:
-    """Raises `OverQuota` when `size` octets more do not fit (`default_quota` 0: no limit), `Missing` for no such user."""
+    """Raises `OverQuota` when `size` octets more do not fit (`default_quota` 0: no limit), or `Missing`."""
     fits = tx.value(f"select {_FITS} from account where id = ?3", default_quota, size, account_id)
     if fits is None:
         raise Missing("the mailbox is gone")
