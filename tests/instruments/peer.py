@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import ssl
+import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -35,6 +37,16 @@ class Peer:
         """Octets as they are; text as a line."""
         self.socket.sendall(data if isinstance(data, bytes) else data.encode() + b"\r\n")
 
+    def pour(self, data: bytes, patience: float = 0.3) -> int:
+        """Send what the server takes, until it takes nothing for `patience` seconds or hangs up; how many octets."""
+        left = memoryview(data)
+        self.socket.settimeout(patience)
+        with contextlib.suppress(OSError):
+            while left:
+                left = left[self.socket.send(left[: 1 << 18]) :]
+        self.socket.settimeout(PATIENCE)
+        return len(data) - len(left)
+
     def line(self) -> bytes:
         """The next line, which must end with CRLF, without it. `EOFError` when the server closed."""
         line = self.file.readline()
@@ -61,6 +73,11 @@ class Peer:
     def start_tls(self) -> None:
         self.socket = trusting().wrap_socket(self.socket)
         self.file = self.socket.makefile("rb", buffering=1 << 16)
+
+    def reset(self) -> None:
+        """Go without a goodbye."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
 
     def close(self) -> None:
         self.file.close()

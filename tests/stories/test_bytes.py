@@ -15,9 +15,11 @@ import pytest
 
 from tests.instruments.peer import Peer
 from tests.instruments.server import Server
+from tests.instruments.vitals import Vitals
 from tests.mail.grammar import Value, check_body, check_envelope, read_at
 from tests.messages.generate import Specimen, for_append, ordinary
 from tests.messages.malformed import malformed
+from tests.stories.test_receipt import check_store
 
 USER, PASSWORD = "alice@example.test", "wonderland"
 CONNECTIONS = 6
@@ -27,7 +29,6 @@ PREFIX = re.compile(
     rb"\tby mx\.example\.test with (?:ESMTP|UTF8SMTP) id ([0-9a-z]{16})\r\n"
     rb"\tfor <alice@example\.test>;\r\n\t[^\r]+ \+0000\r\n"
 )
-TICK = os.sysconf("SC_CLK_TCK")
 pytestmark = pytest.mark.timeout(180)
 
 
@@ -54,11 +55,12 @@ def delivered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Delivered]:
         with ThreadPoolExecutor(CONNECTIONS) as pool:
             for receipts in pool.map(batch, range(CONNECTIONS)):
                 found.specimens |= receipts
+        vitals = Vitals(server.pid)
         with opened(server, 9) as peer:
             for specimen in malformed():
-                before = spent(server)
+                before = vitals.processor()
                 found.specimens[sent(peer, specimen, 9)] = specimen
-                found.seconds[specimen.name] = spent(server) - before
+                found.seconds[specimen.name] = vitals.processor() - before
         assert len(found.specimens) == 1200
         yield found
 
@@ -86,12 +88,6 @@ def sent(peer: Peer, specimen: Specimen, number: int) -> bytes:
         told += b"BDAT %d LAST\r\n" % len(chunks[-1]) + chunks[-1]
         answer = peer.says(envelope + told, "250 2.1.0", "250 2.1.5", *["250 2.0.0"] * len(chunks))
     return answer.split()[2].encode()
-
-
-def spent(server: Server) -> float:
-    """Seconds of processor time that the server has used."""
-    fields = Path(f"/proc/{server.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
 
 
 def selected(server: Server, mailbox: str = "INBOX") -> Peer:
@@ -212,15 +208,16 @@ def test_every_description_is_in_the_strict_grammar_and_true(delivered: Delivere
 
 def test_no_message_costs_a_second(delivered: Delivered) -> None:
     """Delivered already; now looked at in every way that a client has."""
+    vitals = Vitals(delivered.server.pid)
     assert max(delivered.seconds.values()) < 1, max(delivered.seconds.items(), key=lambda item: item[1])
     with selected(delivered.server) as peer:
         for number in range(1001, 1201):
-            before = spent(delivered.server)
+            before = vitals.processor()
             peer.command(
                 f"FETCH {number} (ENVELOPE BODYSTRUCTURE BODY.PEEK[HEADER.FIELDS (FROM TO)] BODY.PEEK[1.MIME])"
             )
             peer.command(f'SEARCH {number} OR TEXT "not to be found anywhere" BODY "nor this"')
-            assert spent(delivered.server) - before < 1, number
+            assert vitals.processor() - before < 1, number
 
 
 def test_mbsync_takes_every_message_once(delivered: Delivered, tmp_path: Path) -> None:
@@ -261,6 +258,4 @@ def test_what_is_appended_is_kept_with_its_own_line_ends(delivered: Delivered) -
 
 
 def test_the_store_is_sound(delivered: Delivered) -> None:
-    from tests.stories.test_receipt import check_store
-
     check_store(delivered.server)
