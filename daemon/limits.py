@@ -28,12 +28,12 @@ class Limits:
     smtp_data_patience: int = 180  # seconds without an octet in DATA; RFC 5321 §4.5.3.2.5
     smtp_data_rate: int = 128  # octets a second a body must keep up over a minute: slow senders hold spool and place
     smtp_session: int = 3600  # seconds; a session that goes on longer gets 421 between two messages
-    smtp_drain: int = 64 * MIB  # octets of a message over its limit read on, so that the sender hears 552 and not a reset
+    smtp_drain: int = 64 * MIB  # octets of a message over its limit read on, so that its sender hears 552
     smtp_skipped: int = 1 * MIB  # octets of a command line over its limit read on before the connection ends
-    smtp_accept_patience: int = 240  # seconds from the final dot to our answer: a sender waits 600 (RFC 5321 §4.5.3.2.6)
+    smtp_accept_patience: int = 240  # seconds from the dot to our answer: a sender waits 600 (RFC 5321 §4.5.3.2.6)
     message_size: int = 50 * MIB  # octets; setting limits.message_size
     parse_inline: int = 256 * KIB  # octets of a message parsed on the event loop; longer ones in a thread
-    spool_memory: int = 1 * MIB  # octets of a body held in memory; beyond, a spool file
+    spool_memory: int = MIB + 64 * KIB  # octets of a body (1 MiB and its header) held in memory; beyond, a spool file
 
     # -- message structure --------------------------------------------------------------------------------------------
     header_bytes: int = 1 * MIB  # octets of a header block looked at; the rest is body to the scanner
@@ -47,7 +47,7 @@ class Limits:
     field_value: int = 64 * KIB  # octets of one field's value decoded for ENVELOPE and display
     structure_values: int = 512 * KIB  # octets of field values told in one ENVELOPE and BODYSTRUCTURE, inner mail too
     references: int = 100  # message ids kept of one References field: the first and the last of them
-    notice_original: int = 256 * KIB  # octets of mail returned whole in a bounce; of more only the header (RFC 3461 §4.3)
+    notice_original: int = 256 * KIB  # octets of mail a bounce returns whole; of more the header (RFC 3461 §4.3)
     preview: int = 200  # characters of readable text shown before a message is opened
     search_text: int = 1 * MIB  # characters of decoded text of one message that SEARCH BODY looks at
 
@@ -124,7 +124,8 @@ class Limits:
     outbound_idle: int = 5  # seconds an open connection waits for the next message
     connect_patience: int = 30  # seconds for all addresses of one host; RFC 5321 says nothing, TCP alone takes minutes
     connect_stagger: float = 0.3  # seconds before the next address is tried beside the first (RFC 8305 §5)
-    out_command_patience: int = 300  # seconds for one reply, the greeting too; RFC 5321 §4.5.3.2
+    out_greeting_patience: int = 120  # seconds; RFC 5321 §4.5.3.2.1 asks for 300, but others wait for the line
+    out_command_patience: int = 300  # seconds for one reply; RFC 5321 §4.5.3.2
     out_content_patience: int = 180  # seconds without room to write content; RFC 5321 §4.5.3.2.5
     out_end_patience: int = 600  # seconds for the reply to the final dot; RFC 5321 §4.5.3.2.6
     out_piece: int = 256 * KIB  # octets of a message read and written at once
