@@ -58,9 +58,7 @@ _GAP = 4 * 1024  # octets between two messages that are read along with them
 
 def read_ahead(messages: Iterable[Message], segments: Reader) -> None:
     """Read the small ones, those that lie together in one go. What cannot be read is left for later to find out."""
-    waiting = sorted(
-        (m for m in messages if m.place.length <= _AHEAD), key=lambda m: (m.place.segment, m.place.offset)
-    )
+    waiting = sorted((m for m in messages if m.place.length <= _AHEAD), key=lambda m: (m.place.segment, m.place.offset))
     while waiting:
         start = waiting[0].place
         end, count = start.offset, 0

@@ -32,6 +32,7 @@ class Patience:
     connect: float = LIMITS.connect_patience
     stagger: float = LIMITS.connect_stagger
     handshake: float = LIMITS.handshake_patience
+    greeting: float = LIMITS.out_greeting_patience
     command: float = LIMITS.out_command_patience
     content: float = LIMITS.out_content_patience
     end: float = LIMITS.out_end_patience
@@ -39,6 +40,8 @@ class Patience:
 
     def of(self, step: str) -> float:
         match step:
+            case "greeting":
+                return self.greeting
             case "content":
                 return self.content
             case "end":
@@ -146,7 +149,8 @@ class Peer(asyncio.Protocol):
 
     def _watch(self) -> None:
         """Look at the clock as seldom as the shortest patience allows, not at every write."""
-        shortest = min(self._patience.command, self._patience.content, self._patience.end)
+        p = self._patience
+        shortest = min(p.greeting, p.command, p.content, p.end)
         self._timer = self.loop.call_later(shortest, self._look)
 
     def _look(self) -> None:

@@ -31,6 +31,7 @@ from daemon.store.tx import Changes
 
 _HELD = "external-mail-held"
 _CLAIM = 500  # recipients in one claim
+_DIALS = 4  # attempts to connect for each session that may be open
 _PAUSE = 1.0  # seconds after an error of the store
 _LONGEST = 300.0  # seconds between two looks in any case
 
@@ -240,9 +241,10 @@ class Runner:
         return self._routes.get(int(name[6:])) if name.startswith("route:") else None
 
     def may_dial(self, lane: Lane) -> bool:
-        """Destinations that were down lately may hold half of the lines: the others are not kept waiting by them."""
+        """Many may dial at a time, for the dead take long to find out; those that were down lately half as many."""
         most = self._most
-        if self._open < most and self.dialing < (most // 2 or 1 if lane.failures else most):
+        dials = most * _DIALS
+        if self._open < most and self.dialing < (dials // 2 if lane.failures else dials):
             return True
         self._asking[lane] = None
         for other in self._lanes.values():

@@ -23,7 +23,7 @@ from daemon.store.queue import Claimed, Message, Outcome, Standing
 from daemon.store.tx import Tx
 
 _AGAIN = 1.0  # seconds before a write that met a busy store is tried again
-_TRIES = 5
+_TRIES = 5  # plans for a notice, before it is put off
 
 
 @dataclass(slots=True)
@@ -109,8 +109,9 @@ class Settler:
                 self._idle.set()
 
     async def _write(self, batch: list[Settled], standings: Sequence[Standing]) -> None:
-        room = True
-        for _ in range(_TRIES):
+        """Until it is written: what was sent and is not recorded would be sent again."""
+        room, changed = True, 0
+        while True:
             made = self._judge(batch, self._store.clock(), room)
             bodies = [body for notice in made.notices for body in notice.plan.bodies]
             try:
@@ -118,13 +119,14 @@ class Settler:
                 for outcome in made.outcomes:
                     _log(outcome)
                 return
-            except Stale:
-                continue  # a mailbox that a notice was for has changed
-            except StoreBusy:
+            except Stale:  # a mailbox that a notice was for has changed
+                changed += 1
+                room = changed < _TRIES
+            except StoreBusy as busy:
+                log.trouble("queue-results-wait", error=str(busy), recipients=len(batch))
                 await asyncio.sleep(_AGAIN)
             except StoreFull:
                 room = False
-        raise StoreBusy("results could not be written")
 
     # -- what results mean ---------------------------------------------------------------------------------------------
 
@@ -172,7 +174,7 @@ class Settler:
         outcome = Outcome(
             claimed.id, message, claimed.address, result.kind, result.reason, result.reply, result.peer, result.tls,
             result.verified, due_at, settled.tried, result.note,
-            quiet=not settled.tried and claimed.last_reply == result.reply,
+            quiet=result.kind == "deferred" and not settled.tried and (claimed.last_reply or "\n") in result.reply,
         )  # fmt: skip
         return outcome, result
 

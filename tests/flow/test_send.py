@@ -25,7 +25,7 @@ from tests.flow.table import Table
 from tests.instruments.sink import ALL, Sink
 
 BODY = b"Subject: x\r\n\r\nHello.\r\n.\r\n"
-QUICK = Patience(connect=2, stagger=0.05, handshake=2, command=0.3, content=0.3, end=0.3, quit=0.3)
+QUICK = Patience(connect=2, stagger=0.05, handshake=2, greeting=0.3, command=0.3, content=0.3, end=0.3, quit=0.3)
 
 
 class Mails:
