@@ -54,7 +54,17 @@ class DataDir:
     def make(self) -> None:
         """Create what is missing. Raises `OSError`."""
         for folder in (self.path, self.segments, self.spool):
-            folder.mkdir(mode=0o700, parents=folder is self.path, exist_ok=True)
+            if not folder.is_dir():
+                folder.mkdir(mode=0o700, parents=folder is self.path, exist_ok=True)
+                hand_over(folder, self.path)
+
+
+def hand_over(made: Path, directory: Path) -> None:
+    """What root makes in somebody else's data directory is that one's, or the server could not use it."""
+    if os.geteuid() == 0:
+        owner = directory.stat()
+        if owner.st_uid != 0:
+            os.chown(made, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +254,11 @@ _ROWS = (
     Setting("queue.lifetime", "span", "5d", "How long delivery is tried before the sender is told it failed.", "span"),
     Setting("queue.warn_after", "span", "4h", "When the sender is told of a delay; 0s: never.", "span"),
     Setting(
-        "queue.connections", "number", str(LIMITS.outbound_connections), "Outgoing connections in all.", "connections"
+        "queue.connections",
+        "number",
+        str(LIMITS.outbound_connections),
+        "Sessions with other servers at a time, in all; attempts to connect may be four times as many.",
+        "connections",
     ),
     Setting(
         "queue.connections_per_destination",
