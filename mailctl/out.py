@@ -182,7 +182,7 @@ class Out:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON has it: dataclasses as objects, milliseconds in fields named `at` or `*_at` as ISO 8601 in UTC."""
+    """A value as JSON has it: dataclasses as objects, milliseconds in `at` and `*_at` as ISO 8601 in UTC."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: _at(f.name, getattr(value, f.name)) for f in dataclasses.fields(value) if f.repr}
     if isinstance(value, Mapping):
