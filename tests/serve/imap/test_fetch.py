@@ -17,7 +17,8 @@ from tests.serve.imap.test_traps import SELECT
 MIXED = (
     b"From: A <a@example.org>\r\nTo: b@example.org\r\nSubject: mixed\r\nReceived: one\r\nReceived: two\r\n"
     b'Content-Type: multipart/mixed; boundary="b"\r\n\r\npreamble\r\n--b\r\nContent-Type: text/plain\r\n\r\nfirst\r\n'
-    b"--b\r\nContent-Type: message/rfc822\r\nX-Of: part\r\n\r\nSubject: inner\r\nFrom: c@example.org\r\n\r\ninner text\r\n--b--\r\n"
+    b"--b\r\nContent-Type: message/rfc822\r\nX-Of: part\r\n\r\nSubject: inner\r\nFrom: c@example.org\r\n\r\n"
+    b"inner text\r\n--b--\r\n"
 )
 PREFIX = b"Return-Path: <x@example.org>\r\nReceived: by us\r\n"
 WHOLE = PREFIX + MIXED
@@ -41,8 +42,8 @@ async def test_sections_are_slices_of_prefix_and_original(house: MailHouse) -> N
     inner = b"Subject: inner\r\nFrom: c@example.org\r\n\r\n"
     async with house.client(select="INBOX") as client:
         asked = (
-            "BODY.PEEK[] BODY.PEEK[HEADER] BODY.PEEK[TEXT] BODY.PEEK[1] BODY.PEEK[1.MIME] BODY.PEEK[2] BODY.PEEK[2.HEADER]"
-            " BODY.PEEK[2.TEXT] BODY.PEEK[2.MIME] BODY.PEEK[2.1] BODY.PEEK[3] BODY.PEEK[1.TEXT] BODY.PEEK[]<10.20>"
+            "BODY.PEEK[] BODY.PEEK[HEADER] BODY.PEEK[TEXT] BODY.PEEK[1] BODY.PEEK[1.MIME] BODY.PEEK[2]"
+            " BODY.PEEK[2.HEADER] BODY.PEEK[2.TEXT] BODY.PEEK[2.MIME] BODY.PEEK[2.1] BODY.PEEK[3] BODY.PEEK[1.TEXT] BODY.PEEK[]<10.20>"
             " BODY.PEEK[]<99999.5> BODY.PEEK[TEXT]<0.8> BODY.PEEK[HEADER.FIELDS (received)]"
             " BODY.PEEK[HEADER.FIELDS.NOT (RECEIVED CONTENT-TYPE RETURN-PATH)] BODY.PEEK[HEADER.FIELDS (SUBJECT)]<3.6>"
             " BODY.PEEK[2.HEADER.FIELDS (From)] RFC822.HEADER"

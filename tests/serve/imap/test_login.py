@@ -7,6 +7,7 @@ import base64
 import hashlib
 import ssl
 import zlib
+from dataclasses import replace
 
 import pytest
 
@@ -31,7 +32,7 @@ C: c STARTTLS
 S: c OK …
 T:
 C: d CAPABILITY
-S: {{now:\\* CAPABILITY (?!.*(STARTTLS|LOGINDISABLED)).* AUTH=SCRAM-SHA-256-PLUS AUTH=SCRAM-SHA-256 AUTH=PLAIN AUTH=LOGIN}}
+S: {{now:\\* CAPABILITY (?!.*(STARTTLS|LOGINDISABLED)).* AUTH=SCRAM-SHA-256-PLUS .* AUTH=PLAIN AUTH=LOGIN}}
 S: d OK …
 C: e STARTTLS
 S: e BAD …
@@ -180,8 +181,6 @@ async def test_compressed_both_ways(house: MailHouse) -> None:
 
 
 async def test_a_line_that_is_never_finished_before_login(house: MailHouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dataclasses import replace
-
     monkeypatch.setattr(
         "daemon.serve.imap.session.LIMITS", replace(LIMITS, imap_patience_before_login=0.1, imap_patience=0.1)
     )

@@ -1,0 +1,156 @@
+"""APPEND: what is stored, and what is refused before its bytes are sent."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+import pytest
+
+from daemon.limits import LIMITS
+from daemon.store import accounts, messages
+from tests.serve.imap.conftest import ALICE, HELLO, MailHouse
+from tests.serve.imap.test_traps import LOGIN, SELECT
+
+
+async def test_flags_date_and_bytes_are_kept(house: MailHouse) -> None:
+    message = os.urandom(3000).replace(b"\0", b"\1")
+    async with house.client(select="Sent") as client:
+        head = b'APPEND Sent (\\Seen \\Draft) "31-Dec-2025 23:59:59 -0100" {%d}' % len(message)
+        client.send(b"a " + head + b"\r\n")
+        lines = [await client.line()]
+        assert lines[0].startswith(b"+ ")
+        client.send(message + b"\r\n")
+        await client.answer(b"a")
+        (line,) = await client.ok("FETCH 1 (FLAGS INTERNALDATE BODY.PEEK[])")
+        assert line == (
+            b'* 1 FETCH (FLAGS (\\Recent \\Seen \\Draft) INTERNALDATE " 1-Jan-2026 00:59:59 +0000" BODY[] {3000}\r\n'
+            + message
+            + b")"
+        )
+
+
+async def test_a_large_message_goes_through_a_file(house: MailHouse) -> None:
+    message = HELLO + os.urandom(LIMITS.spool_memory).hex().encode()
+    async with house.client(select="INBOX") as client:
+        await client.ok(b"APPEND INBOX {%d+}\r\n%b" % (len(message), message))
+        (line,) = await client.ok("FETCH 1 BODY.PEEK[]")
+        body = line.partition(b"\r\n")[2][:-1]
+        assert hashlib.sha256(body).digest() == hashlib.sha256(message).digest()
+    assert not list(house.store.data.spool.iterdir())
+
+
+async def test_what_is_refused_before_it_is_sent(house: MailHouse) -> None:
+    await house.store.write(lambda tx: accounts.change(tx, house.accounts[ALICE], quota=1000))
+    await house.says(
+        LOGIN
+        + """
+C: a APPEND INBOX {99999999999}
+S: a NO [TOOBIG] …
+C: b APPEND INBOX {1001}
+S: b NO [OVERQUOTA] …
+C: c APPEND INBOX {4+}
+C> abcd
+C:
+S: c OK [APPENDUID …
+C: d APPEND INBOX {1000+}
+C> {{thousand}}
+C:
+S: d NO [OVERQUOTA] …
+C: e APPEND Nowhere {4+}
+C> abcd
+C:
+S: e NO [TRYCREATE] …
+C: f APPEND INBOX {0+}
+C:
+S: f NO …
+C: g APPEND INBOX "no date" {4+}
+C> abcd
+C:
+S: g BAD …
+C: h APPEND INBOX (\\Strange) {4+}
+C> abcd
+C:
+S: h BAD …
+C: i APPEND INBOX {4+}
+C> abcd
+C:  {4+}
+C> abcd
+C:
+S: i BAD …
+C: j NOOP
+S: j OK …
+""",
+        thousand="x" * 1000,
+    )
+    assert house.box().total == 1
+
+
+async def test_a_full_disk_refuses_mail_and_nothing_else(house: MailHouse) -> None:
+    await house.fill(2)
+    house.store.reserve = 1 << 60
+    await house.says(
+        SELECT
+        + r"""
+C: a APPEND INBOX {4}
+S: a NO [UNAVAILABLE] …
+C: b FETCH 1 BODY[TEXT]<0.4>
+S: * 1 FETCH (FLAGS (\Recent \Seen) BODY[TEXT]<0> {4}
+S: Good)
+S: b OK …
+C: c STORE 1 +FLAGS.SILENT (\Deleted)
+S: c OK …
+C: d EXPUNGE
+S: * 1 EXPUNGE
+S: d OK …
+C: e COPY 1 Archive
+S: e OK …
+"""
+    )
+
+
+async def test_the_disk_that_fills_meanwhile(house: MailHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with house.client() as client:
+        client.send(b"a APPEND INBOX {4}\r\n")
+        assert (await client.line()).startswith(b"+ ")
+        house.store.reserve = 1 << 60
+        client.send(b"abcd\r\n")
+        assert (await client.line()).startswith(b"a NO [UNAVAILABLE]")
+        house.store.reserve = 0
+        await client.ok(b"APPEND INBOX {4+}\r\nabcd")
+
+
+async def test_a_client_that_leaves_in_the_middle_leaves_nothing(house: MailHouse) -> None:
+    async with house.client() as client:
+        client.send(b"a APPEND INBOX {5000000}\r\n")
+        assert (await client.line()).startswith(b"+ ")
+        client.send(b"x" * 2_000_000)
+        await client.writer.drain()
+        client.writer.write_eof()
+        assert await client.reader.read() == b""
+    assert not list(house.store.data.spool.iterdir())
+    assert house.box().total == 0
+
+
+async def test_appended_twice_is_kept_once_and_counted_twice(house: MailHouse) -> None:
+    async with house.client(select="INBOX") as client:
+        for _ in range(2):
+            await client.ok(b"APPEND INBOX {%d+}\r\n%b" % (len(HELLO), HELLO))
+    rows = house.store.read_now(messages.fetch, house.box().id, messages.ALL, ("blob_id", "email_id"))
+    assert rows[0][0] == rows[1][0] and rows[0][1] != rows[1][1]
+    assert house.box().size == 2 * len(HELLO)
+
+
+@pytest.mark.parametrize("settings", [{"limits.message_size": "1K", "limits.quota": "2K"}])
+async def test_settings_are_the_limits(house: MailHouse) -> None:
+    async with house.client() as client:
+        (line,) = await client.ok("CAPABILITY")
+        assert b" APPENDLIMIT=1024" in line
+        await client.fails("APPEND INBOX {1025}", b"NO [TOOBIG]")
+        await client.ok(b"APPEND INBOX {1024+}\r\n" + b"x" * 1024)
+        await client.ok(b"APPEND INBOX {1024+}\r\n" + b"y" * 1024)
+        await client.fails("APPEND INBOX {1}", b"NO [OVERQUOTA]")
+        house.set(limits__message_size="2K", limits__quota="1G")
+        (line,) = await client.ok("CAPABILITY")
+        assert b" APPENDLIMIT=2048" in line
+        await client.ok(b"APPEND INBOX {2048+}\r\n" + b"x" * 2048)
