@@ -21,6 +21,7 @@ class Limits:
     smtp_recipients: int = 1000  # per message; RFC 5321 §4.5.3.1.8 asks for 100; beyond: 452 4.5.3
     smtp_recipients_unknown: int = 20  # unknown recipients per connection before 421: address harvesting
     smtp_errors: int = 20  # bad commands per connection before 421
+    smtp_idle_commands: int = 100  # that bring no mail nearer (NOOP, RSET, EHLO...) between two messages before 421
     smtp_messages: int = 1000  # per connection before 421, so that one peer does not hold a place for ever
     smtp_auth_failures: int = 3  # per connection before 421
     smtp_hops: int = 50  # Received fields; RFC 5321 §6.3 asks for at least 100 as limit of patience, loops end earlier

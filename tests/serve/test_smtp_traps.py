@@ -73,6 +73,7 @@ async def test_a1_one_line_of_ten_megabytes_is_stored(office):
 
 
 async def test_a2_large_uploads_do_not_keep_others_waiting(office):
+    office.set(limits__exempt_networks="127.0.0.0/8")
     upload = MESSAGE + b"a line of a large message, one of very many\r\n" * 250_000
     answered = 0
 
@@ -481,6 +482,15 @@ async def test_a11_messages_and_time_have_a_limit(office, limits):
         await c.reply()
         c.send("NOOP")
         assert await c.closed() == b"421 4.7.0 This session took long enough; come again\r\n"
+
+
+async def test_a11_a_client_may_not_pass_the_time_for_ever(office):
+    async with office.greeted() as c:
+        await c.gives(MESSAGE)
+        for number in range(LIMITS.smtp_idle_commands):
+            await c.says("RSET" if number % 2 else "NOOP", "250")
+        c.send("NOOP")
+        assert await c.closed() == b"421 4.7.0 Too many commands without a message\r\n"
 
 
 async def test_a11_a_session_that_is_over_time_may_finish_its_message(office, limits):

@@ -47,6 +47,7 @@ TLS_FIRST = Reply(530, "5.7.0", "Encryption comes first: STARTTLS")
 LOGIN_FIRST = Reply(530, "5.7.0", "Authentication required")
 ENOUGH_ERRORS = Reply(421, "4.7.0", "Too many errors")
 ENOUGH_UNKNOWN = Reply(421, "4.7.0", "Too many unknown recipients")
+ENOUGH_IDLE = Reply(421, "4.7.0", "Too many commands without a message")
 ENOUGH_MESSAGES = Reply(421, "4.7.0", "Enough messages for one connection; come again")
 ENOUGH_TIME = Reply(421, "4.7.0", "This session took long enough; come again")
 CLOSING = Reply(421, "4.3.2", "The server is being stopped; come again")
@@ -136,6 +137,7 @@ class Smtp(Connection, SMTP):
         self.unknown = 0
         self.auth_failures = 0
         self.messages = 0
+        self.idle = 0  # commands since the last message that brought none nearer
         self._said: list[bytes] = []
         self._ended = False
         self._until = self.loop.time() + LIMITS.smtp_session
@@ -214,8 +216,8 @@ class Smtp(Connection, SMTP):
                 raise Refused(LOGIN_FIRST if self.may_authenticate else TLS_FIRST)
             if not row.chunks and (self.envelope.incoming is not None or self.envelope.failed):
                 raise Refused(NOT_NOW)
-            if self.loop.time() > self._until and not self.exempt:
-                self._be_done()
+            if not self.exempt:
+                self._be_brief(row.idle)
             return await row.run(self, asked.argument)
         except Refused as refusal:
             return self._counted(refusal.reply)
@@ -224,9 +226,15 @@ class Smtp(Connection, SMTP):
         except Exception as error:
             return self.fault(error)
 
-    def _be_done(self) -> None:
-        """A session that goes on too long ends between two messages, and a little later anywhere."""
-        if not self.envelope.open or self.loop.time() > self._until + LIMITS.smtp_command_patience:
+    def _be_brief(self, idle: bool) -> None:
+        """A session that only passes the time ends, one that goes on too long ends between two messages (and a little
+        later anywhere). Raises `Refused`."""
+        if idle:
+            self.idle += 1
+            if self.idle > LIMITS.smtp_idle_commands:
+                raise Refused(ENOUGH_IDLE)
+        late = self.loop.time() - self._until
+        if late > 0 and (not self.envelope.open or late > LIMITS.smtp_command_patience):
             raise Refused(ENOUGH_TIME)
 
     # -- speaking and hearing ------------------------------------------------------------------------------------------
@@ -292,6 +300,7 @@ class Smtp(Connection, SMTP):
     def next_message(self) -> None:
         """Count one; settings that changed hold from here on. Raises `Refused`."""
         self.messages += 1
+        self.idle = 0
         if self.messages > LIMITS.smtp_messages and not self.exempt:
             raise Refused(ENOUGH_MESSAGES)
         rules = rules_of(self.post.config())
