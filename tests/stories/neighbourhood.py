@@ -32,7 +32,7 @@ class Neighbourhood:
         self.pop3.send(f"USER {BOB}\r\nPASS {PASSWORD}\r\n".encode())
         assert self.pop3.line().startswith(b"+OK") and self.pop3.line().startswith(b"+OK")
         self.warm_up()
-        self.memory = self.sockets = 0
+        self.memory = self.sockets = self.logged = 0
 
     def warm_up(self) -> None:
         """What is loaded at the first use is no stranger's doing."""
@@ -78,6 +78,7 @@ class Neighbourhood:
         self.vitals.forget_most()
         self.memory = self.vitals.memory()
         self.sockets = self.vitals.sockets()
+        self.logged = len(self.server.log())
 
     def at_peace(self) -> int:
         """How many sockets there are when only we are here."""
@@ -90,7 +91,7 @@ class Neighbourhood:
         self.calm()
         assert self.vitals.memory() - self.memory < GROWTH
         self.until(lambda: self.vitals.sockets() <= self.sockets)
-        log = self.server.log()
+        log = self.server.log()[self.logged :]
         assert "Traceback" not in log and "-fault" not in log, log[-3000:]
         store = Store.open(self.server.data)
         try:
