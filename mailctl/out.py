@@ -18,6 +18,8 @@ from typing import Any, NamedTuple, TextIO
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
+_NARROW = 10  # cells that are left to a column of a table however narrow the terminal is
+
 
 class Column(NamedTuple):
     """`of` gives the cell's text. `style` is rich's, a name or a function of the row. `fold`: may be several lines."""
@@ -146,10 +148,16 @@ class Out:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False)
-        for column in columns:
+        console = Console(file=self.stream, force_terminal=True, no_color=not self.color, highlight=False)
+        widths = fitted(
+            [max(map(width_of, texts)) for texts in zip([c.title for c in columns], *cells, strict=True)], console.width
+        )
+        console.width = max(console.width, sum(widths) + 2 * len(widths))  # rather broken by the terminal than lost
+        table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
+        for column, width in zip(columns, widths, strict=True):
             table.add_column(
                 column.title.lower(),
+                width=width,
                 justify="right" if column.right else "left",
                 overflow="fold" if column.fold else "ellipsis",
                 no_wrap=not column.fold,
@@ -157,7 +165,6 @@ class Out:
         for item, row in zip(items, cells, strict=True):
             styles = [c.style(item) if callable(c.style) else c.style for c in columns]
             table.add_row(*(Text(cell, style=style) for cell, style in zip(row, styles, strict=True)))
-        console = Console(file=self.stream, force_terminal=True, no_color=not self.color, highlight=False)
         console.print(table)
 
     @contextlib.contextmanager
@@ -255,6 +262,14 @@ def width_of(text: str) -> int:
     if text.isascii():
         return len(text)
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def fitted(widths: list[int], room: int) -> list[int]:
+    """Widths of columns, two cells apart, in `room` cells: the widest give."""
+    widths = list(widths)
+    while widths and sum(widths) + 2 * (len(widths) - 1) > room and max(widths) > _NARROW:
+        widths[widths.index(max(widths))] -= 1
+    return widths
 
 
 def pad(text: str, width: int, right: bool) -> str:
