@@ -262,7 +262,7 @@ def unpack(packed: bytes) -> Part:
     """The tree that was packed. `ValueError` if these bytes were not."""
     if packed[:1] != FORMAT:
         raise ValueError("packed message structure of another format")
-    rows = iter(packed[1:].split(b"\n"))
+    rows = iter(packed[1:].decode("ascii").split("\n"))
     root, children = _unpack_row(next(rows))
     waiting = [(root, children)] if children else []
     for row in rows:
@@ -280,8 +280,14 @@ def unpack(packed: bytes) -> Part:
     return root
 
 
-def _unpack_row(row: bytes) -> tuple[Part, int]:
-    header, body, end, lines, children, *words = row.split(b" ")
-    type, subtype, encoding, charset = (word.decode("ascii") for word in words)
+def unpack_root(packed: bytes) -> Part:
+    """The root alone, without its parts: where header and body of the whole message are. `ValueError` as `unpack`."""
+    if packed[:1] != FORMAT:
+        raise ValueError("packed message structure of another format")
+    return _unpack_row(packed[1:].partition(b"\n")[0].decode("ascii"))[0]
+
+
+def _unpack_row(row: str) -> tuple[Part, int]:
+    header, body, end, lines, children, type, subtype, encoding, charset = row.split(" ")
     charset = "" if charset == "-" else charset
     return Part(int(header), int(body), int(end), type, subtype, encoding, charset, int(lines)), int(children)

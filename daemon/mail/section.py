@@ -6,15 +6,16 @@ answer is a tuple of spans, of the prefix or of the original, to be sent one aft
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from daemon.mail.header import field_matcher
 from daemon.mail.message import Part
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """`length` octets from `offset`, of the prefix or of the original."""
 
     of_prefix: bool
@@ -97,11 +98,16 @@ def size(spans: Spans) -> int:
 def pick_fields(block: bytes, names: Collection[bytes], *, but: bool = False) -> bytes:
     """HEADER.FIELDS: the fields of a header block that are called one of `names`, in their order and byte for byte,
     with the blank line behind. `but`: HEADER.FIELDS.NOT, all others."""
-    matcher = field_matcher(frozenset(name.lower() for name in names))
+    matcher = _matcher(tuple(names))
     found = matcher.sub(b"", _without_blank(block)) if but else b"".join(matcher.findall(block))
     if found and not found.endswith(b"\n"):
         found += b"\r\n"
     return found + b"\r\n"
+
+
+@lru_cache(maxsize=256)
+def _matcher(names: tuple[bytes, ...]) -> re.Pattern[bytes]:
+    return field_matcher(frozenset(name.lower() for name in names))
 
 
 def _without_blank(block: bytes) -> bytes:

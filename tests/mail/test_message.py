@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import daemon.mail.message as message_room
 from daemon.limits import LIMITS
-from daemon.mail.message import Message, Part, pack, scan, unpack
+from daemon.mail.message import Message, Part, pack, scan, unpack, unpack_root
 
 
 def shape(part: Part) -> str:
@@ -237,12 +237,15 @@ SPECIMENS = [
 def test_a_packed_tree_comes_back(data: bytes) -> None:
     root = scan(data).root
     assert unpack(pack(root)) == stripped(root)
+    assert unpack_root(pack(root)) == replace(stripped(root), parts=[])
 
 
 @pytest.mark.parametrize("cut", [b"", b"2", b"1"])
 def test_a_packed_tree_that_is_none_is_an_error(cut: bytes) -> None:
     with pytest.raises(ValueError):
         unpack(cut)
+    with pytest.raises(ValueError):
+        unpack_root(cut)
 
 
 def test_a_packed_tree_with_rows_missing_or_too_many_is_an_error() -> None:

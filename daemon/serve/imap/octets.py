@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from daemon.mail.message import unpack
+from daemon.mail.message import unpack, unpack_root
 from daemon.mail.section import Span, Spans, cut, locate, pick_fields, size
 from daemon.serve.imap.answer import Torn
 from daemon.store.segments import SegmentDamaged
@@ -50,6 +50,7 @@ class Octets:
         self.sections = sections
         self.read = telling.store.segments.read
         self.whole = all(not s.section.path and not s.section.kind for s in sections)
+        self.unpack = unpack if any(s.section.path for s in sections) else unpack_root
         self.columns = ["prefix", "segment_id", "offset", "length"] + ([] if self.whole else ["parts"])
 
     def pieces(
@@ -79,11 +80,11 @@ class Octets:
         prefix, segment, offset, length, *parts = row
         spans: list[Spans | None] = []
         low, high = length, 0
+        root = None if self.whole else self.unpack(parts[0])
         for item in self.sections:
-            if self.whole:
+            if root is None:
                 found: Spans | None = locate_whole(len(prefix), length)
             else:
-                root = unpack(parts[0])
                 found = locate(root, item.section.path, item.section.kind, len(prefix))
             if found is not None and item.partial is not None and not item.section.fields:
                 found = cut(found, *item.partial)
