@@ -153,13 +153,28 @@ class _Planning:
     def _deliver(self, recipient: Recipient, found: Resolution) -> Denial | None:
         if recipient.address.key in self.been:
             return LOOP
-        fates = [Fate(recipient, local.address, self._copy(recipient, local)) for local in found.locals]
-        fates += [Fate(recipient, parse_address(o.address), self._send(recipient, o)) for o in found.onward]
-        if all(fate.denial is not None for fate in fates):
-            return fates[0].denial if fates else addresses.UNKNOWN_USER
-        queued = len(found.locals)  # of what went into the queue the queue will tell
-        self.fates += [fate for at, fate in enumerate(fates) if at < queued or fate.denial is not None]
-        return None
+        known = len(self.fates)
+        taken = False
+        first: Denial | None = None
+        asked = recipient.notify is not None  # only then is success told; of what goes into the queue the queue tells
+        for local in found.locals:
+            denial = self._copy(recipient, local)
+            if denial is None:
+                taken = True
+            first = first or denial
+            if asked or denial is not None:
+                self.fates.append(Fate(recipient, local.address, denial))
+        for onward in found.onward:
+            denial = self._send(recipient, onward)
+            if denial is None:
+                taken = True
+            else:
+                first = first or denial
+                self.fates.append(Fate(recipient, parse_address(onward.address), denial))
+        if taken:
+            return None
+        del self.fates[known:]  # he is refused as a whole
+        return first or addresses.UNKNOWN_USER
 
     def _copy(self, recipient: Recipient, local: addresses.Local) -> Denial | None:
         """One copy for one mailbox, however many recipients lead there."""
@@ -227,8 +242,10 @@ class _Planning:
         plan = self.plan
         if plan.empty:
             return
-        if self.origin.one_answer:
+        if self.origin.one_answer and len(outcomes) > 1:
             self.fates += [Fate(o.recipient, o.recipient.address, o.denial) for o in outcomes if o.denial is not None]
+        if not self.fates:
+            return
         plan.failures = [(fate.address, fate.denial) for fate in self.fates if fate.denial is not None]
         letters = notify.letters(
             self.fates, self.envelope, plan.body, hostname=self.config["hostname"], now=self.tx.now / 1000
