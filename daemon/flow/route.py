@@ -15,9 +15,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from daemon.config import HostPort
 from daemon.limits import LIMITS
 from daemon.resolver import MX, Answer, Resolver, TemporaryDNSError
 from daemon.store.routes import Route
+
+
+_ANY = ("", "*", "0.0.0.0", "::")
 
 
 class Unroutable(Exception):
@@ -63,17 +67,21 @@ def is_ours(address: str) -> bool:
 
 @dataclass(slots=True)
 class Ourselves:
-    """How this server knows itself: its name, and where it listens for mail. `local` tells addresses of the machine."""
+    """How this server knows itself: its name, and where it listens for mail (a listener without a host listens on
+    every address of the machine; `local` tells which those are)."""
 
     hostname: str
-    ports: frozenset[int] = frozenset({25})
+    listeners: tuple[HostPort, ...] = (HostPort("", 25),)
     local: Callable[[str], bool] = field(default=lru_cache(4096)(is_ours))
 
     def is_name(self, name: str, port: int) -> bool:
-        return name == self.hostname and port in self.ports
+        return name == self.hostname and any(listener.port == port for listener in self.listeners)
 
     def is_address(self, address: str, port: int) -> bool:
-        return port in self.ports and self.local(address)
+        return any(
+            listener.port == port and (listener.host == address or listener.host in _ANY and self.local(address))
+            for listener in self.listeners
+        )
 
 
 class Router:

@@ -11,6 +11,8 @@ import ssl
 from collections.abc import Callable, Mapping
 
 from daemon.config import Config
+from daemon.flow.outbound import Outbound
+from daemon.limits import LIMITS
 from daemon.serve import tls
 from daemon.serve.connection import Connection, Owner
 from daemon.serve.imap.service import Imap
@@ -39,6 +41,7 @@ class House:
         self.refusals = Refusals(store)
         self.door = Door(store, config, self.bans, self.refusals)
         self.doors = Doors(config, self.keyring, self.bans, self.refusals)
+        self.outbound = Outbound(store, config)
         self.imap = Imap(store, config, self.door, self._context, tls.end_point_of)
         self.pop3 = Pop3(store, config, self.door, self._context, tls.end_point_of)
 
@@ -49,10 +52,11 @@ class House:
         """Open the doors, work until `stop`, then drain."""
         async with asyncio.TaskGroup() as workers:
             workers.create_task(keep_house(self.store, self.config, stop))
+            workers.create_task(self.outbound.run())
             self.doors.open(self._services(), bound)
             ready()
             await stop.wait()
-            await self.doors.drain()
+            await asyncio.gather(self.doors.drain(), self.outbound.stop(LIMITS.drain))
         await self.imap.close()
         self.pop3.close()
         await self.door.close()

@@ -34,7 +34,7 @@ class Office:
     ) -> None:
         self.house = house
         resolver = table(records) if isinstance(records, Mapping) else records
-        router = Router(resolver, Ourselves("mx.here.example", ports=frozenset()), port=port, chance=random.Random(1))
+        router = Router(resolver, Ourselves("mx.here.example", listeners=()), port=port, chance=random.Random(1))
         self.sender = Sender(
             house.store.segments, router, Tls(), name=lambda: "mx.here.example", patience=patience
         )  # fmt: skip

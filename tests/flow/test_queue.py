@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from daemon.config import Config
+from daemon.config import Config, HostPort
 from daemon.flow.peer import Patience
 from daemon.flow.queue import Runner
 from daemon.flow.send import Session
@@ -363,7 +363,7 @@ async def test_a_new_route_takes_what_waits_and_reroute_what_is_told(house: Hous
 
 async def test_a_mistaken_smart_host_makes_mail_wait(house: House) -> None:
     async with running(Office(house, {})) as office:
-        office.sender.router.ourselves.ports = frozenset({25})
+        office.sender.router.ourselves.listeners = (HostPort("", 25),)
         house.route("default", "*", 25, host="127.0.0.1")
         house.mail("ann@here.example", "x@there.example")
         await office.until(settled(house))

@@ -77,7 +77,7 @@ def certified(authority: trustme.CA) -> Callable[[str], ssl.SSLContext]:
 
 @pytest.fixture
 def sender(mails: Mails, authority: trustme.CA) -> Sender:
-    router = Router(Table({}), Ourselves("us.example", ports=frozenset()))
+    router = Router(Table({}), Ourselves("us.example", listeners=()))
     roots = authority.cert_pem.bytes().decode()
     return Sender(mails.reader, router, Tls(roots), name=lambda: "us.example", patience=QUICK)
 
@@ -395,7 +395,7 @@ async def test_an_address_of_our_own_choice(sender: Sender, mails: Mails) -> Non
 async def test_open_asks_the_router(mails: Mails, authority: trustme.CA) -> None:
     async with Sink() as sink:
         table = Table({("there.example", "MX"): [MX(1, "mx.there.example")], ("mx.there.example", "A"): ["127.0.0.1"]})
-        router = Router(table, Ourselves("us.example", ports=frozenset()), port=sink.port)
+        router = Router(table, Ourselves("us.example", listeners=()), port=sink.port)
         sender = Sender(mails.reader, router, Tls(), name=lambda: "us.example", patience=QUICK)
         found = await sender.open("there.example", None)
         assert found.seen.host == "mx.there.example"
