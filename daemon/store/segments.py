@@ -60,8 +60,11 @@ class Appender:
             os.close(self.fd)
             raise
 
-    def append(self, bodies: Iterable[Body]) -> None:
-        """Append and sync; sets `segment` and `offset` of each body. On any error the file is as before."""
+    def append(self, bodies: Iterable[Body], *, sync: bool = True) -> None:
+        """Append, and sync unless the caller will; sets `segment` and `offset` of each body.
+
+        On any error the file is as before.
+        """
         start = self.size
         small: list[bytes] = []
         try:
@@ -80,14 +83,23 @@ class Appender:
                 if body.pour(self.fd) != body.size:
                     raise ValueError("a body is not as long as it says")
             self._flush(small)
-            os.fdatasync(self.fd)
+            if sync:
+                self.sync()
         except BaseException:
-            self.size = start
-            try:
-                os.ftruncate(self.fd, start)
-            except OSError:
-                self.size = os.fstat(self.fd).st_size  # what is there by now is a dead tail
+            self.cut(start)
             raise
+
+    def sync(self) -> None:
+        """What was appended is durable when this returns. Raises `OSError`."""
+        os.fdatasync(self.fd)
+
+    def cut(self, size: int) -> None:
+        """Take back what was appended beyond `size`."""
+        self.size = size
+        try:
+            os.ftruncate(self.fd, size)
+        except OSError:
+            self.size = os.fstat(self.fd).st_size  # what is there by now is a dead tail
 
     def _flush(self, pieces: list[bytes]) -> None:
         data = memoryview(b"".join(pieces))

@@ -1,9 +1,10 @@
 """The one thread that writes: group commit.
 
-States of a piece of writing: waiting → bytes appended and synced → its SQL run in a SAVEPOINT → committed with its
-group → answered. A piece that raises rolls back alone. An error that ends the whole transaction (SQLITE_FULL, an I/O
-error) acknowledges nobody; the pieces are run again one by one. An error at COMMIT fails all of the group: whether it
-came to the disk is unknown then, so the peer hears "later" and may send a second copy, never lose the only one.
+States of a piece of writing: waiting → bytes appended → its SQL run in a SAVEPOINT, while another thread syncs the
+bytes → bytes synced → committed with its group → answered. A piece that raises rolls back alone. An error that ends the
+whole transaction (SQLITE_FULL, an I/O error) acknowledges nobody; the pieces are run again one by one. An error at
+COMMIT fails all of the group: whether it came to the disk is unknown then, so the peer hears "later" and may send a
+second copy, never lose the only one.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from errno import EDQUOT, EFBIG, ENOSPC
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -95,6 +96,8 @@ class Writer:
         self._closed = False
         self._db: sqlite3.Connection | None = None
         self._appender: Appender | None = None
+        self._syncer = ThreadPoolExecutor(1, "store-syncer")
+        self._syncing: Future[None] | None = None  # of the bytes of the group under way
         self._wasted = 0  # octets appended there whose pieces failed, not yet counted in the segment's row
         self._others = -1  # data_version of our connection: grows when somebody else commits
         self._pieces_since = 0
@@ -128,6 +131,7 @@ class Writer:
             self._work.put(Piece(nothing, (), (), None))
             self._thread.join()
             self._thread = None
+        self._syncer.shutdown()
 
     # -------------------------------------------------------------------------------------------------------- groups
 
@@ -192,13 +196,23 @@ class Writer:
             self._commit(db)
         except Exception as error:
             self._undo(db, pieces, error)
+        finally:
+            with contextlib.suppress(OSError):
+                self._synced()  # whoever appends next must not meet a sync of before
 
     def _begin(self, db: sqlite3.Connection, pieces: list[Piece]) -> None:
         db.execute("begin immediate")
         if self._appender is not None and (self._wasted or any(p.bodies for p in pieces)):
             self._count(db, self._appender, sealed=False)
 
+    def _synced(self) -> None:
+        """Wait for the bytes of this group. Raises `OSError`: then none of them may be pointed to."""
+        syncing, self._syncing = self._syncing, None
+        if syncing is not None:
+            syncing.result()
+
     def _commit(self, db: sqlite3.Connection) -> None:
+        self._synced()
         db.execute("commit")
         self._wasted = 0
 
@@ -269,14 +283,15 @@ class Writer:
             if appender is None or appender.size >= self._store.segment_size:
                 appender = self._next_segment(db)
             try:
-                appender.append([b for p in waiting for b in p.bodies])
+                appender.append([b for p in waiting for b in p.bodies], sync=False)
             except ValueError:  # one of the bodies is not what it says
                 for piece in waiting:
                     try:
-                        appender.append(piece.bodies)
+                        appender.append(piece.bodies, sync=False)
                     except ValueError as error:
                         piece.unplace()
                         piece.fail(error)
+            self._syncing = self._syncer.submit(appender.sync)
         except Exception as error:
             for piece in waiting:
                 piece.unplace()

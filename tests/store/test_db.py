@@ -345,7 +345,7 @@ async def test_damage_met_while_writing_ends_all_writing(store: Store) -> None:
 async def test_a_segment_that_cannot_be_written_fails_those_with_bytes_only(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_space(self: object, bodies: object) -> None:
+    def no_space(self: object, bodies: object, *, sync: bool = True) -> None:
         raise OSError(28, "No space left on device")
 
     account = store.write_now(add_user)
@@ -367,6 +367,25 @@ async def test_a_segment_that_cannot_be_written_fails_those_with_bytes_only(
         monkeypatch.setattr("os.fdatasync", fails_with_io_error)
         deliver(store, account, message("third"))
     assert store.broken
+    clean(store)
+
+
+async def test_bytes_that_cannot_be_synced_are_acknowledged_to_nobody(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sync runs beside the SQL (since groups overlap the two): its failure must still stop the COMMIT."""
+
+    def no_space(self: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    account = store.write_now(add_user)
+    deliver(store, account, message("first"))
+    monkeypatch.setattr("daemon.store.segments.Appender.sync", no_space)
+    with pytest.raises(StoreFull):
+        deliver(store, account, message("second"))
+    monkeypatch.undo()
+    deliver(store, account, message("third"))
+    assert store.read_now(Tx.value, "select count(*) from email") == 2
     clean(store)
 
 
