@@ -21,7 +21,7 @@ STANDARD = (  # made for every new user (traps I3)
     ("Trash", "\\Trash"),
     ("Archive", "\\Archive"),
 )
-SPECIAL_USES = frozenset(("\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash", "\\Important"))
+SPECIAL_USES = frozenset(("\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash"))  # to make one for
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def create(tx: Tx, account_id: int, name: str, special_use: str | None = None) -
     name = normal_name(name)
     if find(tx, account_id, name) is not None:
         raise Exists(f"there is a mailbox {name!r} already")
-    if special_use is not None and special_use not in SPECIAL_USES - {"\\All", "\\Flagged", "\\Important"}:
+    if special_use is not None and special_use not in SPECIAL_USES:
         raise Invalid(f"{special_use} is not a use a mailbox can be made for")
     levels = name.split(SEPARATOR)
     count = tx.value("select count(*) from mailbox where account_id = ?", account_id)

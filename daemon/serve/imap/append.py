@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from daemon import log
 from daemon.limits import LIMITS
 from daemon.mail.summary import Summary, summarize
 from daemon.serve.imap import flags
@@ -28,8 +29,25 @@ if TYPE_CHECKING:
     from daemon.serve.imap.session import Session
 
 
-def new_body(session: Session, size: int) -> Body:
-    """Where a message of `size` octets goes while it arrives. Raises `Bad` when it need not be sent at all."""
+class Incoming:
+    """A message while it arrives. When the spool fails, the rest is read and dropped: the place is not lost."""
+
+    __slots__ = ("body", "error")
+
+    def __init__(self, body: Body) -> None:
+        self.body = body
+        self.error: Exception | None = None
+
+    def write(self, data: bytes | bytearray | memoryview, /) -> None:
+        if self.error is None:
+            try:
+                self.body.write(data)
+            except (OSError, MemoryError) as error:
+                self.error = error
+
+
+def incoming(session: Session, size: int) -> Incoming:
+    """Where a message of `size` octets goes. Raises `Bad` when it need not be sent at all."""
     store, quota = session.service.store, session.service.config()["limits.quota"]
     try:
         store.peek(accounts.check_room, session.account_id, size, quota)
@@ -37,7 +55,7 @@ def new_body(session: Session, size: int) -> Body:
         raise Bad(str(error), status="NO", code="OVERQUOTA") from None  # RFC 5530
     if not store.has_room(size):
         raise Bad("no room for new mail just now", status="NO", code="UNAVAILABLE")
-    return Body(store.data.spool)
+    return Incoming(Body(store.data.spool))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +75,12 @@ async def append(session: Session, asked: said.Append, tag: str) -> Answer:
         raise No("there is no such mailbox", "TRYCREATE")
     new = []
     for message in asked.messages:
-        body = message.body.sink
-        assert isinstance(body, Body)
+        sink = message.body.sink
+        assert isinstance(sink, Incoming)
+        if sink.error is not None:
+            log.trouble("no-room", ip=session.conn.peer, user=session.user, error=sink.error)
+            raise No("the message could not be kept; try again later", "UNAVAILABLE")
+        body = sink.body
         if body.size > LIMITS.parse_inline:
             summary = await service.store.aside(summarize, body.view())
         else:

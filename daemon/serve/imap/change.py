@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from daemon.serve.imap import fetch, flags, news
 from daemon.serve.imap.answer import DONE, Answer, No
-from daemon.serve.imap.places import mask_of, runs, without
+from daemon.serve.imap.places import batches, mask_of, runs, without
 from daemon.store import events, mailboxes, messages
 from daemon.store.keywords import DELETED
 from daemon.store.mailboxes import Mailbox
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from daemon.serve.imap.session import Session
 
 _STEP = 2000  # messages removed in one transaction, so that deliveries need not wait long
+_STORE_STEP = 10_000  # messages whose flags are set in one
 _TOLD = 200  # characters of a set of UIDs in an event
 _DELETED = bytes(1 if state & DELETED else 0 for state in range(256))
 
@@ -39,12 +40,15 @@ async def store(session: Session, asked: said.Store, tag: str) -> Answer:
     bits, words = flags.split(asked.flags)
     count = len(session.known)
     slices = session.slices(asked.numbers, asked.uid)
-    done = await session.service.store.write(
-        messages.set_flags, session.selected.id, session.ranges(slices), asked.change or "=", bits, words,
-        asked.unchanged_since,
-    )  # fmt: skip
+    uids: list[int] = []  # that UNCHANGEDSINCE left alone
+    for group in batches(slices, _STORE_STEP):
+        done = await session.service.store.write(
+            messages.set_flags, session.selected.id, session.ranges(group), asked.change or "=", bits, words,
+            asked.unchanged_since,
+        )  # fmt: skip
+        uids += done.refused
     mask = mask_of(slices, count)
-    refused = [place for place in map(session.known.position, done.refused) if place is not None]
+    refused = [place for place in map(session.known.position, uids) if place is not None]
     if refused:
         mask = without(mask, mask_of(runs(refused), count))
         slices = runs(place for place in range(count) if mask[place])
@@ -63,7 +67,7 @@ async def store(session: Session, asked: said.Store, tag: str) -> Answer:
         await fetch.say(session, slices, ("UID", *items) if asked.uid else items)
     if not refused:
         return DONE
-    numbers = done.refused if asked.uid else [place + 1 for place in refused]
+    numbers = uids if asked.uid else [place + 1 for place in refused]
     return Answer("some had changed", imap_reply.modified(numbers))
 
 
@@ -128,10 +132,10 @@ async def _carry(session: Session, asked: said.Copy | said.Move, *, moving: bool
 def _carried(tx: Tx, source: int, ranges: Ranges, target: Mailbox, moving: bool, peer: str) -> Copied:
     if mailboxes.by_id(tx, target.id) is None:
         raise No("there is no such mailbox", "TRYCREATE")
-    trace = _trace(tx, source, ranges)
+    trace = trace_of(tx, source, ranges)
     done = (messages.move if moving else messages.copy)(tx, source, ranges, target.id)
     if done.sources:
-        _record(tx, trace, "moved" if moving else "copied", source, done.sources, peer, to=target.name)
+        record(tx, trace, "moved" if moving else "copied", source, done.sources, peer, to=target.name)
     return done
 
 
@@ -165,10 +169,10 @@ def _places_of(uids: Sequence[int], ranges: Ranges) -> list[Slice]:
 
 
 def _removed(tx: Tx, mailbox_id: int, ranges: Ranges, peer: str) -> None:
-    trace = _trace(tx, mailbox_id, ranges)
+    trace = trace_of(tx, mailbox_id, ranges)
     gone = messages.remove(tx, mailbox_id, ranges, only_deleted=True)
     if gone:
-        _record(tx, trace, "expunged", mailbox_id, gone, peer)
+        record(tx, trace, "expunged", mailbox_id, gone, peer)
 
 
 async def empty(session: Session, box: Mailbox) -> None:
@@ -180,7 +184,7 @@ async def empty(session: Session, box: Mailbox) -> None:
 # -- the trace ---------------------------------------------------------------------------------------------------------
 
 
-def _trace(tx: Tx, mailbox_id: int, ranges: Ranges) -> str:
+def trace_of(tx: Tx, mailbox_id: int, ranges: Ranges) -> str:
     """What a command is recorded under: the road of the message when it is one alone, else a trace of its own."""
     if len(ranges) == 1 and ranges[0][0] == ranges[0][1]:
         rows = messages.fetch(tx, mailbox_id, ranges, ("trace",))
@@ -189,7 +193,7 @@ def _trace(tx: Tx, mailbox_id: int, ranges: Ranges) -> str:
     return events.new_trace(tx.now, os.urandom)
 
 
-def _record(
+def record(
     tx: Tx, trace: str, kind: str, mailbox_id: int, uids: Sequence[int], peer: str, *, to: str | None = None
 ) -> None:
     """One event a command, however many messages."""

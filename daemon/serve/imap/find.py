@@ -25,6 +25,7 @@ from daemon.wire.imap_search import Key, Search
 if TYPE_CHECKING:
     from daemon.serve.imap.session import Session
 
+_AT_ONCE = 500_000  # messages times keys that are looked at on the loop, out of memory
 _SLICE = 0.02  # seconds of searching before the loop may look whether the client is still there
 _ROWS = 2000  # messages asked about at once when rows answer
 _READ = 50  # when the messages themselves must be read
@@ -39,7 +40,9 @@ Finding = Generator[None, None, bytes]
 
 async def search(session: Session, asked: Search, tag: str) -> Answer:
     finder = _Finder(session)
-    mask = await _run(session, finder.find(asked.key, b"\1" * len(session.known)), _rank(asked.key) == 0)
+    mask = await _run(
+        session, finder.find(asked.key, b"\1" * len(session.known)), _is_quick(asked.key, len(session.known))
+    )
     places = places_of(mask)
     modseq = None
     if asked.modseq and places:
@@ -93,6 +96,20 @@ def _rank(wanted: Key) -> int:
             return 1 if name in _COLUMNS and text else 2
         case key.Text():
             return 3
+    return 1
+
+
+def _is_quick(wanted: Key, count: int) -> bool:
+    """Whether it may be answered on the loop at once."""
+    return _rank(wanted) == 0 and _size(wanted) * count < _AT_ONCE
+
+
+def _size(wanted: Key) -> int:
+    match wanted:
+        case key.Not(inner):
+            return 1 + _size(inner)
+        case key.And(keys) | key.Or(keys):
+            return 1 + sum(map(_size, keys))
     return 1
 
 

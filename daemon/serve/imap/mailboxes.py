@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from daemon.serve.imap import change
 from daemon.serve.imap.answer import DONE, Answer, No
 from daemon.store import mailboxes, messages
-from daemon.store.errors import Invalid
 from daemon.store.mailboxes import INBOX, SEPARATOR, Mailbox
 from daemon.store.tx import Tx
 from daemon.wire import imap_commands as said
@@ -31,11 +30,10 @@ async def create(session: Session, asked: said.Create, tag: str) -> Answer:
         raise No("a mailbox has one special use", "USEATTR")
     use = asked.use[0] if asked.use else None
     if use is not None:
-        use = next((known for known in mailboxes.SPECIAL_USES if known.lower() == use.lower()), use)
-    try:
-        await session.service.store.write(mailboxes.create, session.account_id, asked.mailbox, use)
-    except Invalid as error:
-        raise No(str(error), "USEATTR" if use is not None and use in str(error) else "CANNOT") from None
+        use = next((known for known in mailboxes.SPECIAL_USES if known.lower() == use.lower()), None)
+        if use is None:
+            raise No("no mailbox is made for that use", "USEATTR")
+    await session.service.store.write(mailboxes.create, session.account_id, asked.mailbox, use)
     return DONE
 
 
@@ -48,27 +46,33 @@ async def delete(session: Session, asked: said.Delete, tag: str) -> Answer:
     if session.box is not None and session.box.id == box.id:
         session.leave()
     await change.empty(session, box)
-    await store.write(_delete, session.account_id, asked.mailbox)
+    await store.write(_delete, session.account_id, asked.mailbox, session.conn.peer)
     return DONE
 
 
-def _delete(tx: Tx, account_id: int, name: str) -> None:
-    messages.remove_mailbox(tx, mailboxes.get(tx, account_id, name))
+def _delete(tx: Tx, account_id: int, name: str, peer: str) -> None:
+    box = mailboxes.get(tx, account_id, name)
+    gone = messages.remove(tx, box.id)
+    if gone:
+        change.record(tx, change.trace_of(tx, box.id, ()), "expunged", box.id, gone, peer)
+    messages.remove_mailbox(tx, box)
 
 
 async def rename(session: Session, asked: said.Rename, tag: str) -> Answer:
     """With all that lies below. INBOX stays and gives its messages away (RFC 3501 §6.3.5)."""
     store = session.service.store
     if asked.mailbox == INBOX:
-        await store.write(_give_away, session.account_id, asked.to)
+        await store.write(_give_away, session.account_id, asked.to, session.conn.peer)
     else:
         await store.write(mailboxes.rename, session.account_id, asked.mailbox, asked.to)
     return DONE
 
 
-def _give_away(tx: Tx, account_id: int, name: str) -> None:
+def _give_away(tx: Tx, account_id: int, name: str, peer: str) -> None:
     inbox = mailboxes.get(tx, account_id, INBOX)
-    messages.move(tx, inbox.id, messages.ALL, mailboxes.create(tx, account_id, name).id)
+    done = messages.move(tx, inbox.id, messages.ALL, mailboxes.create(tx, account_id, name).id)
+    if done.sources:
+        change.record(tx, change.trace_of(tx, inbox.id, ()), "moved", inbox.id, done.sources, peer, to=name)
 
 
 async def subscribe(session: Session, asked: said.Subscribe, tag: str) -> Answer:

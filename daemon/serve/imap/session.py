@@ -134,9 +134,9 @@ class Session:
             raise Bad("unknown command", tag=command.tag)
         if not row.states & self.state:
             raise Bad(f"{command.name} is not for now: {_WHEN[row.states]}", tag=command.tag)
-        asked = parse(command, LIMITS)
-        self.condstore = self.condstore or wants_modseqs(asked)
         try:
+            asked = parse(command, LIMITS)
+            self.condstore = self.condstore or wants_modseqs(asked)
             if row.numbers and self.box is not None:
                 await news.tell(self, gone=False, added=False)
             if "FETCH" not in command.name:
@@ -289,11 +289,11 @@ class Session:
             self.conn.write(imap_reply.tagged("*", "BYE", text))
             self.conn.close()
 
-    def new_body(self, size: int) -> Body:
+    def new_body(self, size: int) -> append.Incoming:
         """Where the message of an APPEND goes while it arrives. Raises `Bad` when it need not be sent."""
-        body = append.new_body(self, size)
-        self.bodies.append(body)
-        return body
+        incoming = append.incoming(self, size)
+        self.bodies.append(incoming.body)
+        return incoming
 
     def _forget_bodies(self) -> None:
         for body in self.bodies:

@@ -9,6 +9,7 @@ import pytest
 
 from daemon.limits import LIMITS
 from daemon.store import accounts, messages
+from daemon.store.spool import Body
 from tests.serve.imap.conftest import ALICE, HELLO, MailHouse
 from tests.serve.imap.test_traps import LOGIN, SELECT
 
@@ -109,7 +110,7 @@ S: e OK …
     )
 
 
-async def test_the_disk_that_fills_meanwhile(house: MailHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_disk_that_fills_meanwhile(house: MailHouse) -> None:
     async with house.client() as client:
         client.send(b"a APPEND INBOX {4}\r\n")
         assert (await client.line()).startswith(b"+ ")
@@ -118,6 +119,18 @@ async def test_the_disk_that_fills_meanwhile(house: MailHouse, monkeypatch: pyte
         assert (await client.line()).startswith(b"a NO [UNAVAILABLE]")
         house.store.reserve = 0
         await client.ok(b"APPEND INBOX {4+}\r\nabcd")
+
+
+async def test_a_spool_that_fails_does_not_lose_the_place(house: MailHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    async with house.client() as client:
+        with monkeypatch.context() as broken:
+            broken.setattr(Body, "write", full)
+            await client.fails(b"APPEND INBOX {70000+}\r\n" + b"x" * 70_000, b"NO [UNAVAILABLE]")
+        await client.ok(b"APPEND INBOX {4+}\r\nabcd")
+    assert house.box().total == 1
 
 
 async def test_a_client_that_leaves_in_the_middle_leaves_nothing(house: MailHouse) -> None:

@@ -178,6 +178,35 @@ async def test_trouble_is_answered_and_the_session_goes_on(
         await client.ok("NOOP")
 
 
+async def test_a_large_store_is_made_in_steps(house: MailHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(change, "_STORE_STEP", 3)
+    await house.fill(10)
+    modseq = house.box().modseq
+    async with house.client(select="INBOX") as client:
+        assert numbers(await client.ok("STORE 1:* +FLAGS (\\Seen)"), b"FETCH") == list(range(1, 11))
+        *_, last = await client.command(f"STORE 2:9 (UNCHANGEDSINCE {modseq}) +FLAGS.SILENT (\\Deleted)")
+        assert last.startswith(b"OK [MODIFIED 2:9] ")
+    assert house.box().unseen == 0
+
+
+async def test_a_fault_in_reading_a_command_is_ours(house: MailHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with house.client() as client:
+        with monkeypatch.context() as broken:
+            broken.setattr("daemon.serve.imap.session.parse", lambda command, limits: 1 // 0)
+            await client.fails("NOOP", b"NO [SERVERBUG]")
+        await client.ok("NOOP")
+
+
+async def test_deleting_and_renaming_are_recorded(house: MailHouse) -> None:
+    await house.fill(2)
+    async with house.client() as client:
+        await client.ok("RENAME INBOX Before")
+        await client.ok("DELETE Before")
+    kinds = house.store.read_now(lambda tx: tx.all("select kind, detail from event where kind <> 'login' order by id"))
+    assert [kind for kind, _ in kinds] == ["moved", "expunged"]
+    assert all('"count": 2' in detail for _, detail in kinds)
+
+
 async def test_keywords_have_limits(house: MailHouse) -> None:
     await house.fill(1)
     async with house.client(select="INBOX") as client:

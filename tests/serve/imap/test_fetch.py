@@ -43,7 +43,8 @@ async def test_sections_are_slices_of_prefix_and_original(house: MailHouse) -> N
     async with house.client(select="INBOX") as client:
         asked = (
             "BODY.PEEK[] BODY.PEEK[HEADER] BODY.PEEK[TEXT] BODY.PEEK[1] BODY.PEEK[1.MIME] BODY.PEEK[2]"
-            " BODY.PEEK[2.HEADER] BODY.PEEK[2.TEXT] BODY.PEEK[2.MIME] BODY.PEEK[2.1] BODY.PEEK[3] BODY.PEEK[1.TEXT] BODY.PEEK[]<10.20>"
+            " BODY.PEEK[2.HEADER] BODY.PEEK[2.TEXT] BODY.PEEK[2.MIME] BODY.PEEK[2.1] BODY.PEEK[3]"
+            " BODY.PEEK[1.TEXT] BODY.PEEK[]<10.20>"
             " BODY.PEEK[]<99999.5> BODY.PEEK[TEXT]<0.8> BODY.PEEK[HEADER.FIELDS (received)]"
             " BODY.PEEK[HEADER.FIELDS.NOT (RECEIVED CONTENT-TYPE RETURN-PATH)] BODY.PEEK[HEADER.FIELDS (SUBJECT)]<3.6>"
             " BODY.PEEK[2.HEADER.FIELDS (From)] RFC822.HEADER"

@@ -65,6 +65,7 @@ CASES: list[tuple[bytes, list[int]]] = [
 async def test_every_key(five: MailHouse, monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
     monkeypatch.setattr(find, "_ROWS", batch)
     monkeypatch.setattr(find, "_READ", batch)
+    monkeypatch.setattr(find, "_AT_ONCE", 0 if batch == 2 else 1000)
     monkeypatch.setattr(find, "_SLICE", 0.0 if batch == 2 else 1.0)
     async with five.client(select="INBOX") as client:
         for keys, want in CASES:
