@@ -1,6 +1,8 @@
 """A server of ours set up to be measured: 100 users of one password, durable, no limits for loopback.
 
-`python -m bench.subject DIR` starts it on ports 226xx, prints its descriptor and serves until it is told to stop.
+`python -m bench.subject DIR [PREFIX] [profile]` starts it on the ports PREFIX00 to PREFIX99 (226), prints its
+descriptor and serves until it is told to stop. With `profile` every thread is profiled (CPU time), and each line on
+standard input is answered by a line of JSON: the profile so far.
 """
 
 from __future__ import annotations
@@ -18,12 +20,12 @@ from daemon.store.db import Store
 from daemon.store.tx import Tx
 
 USERS = 100
-PORTS = {"smtp": 22625, "submission": 22687, "submissions": 22665, "lmtp": 22624}
-PORTS |= {"imap": 22643, "imaps": 22693, "pop3": 22610, "pop3s": 22695}
+PREFIX = 226
+PORTS = {"smtp": 25, "submission": 87, "submissions": 65, "lmtp": 24, "imap": 43, "imaps": 93, "pop3": 10, "pop3s": 95}
 SINK = 22905
 
 
-def prepare(path: Path) -> None:
+def prepare(path: Path, prefix: int = PREFIX) -> None:
     """Make the data directory, once."""
     store = Store.open(DataDir(path))
     password = accounts.Password(*passwords.keep("pw"))
@@ -36,7 +38,7 @@ def prepare(path: Path) -> None:
             accounts.add(tx, Address(f"u{number}", "bench.test"), password)
         routes.add(tx, "recipient", "out.test", "127.0.0.1", SINK, tls="none")
         for key, port in PORTS.items():
-            settings.put(tx, f"listen.{key}", f"127.0.0.1:{port}", "bench")
+            settings.put(tx, f"listen.{key}", f"127.0.0.1:{prefix * 100 + port}", "bench")
         for key, value in (
             ("hostname", "mx.bench.test"),
             ("auth.require_tls", "no"),
@@ -50,13 +52,13 @@ def prepare(path: Path) -> None:
     store.close()
 
 
-def descriptor(pid: int, name: str = "mailctl") -> dict[str, object]:
+def descriptor(pid: int, name: str = "mailctl", prefix: int = PREFIX) -> dict[str, object]:
     """What a load generator has to know."""
     return {
         "name": name,
-        "smtp": ["127.0.0.1", PORTS["smtp"]],
-        "imap": ["127.0.0.1", PORTS["imap"]],
-        "pop3": ["127.0.0.1", PORTS["pop3"]],
+        "smtp": ["127.0.0.1", prefix * 100 + PORTS["smtp"]],
+        "imap": ["127.0.0.1", prefix * 100 + PORTS["imap"]],
+        "pop3": ["127.0.0.1", prefix * 100 + PORTS["pop3"]],
         "user": "u%d@bench.test",
         "rcpt": "u%d@bench.test",
         "password": "pw",
@@ -68,11 +70,16 @@ def descriptor(pid: int, name: str = "mailctl") -> dict[str, object]:
 
 def main() -> int:
     path = Path(sys.argv[1])
-    prepare(path)
-    print(json.dumps(descriptor(os.getpid())), flush=True)
+    prefix = int(sys.argv[2]) if len(sys.argv) > 2 else PREFIX
+    prepare(path, prefix)
+    print(json.dumps(descriptor(os.getpid(), prefix=prefix)), flush=True)
     from daemon.main import run
 
-    return run(DataDir(path))
+    if "profile" in sys.argv[3:]:
+        from bench.profiling import watch
+
+        watch()
+    return run(DataDir(path), say=lambda line: print(line, flush=True))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,123 @@
+"""SMTP rows: delivered to the mailbox, and relayed to a sink. Each case lasts as long as the bench is told to."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from bench.row import Field, Figures, Row, lasting, settle
+from bench.subject import SINK
+from bench.suite import Server
+
+LIMIT = 300.0  # seconds for the last message to arrive
+
+
+def delivered(sessions: int, each: int, size: int, *flags: str) -> Callable[[Field, Server, Row], Figures]:
+    """Messages of `size` octets over `sessions` connections, `each` per connection (0: many), until IMAP shows all."""
+
+    def measure(field: Field, server: Server, row: Row) -> Figures:
+        suite, users = field.suite, server["nusers"]
+        counter = suite.module.Counter(server, users)
+        figures: Figures = {}
+
+        def run(count: int) -> float:
+            settle(field, server)
+            cpu, began = suite.cpu(server), time.perf_counter()
+            answer = suite.mload(
+                "smtp", "-h", server["smtp"][0], "-p", server["smtp"][1], "-s", sessions, "-k", each, "-l", size,
+                "-n", count, "-u", users, "-r", server["rcpt"], "-f", "sender@example.org", "-t", LIMIT, *flags,
+            )  # fmt: skip
+            _arrived(counter, [count // users + (number < count % users) for number in range(users)])
+            took = time.perf_counter() - began
+            time.sleep(0.3)  # what is still being logged and closed belongs to the messages
+            figures["rate"] = count / took
+            figures["cpu"] = (suite.cpu(server) - cpu) * 1000 / count
+            figures["accepted"] = answer["rate"]
+            figures["count"] = count
+            figures["seconds"] = took
+            return took
+
+        try:
+            counter.purge()
+            lasting(field, server, row, max(20, 200_000 // size), run, counter.purge)
+            counter.purge()
+        finally:
+            counter.close()
+        return figures
+
+    return measure
+
+
+def _arrived(counter: Any, expected: list[int]) -> None:
+    """Until every mailbox has its messages. One mailbox is asked at a time, so that asking costs next to nothing."""
+    until = time.monotonic() + LIMIT
+    for number, connection in enumerate(counter.c):
+        while counter.one(connection) < counter.base[number] + expected[number]:
+            if time.monotonic() > until:
+                raise RuntimeError(f"mailbox {number} lacks messages after {LIMIT:g} s")
+            time.sleep(0.02)
+    counter.base = [base + more for base, more in zip(counter.base, expected, strict=True)]
+
+
+@contextlib.contextmanager
+def _sink(field: Field) -> Iterator[Callable[[], int]]:
+    """A sink that counts what it took."""
+    handle, name = tempfile.mkstemp(prefix="bench-sink-")
+    os.close(handle)
+    count = Path(name)
+    process = subprocess.Popen(
+        [field.suite.generator, "sink", "-p", str(SINK), "-t", str(3 * LIMIT), "-m", name],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        time.sleep(0.3)
+        if process.poll() is not None:
+            raise RuntimeError(f"the sink's port {SINK} is taken")
+        yield lambda: int(count.read_text() or 0)
+    finally:
+        process.kill()
+        process.wait()
+        for path in (count, Path(name + ".tmp")):
+            path.unlink(missing_ok=True)
+
+
+def relayed(sessions: int) -> Callable[[Field, Server, Row], Figures]:
+    """Messages for another host, until the sink has them all."""
+
+    def measure(field: Field, server: Server, row: Row) -> Figures:
+        suite = field.suite
+        figures: Figures = {}
+
+        with _sink(field) as received:
+
+            def run(count: int) -> float:
+                settle(field, server)
+                start, cpu, began = received(), suite.cpu(server), time.perf_counter()
+                answer = suite.mload(
+                    "smtp", "-h", server["smtp"][0], "-p", server["smtp"][1], "-s", sessions, "-k", 0, "-l", 2048,
+                    "-n", count, "-u", 100, "-r", server["relay_rcpt"], "-f", "sender@example.org", "-t", LIMIT,
+                )  # fmt: skip
+                patience = time.monotonic() + 30 + count / 50
+                while received() - start < count:
+                    if time.monotonic() > patience:
+                        raise RuntimeError(f"{received() - start} of {count} messages reached the sink")
+                    time.sleep(0.01)
+                took = time.perf_counter() - began
+                time.sleep(0.3)
+                figures["rate"] = count / took
+                figures["cpu"] = (suite.cpu(server) - cpu) * 1000 / count
+                figures["accepted"] = answer["rate"]
+                figures["count"] = count
+                figures["seconds"] = took
+                return took
+
+            lasting(field, server, row, 50, run, lambda: None)
+        return figures
+
+    return measure

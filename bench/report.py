@@ -1,0 +1,156 @@
+"""From figures to `RESULTS.md`: medians, ratios, targets, and beside a missed target what the profile says."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.row import Figure, Row, median
+from bench.rows import ROWS
+
+HERE = Path(__file__).parent
+JSON, MARKDOWN, REMARKS, PROFILES = HERE / "results.json", HERE / "RESULTS.md", HERE / "remarks.toml", HERE / "profiles"
+OURS = "mailctl"
+HEAD = """# Beside Postfix and Dovecot
+
+Written by `python -m bench`; do not edit (what a human has to say about a row is in `remarks.toml`). Each row was
+measured in one run, the servers in turn, generator and servers on the same machine; durable on both sides, filters off,
+the caches of password hashes warm on both sides. "Theirs" is the better of maildir and mdbox in each line. Figures are
+medians over the rounds. Compare ratios, not figures, between rows: the load column is the machine's load average when
+the row began, and when it is high other work ran beside and every figure is worse and noisier than it would be alone.
+"""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One figure of one row, compared."""
+
+    row: Row
+    figure: Figure
+    ours: float | None
+    theirs: float | None
+    best: str
+
+    @property
+    def met(self) -> bool | None:
+        if self.figure.target is None or self.ours is None:
+            return None
+        return self.figure.target.met(self.ours, self.theirs)
+
+    @property
+    def verdict(self) -> str:
+        if self.figure.target is None:
+            return ""
+        if self.ours is None:
+            return "**not measured**"
+        return {True: "met", False: "**missed**", None: "nothing to compare"}[self.met]
+
+
+def lines(row: Row, measured: dict[str, Any]) -> list[Line]:
+    """`measured` is a row of `results.json`."""
+    out = []
+    for figure in row.figures:
+        medians = {
+            name: median([one[figure.key] for one in rounds])
+            for name, rounds in measured["servers"].items()
+            if rounds and all(figure.key in one for one in rounds)
+        }
+        ours = medians.pop(OURS, None)
+        theirs = figure.better(list(medians.values()))
+        best = next((name for name, value in medians.items() if value == theirs), "")
+        out.append(Line(row, figure, ours, theirs, best))
+    return out
+
+
+def text_of(value: float | None) -> str:
+    if value is None:
+        return "–"
+    if value >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def table(measured: dict[str, Any]) -> str:
+    """The rows of `results.json` as a Markdown table."""
+    out = [
+        "| row | figure | unit | ours | theirs | ratio | target | | load |",
+        "|---|---|---|---:|---:|---:|---|---|---:|",
+    ]
+    for row in ROWS:
+        if row.name not in measured:
+            continue
+        title = f"**{row.name}**: {row.title}"
+        for line in lines(row, measured[row.name]):
+            figure = line.figure
+            ratio = f"{line.ours / line.theirs:.2f}" if line.ours is not None and line.theirs else "–"
+            theirs = text_of(line.theirs) + (f" ({line.best.removeprefix('pd-')})" if line.best else "")
+            target = figure.target.text(figure.unit) if figure.target else ""
+            out.append(
+                f"| {title} | {figure.title} | {figure.unit} | {text_of(line.ours)} | {theirs} | {ratio} | {target}"
+                f" | {line.verdict} | {measured[row.name]['load']:.1f} |"
+            )
+            title = ""
+    return "\n".join(out)
+
+
+def _misses(measured: dict[str, Any], remarks: dict[str, str]) -> list[str]:
+    out = []
+    for row in ROWS:
+        if row.name not in measured:
+            continue
+        missed = [line for line in lines(row, measured[row.name]) if line.figure.target and line.met is not True]
+        errors = measured[row.name].get("errors", {})
+        if not missed and not errors and row.name not in remarks:
+            continue
+        out.append(f"### {row.name}: {row.title}\n")
+        out += [f"{line.figure.title}: {line.verdict.strip('*')}.\n" for line in missed]
+        out += [f"{name} failed: {error}\n" for name, error in errors.items()]
+        if row.name in remarks:
+            out.append(remarks[row.name].strip() + "\n")
+        profile = PROFILES / f"{row.name}.txt"
+        if missed and profile.exists():
+            out.append(f"```\n{profile.read_text().rstrip()}\n```\n")
+    return out
+
+
+def _rounds(measured: dict[str, Any]) -> list[str]:
+    out = ["| row | server | lasted s | count | all rounds |", "|---|---|---:|---:|---|"]
+    for row in ROWS:
+        for name, rounds in measured.get(row.name, {"servers": {}})["servers"].items():
+            if not rounds:
+                continue
+            each = "; ".join(
+                f"{figure.key} " + ", ".join(text_of(one[figure.key]) for one in rounds) for figure in row.figures
+            )
+            lasted, count = rounds[-1].get("seconds"), rounds[-1].get("count")
+            out.append(f"| {row.name} | {name} | {text_of(lasted)} | {text_of(count)} | {each} |")
+    return out
+
+
+def write(results: dict[str, Any]) -> None:
+    """Both files. `results` has `about` and `rows`."""
+    JSON.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
+    remarks: dict[str, str] = tomllib.loads(REMARKS.read_text()) if REMARKS.exists() else {}
+    rows = results["rows"]
+    parts = [HEAD, "## Machine and versions\n", "| | |", "|---|---|"]
+    parts += [f"| {name} | {value} |" for name, value in results["about"].items()]
+    parts += ["", "The peers' configuration is in [peers.md](peers.md), ours in `subject.py`.\n", "## Figures\n"]
+    parts += [table(rows), "", "## Missed, and remarks\n", *_misses(rows, remarks)]
+    parts += ["## Every round\n", "Each row's time, length, and revision:\n", "| row | when | rounds | revision |"]
+    parts += ["|---|---|---:|---|"]
+    parts += [
+        f"| {row.name} | {rows[row.name]['when']} | {rows[row.name]['rounds']} | {rows[row.name]['revision']} |"
+        for row in ROWS
+        if row.name in rows
+    ]
+    parts += ["", *_rounds(rows)]
+    MARKDOWN.write_text("\n".join(parts).rstrip() + "\n")
+
+
+def read() -> dict[str, Any]:
+    """What was measured before."""
+    known: dict[str, Any] = json.loads(JSON.read_text()) if JSON.exists() else {"about": {}, "rows": {}}
+    return known

@@ -1,0 +1,90 @@
+"""The rows: every figure that was asked for, in the order in which they are measured."""
+
+from __future__ import annotations
+
+from bench.delivering import delivered, relayed
+from bench.pushing import pushed
+from bench.reading import copied, fetched, logins, retrieved
+from bench.resting import alone, idling
+from bench.row import DEFAULT_PEERS, Figure, Row, Target
+
+MIB = 1 << 20
+
+
+def _deliver(name: str, title: str, sessions: int, each: int, *flags: str) -> Row:
+    return Row(
+        name,
+        f"2 KB, {sessions} sessions, {title}",
+        delivered(sessions, each, 2048, *flags),
+        (
+            Figure("rate", "delivered to the mailbox", "msg/s", True, Target("at least", 4)),
+            Figure("cpu", "CPU per 1,000 messages", "s", False, Target("at most", 0.25)),
+        ),
+    )
+
+
+def _relay(sessions: int) -> Row:
+    return Row(
+        f"relay-{sessions}",
+        f"2 KB, {sessions} session{'s' if sessions > 1 else ''}, relayed to a sink",
+        relayed(sessions),
+        (
+            Figure("rate", "at the sink", "msg/s", True, Target("at least", 3)),
+            Figure("cpu", "CPU per 1,000 messages", "s", False),
+        ),
+    )
+
+
+def _login(name: str, title: str, peers: tuple[str, ...], target: Target | None, *flags: str) -> Row:
+    return Row(
+        name,
+        f"IMAP login + logout, 10 at once, {title}",
+        logins(10, *flags),
+        (Figure("rate", "sessions", "/s", True, target), Figure("cpu", "CPU per 1,000 sessions", "s", False)),
+        peers,
+    )
+
+
+ROWS = (
+    Row("idle", "idle, 100 users", alone,
+        (Figure("rss", "resident", "MiB", False, Target("under", 120)), Figure("pss", "proportional", "MiB", False)),
+        fresh=True),
+    _deliver("deliver-10", "many messages a session", 10, 0),
+    _deliver("deliver-50", "many messages a session", 50, 0),
+    _deliver("deliver-10-tls", "many messages a session, STARTTLS", 10, 0, "-S"),
+    _deliver("deliver-50-tls", "many messages a session, STARTTLS", 50, 0, "-S"),
+    _deliver("deliver-10-each", "one message a session", 10, 1),
+    _deliver("deliver-50-each", "one message a session", 50, 1),
+    _deliver("deliver-10-each-tls", "one message a session, STARTTLS", 10, 1, "-S"),
+    _deliver("deliver-50-each-tls", "one message a session, STARTTLS", 50, 1, "-S"),
+    Row("deliver-1mb", "1 MB, 10 sessions, many messages a session", delivered(10, 0, MIB),
+        (Figure("rate", "delivered to the mailbox", "msg/s", True, Target("at least", 2)),
+         Figure("cpu", "CPU per 1,000 messages", "s", False))),
+    Row("push", "20 messages/s offered to 10 idling mailboxes", pushed,
+        (Figure("p99", "dot to IDLE push, p99", "ms", False, Target("under", 50)),
+         Figure("p50", "dot to IDLE push, p50", "ms", False),
+         Figure("missed", "never pushed", "", False)),
+        note="what was not pushed 5 s after the last dot counts as 5,000 ms"),
+    _login("login", "default set-up", DEFAULT_PEERS, Target("at least", 8)),
+    _login("login-tls", "default set-up, STARTTLS", DEFAULT_PEERS, Target("at least", 8), "-S"),
+    _login("login-tuned", "Dovecot tuned for logins", ("pd-tuned",), None),
+    _login("login-tuned-tls", "Dovecot tuned for logins, STARTTLS", ("pd-tuned",), None, "-S"),
+    Row("pop3", "POP3 RETR of 10,000 messages", retrieved,
+        (Figure("rate", "messages", "/s", True, Target("at least", 1)), Figure("mb", "bytes", "MB/s", True))),
+    Row("peek", "IMAP FETCH 1:* (UID BODY.PEEK[]) of 10,000", fetched("Box10k", "(UID BODY.PEEK[])"),
+        (Figure("rate", "messages", "/s", True, Target("at least", 1)), Figure("mb", "bytes", "MB/s", True))),
+    Row("flags", "FETCH 1:* (UID FLAGS) of 100,000", fetched("Box100k", "(UID FLAGS)"),
+        (Figure("ms", "answer", "ms", False, Target("at most", 1.2)), Figure("first", "the first one", "ms", False))),
+    Row("envelope", "FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE) of 100,000",
+        fetched("Box100k", "(UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE)"),
+        (Figure("ms", "answer", "ms", False, Target("at most", 0.7)), Figure("first", "the first one", "ms", False))),
+    Row("copy", "COPY of 10,000", copied,
+        (Figure("ms", "answer", "ms", False, Target("at most", 1)),)),
+    _relay(1),
+    _relay(10),
+    Row("idle-5000", "5,000 idle IMAP connections (the peers: 500)", idling,
+        (Figure("each", "memory for one", "KiB", False, Target("under", 40)),
+         Figure("rss", "resident with all", "MiB", False),
+         Figure("core", "CPU meanwhile, of one core", "%", False)),
+        fresh=True),
+)  # fmt: skip
