@@ -189,6 +189,27 @@ async def test_d16_an_answer_before_tls_is_not_taken_for_one_within(office):
         await c.says("EHLO me", "250")
 
 
+BOMBS = {
+    "addresses": b"To: " + b"a@b.example,\r\n " * 50_000 + b"c@d.example\r\n\r\nx\r\n",
+    "fields": b"X-Field: y\r\n" * 60_000 + b"\r\nx\r\n",
+    "nesting": b"".join(b"Content-Type: multipart/mixed; boundary=%d\r\n\r\n--%d\r\n" % (n, n) for n in range(2000)),
+    "messages": b"Content-Type: message/rfc822\r\n\r\n" * 2000 + b"x\r\n",
+    "parts": b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\n" * 50_000 + b"--b--\r\n",
+    "parameters": b"Content-Type: text/plain" + b";\r\n name*0*=x" * 20_000 + b"\r\n\r\nx\r\n",
+    "ids": b"Message-ID: " + b"<" * 5000 + b"\r\n\r\nx\r\n",
+    "words": b"Subject: " + b"=?x-unknown?q?a?=\r\n " * 20_000 + b"end\r\n\r\nx\r\n",
+    "nothing": b"",
+}
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("bomb", BOMBS)
+async def test_d14_a_message_made_to_be_expensive_is_stored_as_it_is(office, bomb):
+    async with office.greeted() as c:
+        await c.gives(BOMBS[bomb])
+    assert office.content_of(ALICE) == [BOMBS[bomb]]
+
+
 @pytest.mark.parametrize("octets", [b"x" * 1_500_000, b"NOOP " + b"x" * 1_500_000])
 async def test_d17_an_endless_line_is_given_up_and_held_nowhere(office, octets):
     async with office.greeted() as c:
