@@ -26,7 +26,7 @@ from daemon.store.errors import StoreFull as StoreFull
 from daemon.store.segments import Reader, sync_directory
 from daemon.store.spool import Body
 from daemon.store.tx import Changes, Tx
-from daemon.store.writer import Piece, Writer, nothing
+from daemon.store.writer import Piece, Writer, nothing, says_full
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -65,7 +65,7 @@ class Store:
     def open(cls, data: DataDir, *, clock: Callable[[], int] = now_ms) -> Store:
         """Open the database, made or brought up to date when needed.
 
-        Raises `StoreBroken` for a foreign, damaged, newer or unreadable one, `StoreBusy`, `OSError`.
+        Raises `StoreBroken` for a foreign, damaged, newer or unreadable one, `StoreBusy`, `StoreFull`, `OSError`.
         """
         data.make()
         store = cls(data, clock=clock)
@@ -76,8 +76,8 @@ class Store:
         except sqlite3.Error as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 raise StoreBusy(f"{data.database}: another process holds the database") from None
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
-                raise StoreFull(f"{data.database}: the disk is full") from None
+            if says_full(error):
+                raise StoreFull(f"{data.database}: the disk is full; make room") from None
             if isinstance(error, sqlite3.OperationalError):
                 raise StoreBroken(f"{data.database}: {error}; check the file and its owner") from None
             raise StoreBroken(f"{data.database}: {error}; restore a backup") from None

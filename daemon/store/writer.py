@@ -81,6 +81,14 @@ def nothing(tx: Tx) -> None:
     """A piece that only makes the writer look around."""
 
 
+def says_full(error: BaseException) -> bool:
+    """Whether there was no room. SQLite calls it an I/O error when it is the log's index that cannot grow."""
+    if isinstance(error, OSError):
+        return error.errno in (ENOSPC, EDQUOT, EFBIG)
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_SHMSIZE
+
+
 class Writer:
     """Started by the first `submit`. `answered` is called in this thread with each group that came to its end."""
 
@@ -256,9 +264,9 @@ class Writer:
 
     def _as_ours(self, error: BaseException) -> BaseException:
         """A new exception for each piece: several tasks will raise it."""
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code == sqlite3.SQLITE_FULL or (isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT, EFBIG)):
+        if says_full(error):
             return StoreFull("the disk is full")
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in _TEMPORARY or isinstance(error, MemoryError):
             return StoreBusy(f"another process holds the database, or the machine is short of memory: {error}")
         if code in _BROKEN or isinstance(error, OSError):

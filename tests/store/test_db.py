@@ -329,6 +329,17 @@ async def test_a_database_that_cannot_be_opened_for_now_is_busy(store: Store, mo
     assert await store.write(note, "a") == "a"
 
 
+async def test_a_log_that_cannot_grow_is_a_full_disk_and_no_damage(store: Store) -> None:
+    def no_room(tx: Tx) -> None:
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
+        raise error
+
+    with pytest.raises(StoreFull):
+        await store.write(no_room)
+    assert await store.write(note, "a") == "a"
+
+
 async def test_damage_met_while_writing_ends_all_writing(store: Store) -> None:
     def damaged(tx: Tx) -> None:
         error = sqlite3.DatabaseError("database disk image is malformed")

@@ -76,3 +76,7 @@ class Post:
             self._roomy_until = now + 1.0
             return True
         return self.store.has_room(size)
+
+    def ran_full(self) -> None:
+        """The store had no room: the next sender is told before he sends his message, not after."""
+        self._roomy_until = 0.0

@@ -358,6 +358,7 @@ class Smtp(Connection, SMTP):
     def fault(self, error: Exception) -> Reply:
         """A fault of ours, told without details and logged with all of them. Always temporary (A5)."""
         if isinstance(error, StoreFull) or (isinstance(error, OSError) and error.errno in (28, 122)):  # ENOSPC, EDQUOT
+            self.post.ran_full()
             log.trouble("no-room", ip=self.peer, error=error)
             return NO_ROOM
         reference = secrets.token_hex(4)
