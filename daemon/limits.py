@@ -62,6 +62,8 @@ class Limits:
     imap_arguments: int = 5000  # tokens in one command
     imap_nesting: int = 50  # open parentheses
     imap_set_ranges: int = 10_000  # ranges in one sequence set
+    imap_fetch_items: int = 200  # of one FETCH: each is looked for in every message
+    imap_field_names: int = 200  # in one HEADER.FIELDS: each is tried on every line of a header
     imap_list_patterns: int = 50  # patterns in one LIST (RFC 5258): each is tried on every mailbox
     imap_keywords: int = 64  # keywords on one message
     imap_keyword_name: int = 128  # octets

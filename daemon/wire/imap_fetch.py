@@ -92,6 +92,8 @@ def parse_fetch(arguments: Arguments, *, uid: bool) -> Fetch:
     arguments.end()
     if len(found) == uid:
         raise Bad("nothing to fetch")
+    if len(found) > arguments.limits.imap_fetch_items:
+        raise Bad(f"over {arguments.limits.imap_fetch_items} FETCH items")
     return Fetch(numbers, tuple(dict.fromkeys(found)), uid, changed_since)
 
 
@@ -120,6 +122,8 @@ def _fields(words: Arguments) -> tuple[bytes, ...]:
         if not field.isascii() or not field.decode().isprintable():
             raise Bad("a field name with characters it may not have")
         fields.append(field)
+    if len(fields) > words.limits.imap_field_names:
+        raise Bad(f"over {words.limits.imap_field_names} field names")
     return tuple(dict.fromkeys(fields))
 
 

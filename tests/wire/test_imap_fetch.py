@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from daemon.limits import LIMITS
 from daemon.wire.imap_fetch import BodySection, Fetch, Section
 from daemon.wire.imap_set import SequenceSet
 from tests.wire.imap_parsing import refusal_of, value_of
@@ -128,3 +129,10 @@ def test_items_of_old():
 )
 def test_what_is_refused(text, want):
     assert refusal_of(text) == want
+
+
+def test_items_and_field_names_are_counted():
+    few = replace(LIMITS, imap_fetch_items=3, imap_field_names=2)
+    assert refusal_of("FETCH 1 (UID FLAGS ENVELOPE BODY)", few) == "BAD over 3 FETCH items"
+    assert refusal_of("FETCH 1 BODY[HEADER.FIELDS (a b c)]", few) == "BAD over 2 field names"
+    assert value_of("UID FETCH 1 (FLAGS BODY[HEADER.FIELDS (a b)])", few)

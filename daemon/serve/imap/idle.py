@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from daemon import log
 from daemon.limits import LIMITS
 from daemon.serve.imap import news
 from daemon.serve.imap.answer import Answer, Goodbye
+from daemon.store.errors import Missing
 from daemon.wire import imap_commands as said
 from daemon.wire.imap import read_done
 from daemon.wire.stream import Reading
@@ -30,7 +32,7 @@ async def idle(session: Session, asked: said.Idle, tag: str) -> Answer:
         while not done:
             session.nudged = False
             if box is not None:
-                await news.tell(session, gone=True, added=True)
+                await _tell(session)
             await session.flush()
             try:
                 done = await conn.take(_done_or_news(session, reading), LIMITS.imap_idle_keepalive, resting=True)
@@ -43,6 +45,16 @@ async def idle(session: Session, asked: said.Idle, tag: str) -> Answer:
             box.idlers.discard(session)
     session.after_idle = True
     return Answer("IDLE terminated")
+
+
+async def _tell(session: Session) -> None:
+    """Say the news; what cannot be read now is said at the next chance."""
+    try:
+        await news.tell(session, gone=True, added=True)
+    except Missing:
+        raise
+    except Exception as error:
+        log.fault("imap-news-unread", error, ip=session.conn.peer, user=session.user)
 
 
 def _done_or_news(session: Session, reading: Reading[None]) -> Reading[bool]:

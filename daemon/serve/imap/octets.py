@@ -61,7 +61,7 @@ class Octets:
         room = _PIECE
         for head, row, place in zip(heads, rows, places, strict=True):
             wanted = self._wanted(place, head, row[first:])
-            length = wanted.high - wanted.low
+            length = max(wanted.high - wanted.low, sum(size(spans) for spans in wanted.spans if spans))
             if length > _PIECE:
                 if waiting:
                     yield self._together(waiting)
@@ -69,7 +69,7 @@ class Octets:
                 yield from self._alone(wanted)
                 continue
             waiting.append(wanted)
-            room -= length + len(wanted.prefix) + len(head)
+            room -= length + len(head)
             if room <= 0:
                 yield self._together(waiting)
                 waiting, room = [], _PIECE
@@ -170,6 +170,9 @@ class Octets:
                     data = self.read(wanted.segment, wanted.offset + low, high - low) if high > low else b""
                     part = _Wanted(0, wanted.head, wanted.prefix, 0, 0, wanted.spans, low, high)
                     self._answer(out, part, number, item, data)
+                    if sum(map(len, out)) > _PIECE:
+                        yield b"".join(out)
+                        begun, out = True, []
                     continue
                 out += (_space(wanted, number), b"%b {%d}\r\n" % (item.echo, size(spans)))
                 for piece in self._span_pieces(wanted, spans):

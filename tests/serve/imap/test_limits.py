@@ -144,3 +144,17 @@ async def test_commands_have_their_states(house: MailHouse) -> None:
         await client.ok('LOGIN alice@example.test "wonder land"')
         for command in ("FETCH 1 UID", "STORE 1 FLAGS ()", "EXPUNGE", "CLOSE", "CHECK", "UID SEARCH ALL", "LOGIN a b"):
             await client.fails(command, b"BAD")
+
+
+async def test_many_long_sections_of_one_message_are_not_held_at_once(house: MailHouse) -> None:
+    await house.deliver(b"Subject: long\r\n\r\n" + b"x" * 250_000)
+    before = resident()
+    async with house.client(select="INBOX") as client:
+        sections = " ".join(f"BODY.PEEK[TEXT]<{n}.240000>" for n in range(190))
+        client.send(f"a FETCH 1 ({sections})\r\n".encode())
+        total = 0
+        while total < 190 * 240_000:
+            total += len(await asyncio.wait_for(client.reader.read(1 << 20), 5))
+        assert resident() - before < 20 << 20
+        client.send(b"b NOOP\r\n")
+        assert (await client.answer(b"b"))[-1].startswith(b"OK")
