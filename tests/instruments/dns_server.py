@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import struct
-import threading
 from types import TracebackType
 from typing import cast
 
@@ -187,23 +186,3 @@ class _Datagrams(asyncio.DatagramProtocol):
             answer = self._server._answer(dns.message.from_wire(data), "udp")
             if answer is not None and self._transport is not None:
                 self._transport.sendto(answer, addr)
-
-
-class InThread:
-    """Runs something with `start` and `stop` (a `DNSServer`, a `Sink`) on a loop of its own, for tests without one."""
-
-    def __init__(self, instrument: DNSServer) -> None:
-        self._instrument = instrument
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-
-    def __enter__(self) -> DNSServer:
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._instrument.start(), self._loop).result(10)
-        return self._instrument
-
-    def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._instrument.stop(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
