@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 from pathlib import Path
+from sqlite3 import DatabaseError
 
 from daemon.admin.errors import Missing, NotPermitted
 from daemon.config import BadSetting, DataDir
@@ -28,7 +29,7 @@ def open_store(path: Path, *, create: bool = True) -> Store:
             if place.exists() and not os.access(place, os.R_OK | os.W_OK):
                 raise NotPermitted(f"{place} belongs to somebody else; become its owner, or name another with --data")
         store = Store.open(data)
-        with contextlib.suppress(BadSetting):  # a spoilt row: its sentence is for who asks for settings, or mends them
+        with contextlib.suppress(BadSetting, DatabaseError):  # said to who asks for settings; others may mend them
             store.reserve = store.read_now(settings.load)["store.reserve"]
         return store
     except PermissionError as error:

@@ -83,6 +83,21 @@ def test_a_corrupt_database(server: Server, damage: Callable[[Path], None]) -> N
     assert server.data.database.read_bytes() == before
 
 
+def test_a_database_of_which_the_settings_are_damaged(server: Server) -> None:
+    """The server does not start on guesses; the doctor still comes in and says what is hurt."""
+    no_log(server.data)
+    with sqlite3.connect(server.data.database) as connection:
+        (page,) = connection.execute("select rootpage from sqlite_master where name = 'setting'").fetchone()
+        (size,) = connection.execute("pragma page_size").fetchone()
+    connection.close()
+    overwrite(server.data.database, (page - 1) * size, NOISE[:size])
+    assert str(server.data.database) in refusal(server.data.path)
+    command = [sys.executable, "-m", "mailctl", "--data", str(server.data.path), "doctor", "--store"]
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, check=False)
+    assert done.returncode == 1 and "malformed" in done.stdout + done.stderr, (done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr
+
+
 def test_a_foreign_database(tmp_path: Path) -> None:
     data = DataDir(tmp_path / "data")
     data.make()
