@@ -207,6 +207,7 @@ class Writer:
         finally:
             with contextlib.suppress(OSError):
                 self._synced()  # whoever appends next must not meet a sync of before
+            self._syncing = None
 
     def _begin(self, db: sqlite3.Connection, pieces: list[Piece]) -> None:
         db.execute("begin immediate")
@@ -214,10 +215,9 @@ class Writer:
             self._count(db, self._appender, sealed=False)
 
     def _synced(self) -> None:
-        """Wait for the bytes of this group. Raises `OSError`: then none of them may be pointed to."""
-        syncing, self._syncing = self._syncing, None
-        if syncing is not None:
-            syncing.result()
+        """Wait for the bytes of this group. Raises `OSError`, each time it is asked: no commit may point to them."""
+        if self._syncing is not None:
+            self._syncing.result()
 
     def _commit(self, db: sqlite3.Connection) -> None:
         self._synced()

@@ -421,6 +421,35 @@ async def test_closing_finishes_what_waits_and_refuses_what_comes_later(data: Da
     again.close()
 
 
+async def test_bytes_that_did_not_come_to_the_disk_are_acknowledged_to_nobody(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even when the pieces of the group are run one by one."""
+    account = store.write_now(add_user)
+    deliver(store, account, message("first"))
+    limit_pages(store, 20)
+    bodies = [Body.of(message(str(number))) for number in range(3)]
+
+    def no_space(fd: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fdatasync", no_space)
+    with held(store):
+        tasks = writing(store, much)
+        tasks += [
+            asyncio.ensure_future(store.write(lambda tx, b: put(tx, b, account), body, bodies=[body]))
+            for body in bodies
+        ]
+        await asyncio.sleep(0)
+    found = await results(tasks)
+    assert [type(f) for f in found] == [StoreFull] * 4
+    monkeypatch.undo()
+    assert bytes_in(store, box_id(store, account)) == [message("first")]
+    assert len(set(map(id, found))) == 4, "an exception that several tasks raise gathers their tracebacks"
+    deliver(store, account, message("later"))
+    clean(store)
+
+
 # ------------------------------------------------------------------------------------------------------------ reading
 
 
