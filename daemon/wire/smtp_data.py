@@ -1,8 +1,7 @@
 """The content of a message: DATA (RFC 5321 §4.1.1.4, §4.5.2) and BDAT (RFC 3030 §2), poured and never held.
 
-Only CRLF "." CRLF ends DATA, and only CRLF begins a line there. What else looks like a line end is counted, at any
-seam between packets alike, and the session decides: servers that disagree about line ends smuggle mail
-(CVE-2023-51764, -51765, -51766, CVE-2024-27305).
+Only CRLF "." CRLF ends DATA. What else looks like a line end is counted, at any seam between packets alike, and the
+session decides: servers that disagree about line ends smuggle mail (CVE-2023-51764, -51765, -51766, CVE-2024-27305).
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ PIECE = 64 * 1024  # octets that may wait in the stream before they are poured o
 _END = b"\r\n.\r\n"
 _DOT = b"\r\n."
 _ANY_LINE_END = re.compile(rb"\r\n|\r|\n")
+_BARE_DOT = re.compile(rb"((?<!\r)\n|\r)\.")
 
 
 class Content:
@@ -23,20 +23,24 @@ class Content:
 
     Over `limit` octets nothing more reaches the sink and `over` is true. With `normalize` a bare CR or LF becomes
     CRLF and NUL is dropped on the way; they are counted all the same. `finish` after the last octet.
+
+    `stuffed` is for DATA: who ends lines with LF alone has doubled the dots after it too (Python's smtplib does, with
+    bytes), so that normalizing takes them away. Those after CRLF are the reader's.
     """
 
-    __slots__ = ("sink", "limit", "normalize", "size", "bare_cr", "bare_lf", "nul", "eightbit", "_cr")
+    __slots__ = ("sink", "limit", "normalize", "stuffed", "size", "bare_cr", "bare_lf", "nul", "eightbit", "_held")
 
     def __init__(self, sink: Sink, limit: int, *, normalize: bool = False) -> None:
         self.sink = sink
         self.limit = limit
         self.normalize = normalize
+        self.stuffed = False
         self.size = 0  # octets that came, after normalizing
         self.bare_cr = 0
         self.bare_lf = 0
         self.nul = 0
         self.eightbit = False
-        self._cr = False  # a CR that came last and waits for what follows it
+        self._held = b""  # a bare CR or LF that came last and waits for what follows it
 
     @property
     def over(self) -> bool:
@@ -49,19 +53,19 @@ class Content:
 
     def write(self, data: bytes | bytearray | memoryview, /) -> None:
         piece = bytes(data) if isinstance(data, memoryview) else data
-        if self._cr:
-            self._cr = False
-            piece = b"\r" + piece
+        if self._held:
+            piece, self._held = self._held + piece, b""
         if piece.endswith(b"\r"):
-            self._cr = True
-            piece = piece[:-1]
+            piece, self._held = piece[:-1], b"\r"
+        elif self.stuffed and self.normalize and piece.endswith(b"\n") and not piece.endswith(b"\r\n"):
+            piece, self._held = piece[:-1], b"\n"
         if piece:
             self._look(piece)
 
     def finish(self) -> None:
-        if self._cr:
-            self._cr = False
-            self._look(b"\r")
+        if self._held:
+            piece, self._held = self._held, b""
+            self._look(piece)
 
     def _look(self, piece: bytes | bytearray) -> None:
         pairs = piece.count(b"\r\n")
@@ -71,6 +75,8 @@ class Content:
             self.bare_lf += piece.count(b"\n") - pairs
             self.nul += piece.count(b"\0")
             if self.normalize:
+                if self.stuffed:
+                    piece = _BARE_DOT.sub(rb"\1", piece)
                 # Line ends first: a NUL between CR and LF does not make them a pair when it goes.
                 piece = _ANY_LINE_END.sub(b"\r\n", piece).replace(b"\0", b"")
         if not self.eightbit:
@@ -90,6 +96,7 @@ def read_data(stream: Stream, content: Content, bound: int) -> Reading[None]:
     # then `.` on the first line is nothing special. It is dropped before the content.
     stream.buffer[:0] = b"\r\n"
     ours = 2
+    content.stuffed = True
     poured = 0
     searched = 0
     stuffed = False  # whether a line begins with a dot that is not the end

@@ -250,6 +250,20 @@ async def test_s2_line_ends_are_made_crlf_and_nul_goes(office):
     assert office.content_of(BOB) == [DONE + b"a\r\nb\r\nc\r\n"]
 
 
+async def test_s2_dots_after_bare_newlines_were_doubled_too(office):
+    """Python's smtplib sends bytes with LF alone, and doubles the dots of its lines."""
+    import asyncio
+    import smtplib
+
+    def send() -> None:
+        with smtplib.SMTP("127.0.0.1", office.ports["submission"]) as smtp:
+            smtp.login(ALICE, PASSWORD)
+            smtp.sendmail(ALICE, [BOB], DONE.replace(b"\r\n", b"\n") + b".one\n..two\n.\nend\n")
+
+    await asyncio.to_thread(send)
+    assert office.content_of(BOB) == [DONE + b".one\r\n..two\r\n.\r\nend\r\n\r\n"]
+
+
 async def test_a_large_message_that_lacks_something_is_completed_too(office):
     body = b"a line of many\r\n" * 100_000
     async with office.greeted("submission") as c:

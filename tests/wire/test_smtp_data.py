@@ -96,7 +96,10 @@ def test_bare_newlines_and_nuls_are_counted_at_every_cut(wire, cr, lf, nul):
         (b"a\rb\n\r\n", b"a\r\nb\r\n\r\n"),
         (b"a\r\r\n", b"a\r\n\r\n"),
         (b"a\0b\r\0\n\r\n", b"ab\r\n\r\n\r\n"),
-        (b"a\n.\nb\r\n", b"a\r\n.\r\nb\r\n"),
+        (b"a\n.\nb\r\n", b"a\r\n\r\nb\r\n"),
+        (b"a\n..b\n.c\r..d\r\n..e\r\n", b"a\r\n.b\r\nc\r\n.d\r\n.e\r\n"),
+        (b"a\r\r\n..b\n\r\n..c\n\n..d\r\n", b"a\r\n\r\n.b\r\n\r\n.c\r\n\r\n.d\r\n"),
+        (b"\n.\n.\n\r\n", b"\r\n\r\n\r\n\r\n"),
     ],
 )
 def test_normalizing_gives_the_same_at_every_cut(wire, want):
@@ -198,6 +201,11 @@ def test_chunks_are_poured_as_they_are_at_every_cut():
     for pieces in cuts(body + b"NOOP\r\n"):
         found, content, left = chunks(pieces, [0, 5, 1, 5])
         assert found == body and left == b"NOOP\r\n" and content.clean
+
+
+def test_dots_in_chunks_are_never_stuffed():
+    for pieces in cuts(b"a\n..b\r..c\r\n..d\n"):
+        assert chunks(pieces, [15], normalize=True)[0] == b"a\r\n..b\r\n..c\r\n..d\r\n"
 
 
 def test_a_crlf_cut_by_two_chunks_is_not_bare():
