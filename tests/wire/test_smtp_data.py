@@ -146,6 +146,14 @@ def test_a_long_body_is_poured_in_pieces_and_stays_the_same(small, monkeypatch):
     same_at_every_cut(wire, body)
 
 
+@pytest.mark.parametrize("small", range(5, 24))
+def test_a_long_body_of_bare_newlines_is_mended_the_same_at_every_cut(small, monkeypatch):
+    monkeypatch.setattr(smtp_data, "PIECE", small)
+    wire = b"a\n..b\n\n..c\nlonger line\n..\n\r..d\r\r\n..e\n\n" + b"\n.f" * 8 + b"\r\n.\r\n"
+    want = b"a\r\n.b\r\n\r\n.c\r\nlonger line\r\n.\r\n\r\n.d\r\n\r\n.e\r\n\r\n" + b"\r\nf" * 8 + b"\r\n"
+    same_at_every_cut(wire, want, normalize=True)
+
+
 def test_a_line_without_an_end_is_not_held_in_memory():
     kept = Kept()
     stream = Stream()
