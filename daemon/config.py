@@ -249,6 +249,13 @@ _ROWS = (
     Setting("limits.exempt_networks", "networks", "", "Peers without rate and connection limits.", "networks"),
     Setting("auth.require_tls", "yes/no", "yes", "Passwords only over TLS. `no` is for tests on loopback."),
     Setting(
+        "auth.scram_plus",
+        "yes/no",
+        "no",
+        "Announce SCRAM-SHA-256-PLUS, bound by tls-server-end-point. Clients built on GNU SASL (mutt) insist on"
+        " tls-exporter then, and cannot log in.",
+    ),
+    Setting(
         "queue.retry", "spans", "5m,15m,30m,1h,2h,4h", "Delays before each further try; the last one repeats.", "spans"
     ),
     Setting("queue.lifetime", "span", "5d", "How long delivery is tried before the sender is told it failed.", "span"),

@@ -116,7 +116,13 @@ class Door:
         """The SASL mechanisms to announce now; none where a password may not travel."""
         if not tls and self._config()["auth.require_tls"]:
             return ()
-        return mechanisms.offered(end_point if tls else None)
+        return mechanisms.offered(self._bound_to(tls, end_point))
+
+    def _bound_to(self, tls: bool, end_point: bytes | None) -> bytes | None:
+        """What a SCRAM exchange can be bound to. Python knows no tls-exporter (RFC 9266), only tls-server-end-point;
+        GNU SASL asks for the former whenever PLUS is announced, and then gives up: so PLUS is for who sets it.
+        """
+        return end_point if tls and self._config()["auth.scram_plus"] else None
 
     async def plain(self, service: str, peer: str, login: str, password: str, tls: bool) -> Identity:
         """A name and a password. `service`: imap, pop3, smtp... as in an app password's scopes."""
@@ -144,7 +150,7 @@ class Door:
         attempt = self._begin(peer, "", tls)
         try:
             steps = mechanisms.exchange(
-                mechanism, mechanisms.decode_initial(initial), secrets.token_urlsafe(24), end_point if tls else None
+                mechanism, mechanisms.decode_initial(initial), secrets.token_urlsafe(24), self._bound_to(tls, end_point)
             )
             if steps is None:
                 raise self._refuse(attempt, "mechanism")

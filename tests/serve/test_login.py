@@ -37,7 +37,7 @@ class House:
         self.store = store
         self.now = 1000.0
         self.slept: list[float] = []
-        self.settings: dict[str, str] = {}
+        self.settings: dict[str, str] = {"auth.scram_plus": "yes"}
         self.hashed: list[str] = []
         self.refusals = Refusals(store)
         self.bans = Bans(store)
@@ -161,6 +161,8 @@ async def test_no_password_without_tls_unless_the_setting_says_so(house: House) 
     house.settings["auth.require_tls"] = "no"
     assert (await house.door.plain("imap", STRANGER, "alice@example.org", "secret", False)).address == ALICE
     assert "SCRAM-SHA-256-PLUS" not in house.door.offered(False, b"x")
+    house.settings["auth.scram_plus"] = "no"  # the default: GNU SASL fails where it is announced
+    assert "SCRAM-SHA-256-PLUS" not in house.door.offered(True, b"x")
 
 
 # -- the cache ---------------------------------------------------------------------------------------------------------

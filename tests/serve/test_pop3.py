@@ -46,6 +46,7 @@ class House:
         self.settings = {
             "hostname": "mail.example.org",
             "auth.require_tls": "no",
+            "auth.scram_plus": "yes",
             "listen.pop3": "127.0.0.1:0",
             "listen.pop3s": "127.0.0.1:0",
         }

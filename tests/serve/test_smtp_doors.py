@@ -29,7 +29,7 @@ DONE = MINE + b"Message-ID: <1@example.test>\r\n\r\nHello.\r\n"
 async def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[PostOffice]:
     monkeypatch.setattr(passwords, "_HASHER", argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
     passwords._nobody.cache_clear()
-    office = PostOffice(tmp_path, **{"auth.require_tls": "no"})
+    office = PostOffice(tmp_path, **{"auth.require_tls": "no", "auth.scram_plus": "yes"})
     office.add_user(ALICE, accounts.Password(*passwords.keep(PASSWORD)))
     office.add_user(BOB)
     yield office

@@ -42,7 +42,7 @@ class MailHouse:
         self.store = Store.open(DataDir(path / "data"))
         self.store.reserve = 0
         self.store.attach(asyncio.get_running_loop())
-        self.settings = {"hostname": "mx.example.test", "auth.require_tls": "no"}
+        self.settings = {"hostname": "mx.example.test", "auth.require_tls": "no", "auth.scram_plus": "yes"}
         self.settings |= {f"listen.{name}": "127.0.0.1:0" for name in DOORS}
         self.set(**settings)
         self.accounts = {address: self.add_user(address, password) for address, password in PASSWORDS.items()}
