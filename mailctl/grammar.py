@@ -142,6 +142,14 @@ class Root(Noun):
         command: click.Command = import_module(f"mailctl.{cmd_name}").command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.exceptions.NoSuchCommand as error:
+            raise click.exceptions.NoSuchCommand(error.command_name, possibilities=self.nouns, ctx=ctx) from None
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, section in self.sections.items():
             with formatter.section(title):
@@ -240,7 +248,11 @@ def arrange(root: Root, args: list[str]) -> list[str]:
         if token in ("-", "--"):
             break
         if token.startswith("-"):
-            width = 2 if "=" not in token and _takes_value(root, ctx, token) else 1
+            following = args[place + 1] if place + 1 < len(args) else ""
+            kinds = set() if "=" in token else _kinds(root, ctx, token)
+            # --admin is a flag of `user add` and has a value in `setup`: what follows it tells them apart
+            valued = True in kinds and (False not in kinds or node.get_command(ctx, following) is None)
+            width = 2 if valued else 1
             early += args[place : place + width]
             place += width
             continue
@@ -253,15 +265,16 @@ def arrange(root: Root, args: list[str]) -> list[str]:
     return [*words, *early, *args[place:]]
 
 
-def _takes_value(root: Root, ctx: click.Context, option: str) -> bool:
-    if option in _FLAGS:
-        return False
-    return option in _VALUED or any(
-        option in p.opts and not p.is_flag and not p.count
+def _kinds(root: Root, ctx: click.Context, option: str) -> set[bool]:
+    """Whether an option takes a value: what all commands that have it say."""
+    if option in _FLAGS or option in _VALUED:
+        return {option in _VALUED}
+    return {
+        not p.is_flag
         for _, command in walk(root, ctx)
         for p in command.params
-        if isinstance(p, click.Option)
-    )
+        if isinstance(p, click.Option) and option in (*p.opts, *p.secondary_opts)
+    }
 
 
 def walk(command: click.Command, ctx: click.Context, path: str = "mailctl") -> Iterator[tuple[str, click.Command]]:

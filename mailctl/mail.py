@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import click
 
 from mailctl import options
 from mailctl.desk import Desk, at_desk, ids
-from mailctl.grammar import noun
+from mailctl.grammar import Verb, noun
 from mailctl.mailbox import named
 from mailctl.out import Column, clean, count, size, when
 
@@ -73,8 +74,16 @@ def list_(desk: Desk, words: tuple[str, ...], user: str | None, mailbox: str | N
     )
 
 
+class _Search(Verb):
+    """A term that begins with a minus, such as `-is:read`, is no option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [f" {a}" if re.match(r"-[a-z][a-z-]*:", a) else a for a in args])
+
+
 @command.command(
     "search",
+    cls=_Search,
     examples=(
         "mailctl mail search from:shop.example subject:order",
         "mailctl mail search 'is:unread in:INBOX (larger:5M or has:attachment)' --user alice@example.org",
