@@ -98,15 +98,18 @@ def _as_it_is(server: Server) -> contextlib.AbstractContextManager[Server]:
 
 
 def _profile(arguments: argparse.Namespace) -> int:
-    """The row twice under the profiler: the first time warms up, the second lies between the two snapshots."""
+    """The row twice under the profiler: the first time warms up; of the second, what is timed is shown."""
     row = _chosen(arguments.row or "-")[0]
     suite = find()
     field = Field(suite, arguments.seconds, arguments.messages, arguments.idle)
+    marks: list[profiling.Profile] = []
     with servers.subject(arguments.ports, arguments.dir, profile=True) as server:
         row.measure(field, server, row)
-        before = profiling.snapshot(server)
+        field.mark = lambda: marks.append(profiling.snapshot(server))
         figures = row.measure(field, server, row)
-        text = profiling.table(before, profiling.snapshot(server), 25)
+    if len(marks) < 2:
+        raise NoSuite(f"{row.name} has no timed part: there is nothing to profile")
+    text = profiling.table(marks[-2], marks[-1], 15)
     head = f"{row.name} at {machine.revision()}: " + ", ".join(f"{key} {value:.4g}" for key, value in figures.items())
     print(head, text, sep="\n")
     if not arguments.dry:
@@ -122,7 +125,7 @@ def main() -> int:
             report.write(report.read())
             return 0
         return _profile(arguments) if arguments.verb == "profile" else _run(arguments)
-    except NoSuite as reason:
+    except (NoSuite, RuntimeError) as reason:
         print(f"bench: {reason}", file=sys.stderr)
         return 2
 

@@ -16,6 +16,7 @@ from bench.subject import SINK
 from bench.suite import Server
 
 LIMIT = 300.0  # seconds for the last message to arrive
+SINK_PATIENCE = 60.0  # seconds for another bench to give the sink's port back
 
 
 def delivered(sessions: int, each: int, size: int, *flags: str) -> Callable[[Field, Server, Row], Figures]:
@@ -71,14 +72,18 @@ def _sink(field: Field) -> Iterator[Callable[[], int]]:
     handle, name = tempfile.mkstemp(prefix="bench-sink-")
     os.close(handle)
     count = Path(name)
-    process = subprocess.Popen(
-        [field.suite.generator, "sink", "-p", str(SINK), "-t", str(3 * LIMIT), "-m", name],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        time.sleep(0.3)
-        if process.poll() is not None:
+    command = [field.suite.generator, "sink", "-p", str(SINK), "-t", str(3 * LIMIT), "-m", name]
+    until = time.monotonic() + SINK_PATIENCE
+    while True:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        time.sleep(0.5)
+        if process.poll() is None:
+            break
+        if time.monotonic() > until:
             raise RuntimeError(f"the sink's port {SINK} is taken")
+    try:
         yield lambda: int(count.read_text() or 0)
     finally:
         process.kill()

@@ -97,6 +97,7 @@ def pushed(field: Field, server: Server, row: Row) -> Figures:
     try:
         dots = [0.0] * total
         faults: list[str] = []
+        field.mark()
         start = time.perf_counter() + 0.5
         senders = [
             threading.Thread(
@@ -114,6 +115,7 @@ def pushed(field: Field, server: Server, row: Row) -> Figures:
         until = time.monotonic() + PATIENCE
         while time.monotonic() < until and any(len(idlers.seen[u]) < due[u] for u in range(MAILBOXES)):
             time.sleep(0.05)
+        field.mark()
         late = []
         missed = 0
         for user in range(MAILBOXES):

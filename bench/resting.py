@@ -40,6 +40,7 @@ def idling(field: Field, server: Server, row: Row) -> Figures:
         except Exception as error:  # said by the row, not lost in a thread
             faults.append(repr(error))
 
+    field.mark()
     began = time.perf_counter()
     try:
         openers = [threading.Thread(target=open_some, args=(n,), daemon=True) for n in range(OPENERS)]
@@ -55,6 +56,7 @@ def idling(field: Field, server: Server, row: Row) -> Figures:
         cpu = field.suite.cpu(server)
         time.sleep(field.seconds)
         cpu = field.suite.cpu(server) - cpu
+        field.mark()
     finally:
         for connection in held:
             connection.k.close()

@@ -60,6 +60,7 @@ class Field:
     messages: int  # in the big mailbox; ten times as many in the bigger
     idle: int  # connections to hold open
     counts: dict[tuple[str, str], int] = field(default_factory=dict)  # (row, server) -> what lasted long enough
+    mark: Callable[[], None] = lambda: None  # called where the timed part begins and where it ends
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,9 @@ def lasting(
     key = (row.name, server["name"])
     count = field.counts.get(key, first)
     for _ in range(6):
+        field.mark()
         took = run(count)
+        field.mark()
         field.counts[key] = count
         if took >= field.seconds:
             return count
@@ -98,10 +101,12 @@ def repeated(field: Field, once: Callable[[], float], between: Callable[[], None
     """The seconds of each `once()`, called until the case, with what is done `between`, lasted `field.seconds`."""
     began = time.monotonic()
     took: list[float] = []
+    field.mark()
     while not took or time.monotonic() - began < field.seconds:
         if took:
             between()
         took.append(once())
+    field.mark()
     return took
 
 
