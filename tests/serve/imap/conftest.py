@@ -170,6 +170,14 @@ class Client:
                 return [*lines, line.removeprefix(tag + b" ")]
             lines.append(line)
 
+    async def command_until_closed(self, text: str) -> bytes:
+        """What is said when a command ends the connection."""
+        self.send(f"last {text}\r\n".encode())
+        told = b""
+        while line := await self.line():
+            told += line + b"\n"
+        return told
+
     async def ok(self, text: str | bytes) -> list[bytes]:
         """The untagged lines of a command that succeeds."""
         *lines, last = await self.command(text)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 
 import pytest
 
 from daemon.serve.imap import change
 from daemon.store import mailboxes
+from daemon.store.snapshot import Snapshot
+from daemon.store.tx import Tx
 from tests.serve.imap.conftest import ALICE, MailHouse, numbers
 from tests.serve.imap.test_traps import LOGIN, SELECT
 
@@ -371,3 +374,36 @@ async def test_a_large_mailbox_is_read_in_a_thread(house: MailHouse, monkeypatch
         await one.ok("STORE 1:12 +FLAGS.SILENT (\\Seen)")
         assert numbers(await other.ok("NOOP"), b"FETCH") == list(range(1, 11))
         assert re.search(rb"Seen", (await other.ok("FETCH 12 FLAGS"))[0])
+
+
+async def test_a_mailbox_that_vanishes_while_it_is_opened(house: MailHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with house.client() as client:
+        with monkeypatch.context() as gone:
+            gone.setattr("daemon.serve.imap.view._step", lambda tx, mailbox_id, before: None)
+            await client.fails("SELECT INBOX", b"NO [NONEXISTENT]")
+        await client.ok("SELECT INBOX")
+
+
+async def test_a_mailbox_that_was_replaced_ends_the_session(house: MailHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    await house.fill(3)
+    async with house.client(select="INBOX") as client:
+
+        def restored(tx: Tx, mailbox_id: int, before: Snapshot | None) -> Snapshot:
+            assert before is not None
+            return replace(before, uids=before.uids[1:] + before.uids[:1], states=before.states[:])
+
+        monkeypatch.setattr("daemon.serve.imap.view._step", restored)
+        await house.fill(1)
+        assert (await client.command_until_closed("NOOP")).startswith(b"* BYE ")
+
+
+async def test_labels_are_remembered_within_bounds(house: MailHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.serve.imap.flags._MOST", 2)
+    for n in range(6):
+        await house.fill(1, keyword_names=[f"word{n}"])
+    async with house.client(select="INBOX") as client:
+        for _ in range(2):
+            lines = await client.ok("FETCH 1:* FLAGS")
+            assert [line.split()[-1] for line in lines] == [b"word%d))" % n for n in range(6)]
+    labels = house.imap.views.labels
+    assert len(labels._texts) <= 4 and len(labels._words) <= 4
