@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,17 @@ def test_curl_submits(server: Server, tmp_path: Path) -> None:
         f"{ALICE}:{USERS[ALICE]}", "--mail-from", ALICE, "--mail-rcpt", BOB, "--upload-file", letter,
     )  # fmt: skip
     assert b"secret@example.org" not in found(server, BOB, "by curl"), "Bcc goes no further"
+
+
+def test_mutt_submits_with_the_mechanism_it_likes_best(server: Server, tmp_path: Path) -> None:
+    """GNU SASL under mutt takes the strongest mechanism announced, and gives up when that one fails."""
+    certificate = tmp_path / "certificate"
+    certificate.write_text(ssl.get_server_certificate(("127.0.0.1", server.ports["submissions"])))
+    settings = tmp_path / "muttrc"
+    settings.write_text(
+        f'set smtp_url="smtp://{ALICE.replace("@", "%40")}@127.0.0.1:{server.ports["submission"]}/"\n'
+        f'set smtp_pass="{USERS[ALICE]}" from={ALICE} copy=no\n'
+        f'set ssl_starttls=yes ssl_force_tls=yes ssl_verify_host=no certificate_file="{certificate}"\n'
+    )
+    run("mutt", "-n", "-F", settings, "-s", "by mutt", BOB, cwd=tmp_path, given=b"hello\n")
+    assert found(server, BOB, "by mutt")
