@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from daemon.flow.envelope import Origin
 from daemon.mail.address import Address
-from daemon.mail.summary import Summary
+from daemon.mail.summary import Summary, message_id_in
 from daemon.store import blobs, events, mailboxes, messages, queue
 from daemon.store.addresses import Denial
 from daemon.store.errors import Missing, OverQuota
@@ -54,7 +54,7 @@ class Plan:
     origin: Origin
     sender: str
     body: Body
-    summary: Summary
+    summary: Summary | None  # none for what only passes through
     quota: int
     copies: list[Copy] = field(default_factory=list)
     sendings: list[Sending] = field(default_factory=list)
@@ -74,7 +74,8 @@ class Plan:
 def commit(tx: Tx, plan: Plan) -> None:
     """Do it. Raises `Stale`."""
     blob_id = blobs.keep(tx, plan.body, plan.summary)
-    trace, origin, message_id = plan.trace, plan.origin, plan.summary.message_id or None
+    trace, origin = plan.trace, plan.origin
+    message_id = (plan.summary.message_id if plan.summary is not None else message_id_in(plan.body.view())) or None
     told = [
         events.New(
             trace, "notified" if plan.about else "accepted", plan.about or origin.kind,

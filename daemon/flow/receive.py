@@ -71,7 +71,9 @@ async def accept(
     Raises `StoreFull`, `StoreBusy`, `StoreBroken`: then nothing of it is there.
     """
     with body:
-        if body.size > LIMITS.parse_inline:
+        if _passes_through(envelope):
+            summary = None
+        elif body.size > LIMITS.parse_inline:
             summary = await store.aside(summarize, body.view())
         else:
             summary = summarize(body.view())
@@ -103,8 +105,13 @@ def accept_now(
         raise StoreBusy("the mailboxes of this message keep changing")
 
 
+def _passes_through(envelope: Envelope) -> bool:
+    """Whether no copy stays here: then nobody will ask what the message contains."""
+    return all(r.resolution is not None and not r.resolution.locals for r in envelope.recipients)
+
+
 def prepare(
-    tx: Tx, origin: Origin, envelope: Envelope, body: Body, summary: Summary, config: Config | None, attempt: int
+    tx: Tx, origin: Origin, envelope: Envelope, body: Body, summary: Summary | None, config: Config | None, attempt: int
 ) -> tuple[Plan, Receipt]:
     """What is to be done, and what each recipient will be told when it is.
 
@@ -120,7 +127,15 @@ class _Planning:
     """One plan while it is made."""
 
     def __init__(
-        self, tx: Tx, origin: Origin, envelope: Envelope, body: Body, summary: Summary, config: Config, *, careful: bool
+        self,
+        tx: Tx,
+        origin: Origin,
+        envelope: Envelope,
+        body: Body,
+        summary: Summary | None,
+        config: Config,
+        *,
+        careful: bool,
     ) -> None:
         self.tx = tx
         self.origin = origin

@@ -20,7 +20,6 @@ from daemon.limits import LIMITS
 from daemon.resolver import MX, Answer, Resolver, TemporaryDNSError
 from daemon.store.routes import Route
 
-
 _ANY = ("", "*", "0.0.0.0", "::")
 
 

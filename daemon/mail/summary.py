@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from daemon.limits import LIMITS
 from daemon.mail.decode import decode_words, header_text, unfold
+from daemon.mail.header import header_end, split_fields
 from daemon.mail.mailboxes import mailboxes
 from daemon.mail.message import Message, pack, scan
 from daemon.mail.structure import structure
@@ -136,8 +137,18 @@ def author(message: Message) -> tuple[str, str]:
 def message_id(message: Message) -> str:
     """The Message-ID without angle brackets; "" when there is none."""
     value = message.first(b"message-id")
-    if value is None:
-        return ""
+    return "" if value is None else _id(value)
+
+
+def message_id_in(data: Data) -> str:
+    """The same, without a look at anything else: for mail that only passes through."""
+    for name, value in split_fields(bytes(data[: header_end(data, 0, len(data))])):
+        if name.lower() == b"message-id":
+            return _id(value)
+    return ""
+
+
+def _id(value: bytes) -> str:
     found = _ID.search(value, 0, LIMITS.field_value)
     if found:
         return _ascii(found[1])

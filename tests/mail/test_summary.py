@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from daemon.limits import LIMITS
 from daemon.mail.message import scan, unpack
 from daemon.mail.structure import structure
-from daemon.mail.summary import base_subject, message_id, parse_date, references, sent_at, summarize
+from daemon.mail.summary import base_subject, message_id, message_id_in, parse_date, references, sent_at, summarize
 from tests.mail.test_message import PIECES
 from tests.mail.test_structure import FIELDS
 
@@ -155,3 +155,17 @@ def test_any_bytes_have_a_summary_the_store_can_keep(data: bytes) -> None:
 @given(st.text("re:fwd[]() x", max_size=60))
 def test_a_base_subject_has_nothing_left_to_strip(subject: str) -> None:
     assert base_subject(base_subject(subject)) == base_subject(subject)
+
+
+@pytest.mark.parametrize(
+    "header, want",
+    [
+        (b"Subject: x\r\nMessage-ID: <a@b>\r\n", "a@b"),
+        (b"message-id: bare\r\nMessage-ID: <second@b>\r\n", "bare"),
+        (b"Subject: x\r\n", ""),
+        (b"", ""),
+    ],
+)
+def test_the_message_id_can_be_had_alone(header: bytes, want: str) -> None:
+    data = header + b"\r\nMessage-ID: <body@b>\r\n"
+    assert message_id_in(data) == summarize(data).message_id == want
