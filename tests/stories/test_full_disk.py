@@ -5,10 +5,13 @@ Where we may mount, on a disk of 64 MiB that is really full; everywhere with a r
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import subprocess
 import sys
 import tempfile
+import threading
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,7 +20,8 @@ from pathlib import Path
 import pytest
 
 from tests.instruments.peer import Peer
-from tests.instruments.server import Server
+from tests.instruments.server import Server, free_ports
+from tests.instruments.sink import Sink
 from tests.instruments.vitals import MIB
 from tests.stories.neighbourhood import ALICE, BOB, PASSWORD, opened
 from tests.stories.test_receipt import check_store
@@ -104,6 +108,22 @@ def reserve(server: Server, size: str) -> None:
     mailctl(server, "config", "set", "store.reserve", size)
 
 
+@contextlib.contextmanager
+def another_server(port: int) -> Iterator[Sink]:
+    """A mail server of somebody else, for the time of this block."""
+    sink, loop = Sink(port=port), asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(sink.start(), loop).result(10)
+        yield sink
+    finally:
+        asyncio.run_coroutine_threadsafe(sink.stop(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+
+
 def prepared(disk: Disk) -> Server:
     settings = {"store.reserve": str(RESERVE), "limits.exempt_networks": "127.0.0.0/8", "limits.message_size": "5M"}
     return Server(disk.path / "data", {ALICE: PASSWORD, BOB: PASSWORD}, settings)
@@ -150,10 +170,12 @@ def test_a_full_disk_stops_new_mail_and_nothing_else(disk: Disk) -> None:
     with server:
         for number in range(20):
             assert hand_in(server, f"early {number}", size=200_000).startswith("250")
+        port = queued(server)
         disk.fill(server)
         refused_from_now_on(server, there)
         doors_say_no(server)
         others_go_on(server, there)
+        queue_goes_on(server, port)
         assert server.process is not None and server.process.poll() is None
         server.kill()
         disk.fill(server)
@@ -171,11 +193,36 @@ def test_a_full_disk_stops_new_mail_and_nothing_else(disk: Disk) -> None:
         check_store(server)
 
 
+def queued(server: Server) -> int:
+    """Hand in mail for elsewhere, where nobody is at home yet; the port of elsewhere."""
+    (port,) = free_ports(1)
+    mailctl(server, "route", "add", "--default", f"127.0.0.1:{port}", "--tls", "none")
+    with opened(server, "submission") as peer:
+        logged_in(peer)
+        peer.says(f"MAIL FROM:<{BOB}>\r\nRCPT TO:<friend@remote.example>\r\nDATA\r\n".encode(), "250", "250", "354")
+        peer.says(f"From: {BOB}\r\nSubject: on its way\r\n\r\nx\r\n.\r\n".encode(), "250 2.0.0")
+    return port
+
+
+def queue_goes_on(server: Server, port: int) -> None:
+    with another_server(port) as sink:
+        assert len(mailctl(server, "queue", "list", "--json").splitlines()) == 1
+        mailctl(server, "queue", "flush")
+        while mailctl(server, "queue", "list", "--json"):
+            pass
+        assert [copy.recipients for copy in sink.copies] == [["friend@remote.example"]]
+        assert b"Subject: on its way\r\n" in sink.copies[0].data
+
+
+def logged_in(peer: Peer) -> None:
+    peer.says("EHLO here", "250")
+    peer.says("AUTH PLAIN " + b64encode(f"\0{BOB}\0{PASSWORD}".encode()).decode(), "235")
+
+
 def doors_say_no(server: Server) -> None:
     """In the words of each protocol, before the message is sent where that is possible."""
     with opened(server, "submission") as peer:
-        peer.says("EHLO here", "250")
-        peer.says("AUTH PLAIN " + b64encode(f"\0{BOB}\0{PASSWORD}".encode()).decode(), "235")
+        logged_in(peer)
         peer.says(f"MAIL FROM:<{BOB}> SIZE=1000", "452 4.3.1")
     with opened(server, "lmtp") as peer:
         peer.says("LHLO here", "250")
