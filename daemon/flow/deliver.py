@@ -97,10 +97,10 @@ def commit(tx: Tx, plan: Plan) -> None:
                 detail={"user": copy.address, "mailbox": copy.mailbox, "uid": placed.uid},
             )
         )  # fmt: skip
+    for sending in plan.sendings:
+        queue.enqueue(tx, sending.message, blob_id, sending.recipients, held=sending.held, told=told)
     events.record_all(tx, told)
     for address, denial in plan.failures:
         events.record(tx, trace, "failed", denial.reason, sender=plan.sender, recipient=str(address), text=denial.text)
-    for sending in plan.sendings:
-        queue.enqueue(tx, sending.message, blob_id, sending.recipients, held=sending.held)
     for notice in plan.notices:
         commit(tx, notice)

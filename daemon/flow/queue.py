@@ -32,6 +32,7 @@ from daemon.store.tx import Changes
 _HELD = "external-mail-held"
 _CLAIM = 500  # recipients in one claim
 _DIALS = 4  # attempts to connect for each session that may be open
+_GATHER = 0.01  # seconds between two looks while there is work in hand: a look costs as much as a message
 _PAUSE = 1.0  # seconds after an error of the store
 _LONGEST = 300.0  # seconds between two looks in any case
 
@@ -76,9 +77,14 @@ class Runner:
         settling = asyncio.create_task(self._settler.run())
         renewing = asyncio.create_task(self._renew())
         deaf = self._store.listen(self._news)
+        looked = 0.0
         try:
             await self._begin()
+            loop = asyncio.get_running_loop()
             while not self.stopping:
+                if self._hands and (left := looked + _GATHER - loop.time()) > 0:
+                    await asyncio.sleep(left)
+                looked = loop.time()
                 self._wake.clear()
                 try:
                     await self._look()

@@ -11,6 +11,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from daemon import log
 from daemon.config import Config
 from daemon.flow import forward, notify
 from daemon.flow.deliver import Copy, Plan, Sending, Stale, commit
@@ -84,8 +85,18 @@ async def accept(
                     await store.write(commit, plan, bodies=plan.bodies)
             except Stale:
                 continue
+            _say(plan, envelope)
             return receipt
         raise StoreBusy("the mailboxes of this message keep changing")
+
+
+def _say(plan: Plan, envelope: Envelope) -> None:
+    if not plan.empty:
+        recipients = envelope.recipients
+        log.event(
+            "accepted", id=plan.trace, ip=plan.origin.peer or None, sender=plan.sender or "<>",
+            to=recipients[0].address, more=len(recipients) - 1 or None, size=plan.body.size,
+        )  # fmt: skip
 
 
 def accept_now(

@@ -48,9 +48,18 @@ class NewMessage:
 
 
 def enqueue(
-    tx: Tx, message: NewMessage, blob_id: int, recipients: Sequence[NewRecipient], *, held: str | None = None
+    tx: Tx,
+    message: NewMessage,
+    blob_id: int,
+    recipients: Sequence[NewRecipient],
+    *,
+    held: str | None = None,
+    told: list[events.New] | None = None,
 ) -> int:
-    """Queue a message whose bytes are kept as `blob_id`; its id. With `held` (a reason) it waits for `release`."""
+    """Queue a message whose bytes are kept as `blob_id`; its id. With `held` (a reason) it waits for `release`.
+
+    The events are written, or added to `told` for the caller to write.
+    """
     message_id = tx.insert(
         "insert into queue_message (trace, blob_id, prefix, size, sender, account_id, eightbit, smtputf8, ret, envid,"
         " origin, created_at, expires_at, warn_at) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -70,14 +79,15 @@ def enqueue(
             for r in recipients
         ],
     )  # fmt: skip
-    events.record_all(
-        tx,
-        [
-            events.New(message.trace, "queued" if held is None else "held", held or message.origin,
-                       sender=message.sender, recipient=r.address)
-            for r in recipients
-        ],
-    )  # fmt: skip
+    news = [
+        events.New(message.trace, "queued" if held is None else "held", held or message.origin,
+                   sender=message.sender, recipient=r.address)
+        for r in recipients
+    ]  # fmt: skip
+    if told is None:
+        events.record_all(tx, news)
+    else:
+        told += news
     tx.queue_touched()
     return message_id
 
