@@ -96,10 +96,16 @@ class Server:
 
     def _wait(self) -> int:
         assert self.process is not None
-        with self.process:
-            code = self.process.wait(PATIENCE)
-        self.process = None
-        return code
+        try:
+            return self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"the server did not end within {PATIENCE} s\n{self.log()[-3000:]}") from None
+        finally:
+            assert self.process.stdout is not None
+            self.process.stdout.close()
+            self.process = None
 
     def log(self) -> str:
         return self.errors.read_text(errors="replace") if self.errors.exists() else ""
