@@ -62,9 +62,7 @@ class Bad(WireError):
     and hang up.
     """
 
-    def __init__(
-        self, text: str, *, tag: str = "*", status: str = "BAD", code: str = "", in_sync: bool = True
-    ) -> None:
+    def __init__(self, text: str, *, tag: str = "*", status: str = "BAD", code: str = "", in_sync: bool = True) -> None:
         super().__init__(text)
         self.text = text
         self.tag = tag

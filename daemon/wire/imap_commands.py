@@ -182,10 +182,10 @@ class Move:
 
 
 Value = (
-    Capability | Noop | Logout | StartTls | Check | Close | Unselect | Idle | Namespace | Compress | Authenticate
-    | Login | Id | Enable | Select | Create | Delete | Rename | Subscribe | Unsubscribe | List | Lsub | Status | Append
-    | Expunge | Search | Fetch | Store | Copy | Move
-)
+    Capability | Noop | Logout | StartTls | Check | Close | Unselect | Idle | Namespace | Compress
+    | Authenticate | Login | Id | Enable | Select | Create | Delete | Rename | Subscribe | Unsubscribe
+    | List | Lsub | Status | Append | Expunge | Search | Fetch | Store | Copy | Move
+)  # fmt: skip
 
 
 def parse(command: Command, limits: Ceilings) -> Value:

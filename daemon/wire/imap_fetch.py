@@ -10,9 +10,7 @@ from daemon.wire.imap_arguments import Arguments, number
 from daemon.wire.imap_reply import astring
 from daemon.wire.imap_set import SequenceSet
 
-SIMPLE = frozenset(
-    ("FLAGS", "UID", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY", "BODYSTRUCTURE", "MODSEQ")
-)
+SIMPLE = frozenset(("FLAGS", "UID", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY", "BODYSTRUCTURE", "MODSEQ"))
 MACROS = {
     "FAST": ("FLAGS", "INTERNALDATE", "RFC822.SIZE"),
     "ALL": ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE"),

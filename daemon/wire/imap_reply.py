@@ -79,7 +79,12 @@ def parse_internal_date(text: str) -> int:
     zone = timedelta(hours=int(zone_hours), minutes=int(zone_minutes))
     try:
         moment = datetime(
-            int(year), _MONTH[month.upper()], int(day), int(hour), int(minute), min(int(second), 59),  # a leap second
+            int(year),
+            _MONTH[month.upper()],
+            int(day),
+            int(hour),
+            int(minute),
+            min(int(second), 59),  # a leap second
             tzinfo=timezone(-zone if sign == "-" else zone),
         )
         return (moment - _EPOCH) // timedelta(milliseconds=1)

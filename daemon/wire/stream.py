@@ -32,7 +32,7 @@ class WireError(Exception):
 
 
 class TooLong(WireError):
-    """A line or literal over its limit. Nothing of it was consumed but what `skip_line` may still skip."""
+    """A line or literal over its limit. Nothing of it was consumed."""
 
 
 class EndOfStream(WireError):
@@ -89,18 +89,6 @@ class Stream:
         if strict and not crlf:
             raise BareNewline("line ends with a bare LF")
         return found
-
-    def skip_line(self) -> Reading[int]:
-        """Throw away what comes up to and with the next LF, holding nothing; the number of octets skipped."""
-        skipped = 0
-        while (end := self.buffer.find(b"\n", self._searched)) < 0:
-            skipped += len(self.buffer)
-            self.clear()
-            if self.eof:
-                raise EndOfStream("end of stream inside a line")
-            yield None
-        self._drop(end + 1)
-        return skipped + end + 1
 
     def exactly(self, size: int) -> Reading[bytes]:
         """The next `size` octets. The caller has compared `size` with its limit."""

@@ -105,9 +105,7 @@ def test_the_ends_of_time():
     assert reply.parse_internal_date("31-Dec-9999 23:59:59 -1400") > 0
 
 
-@pytest.mark.parametrize(
-    "at,want", [(AT, b'"17-Jul-1996 09:44:25 +0000"'), (1999, b'" 1-Jan-1970 00:00:01 +0000"')]
-)
+@pytest.mark.parametrize("at,want", [(AT, b'"17-Jul-1996 09:44:25 +0000"'), (1999, b'" 1-Jan-1970 00:00:01 +0000"')])
 def test_internal_dates_are_written(at, want):
     assert reply.internal_date(at) == want
 
