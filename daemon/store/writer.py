@@ -12,16 +12,17 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from errno import EDQUOT, EFBIG, ENOSPC
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from daemon.limits import LIMITS
 from daemon.store.errors import StoreBroken, StoreBusy, StoreError, StoreFull
-from daemon.store.segments import HEAD, Appender
+from daemon.store.segments import HEAD, Appender, Syncer
 from daemon.store.spool import Body
 from daemon.store.tx import Changes, Tx
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _CHECKPOINT_EVERY = 3000  # pieces between two checkpoints in their own thread
 _LOG_STOP = 16384  # pages (64 MiB) at which the writer tries to begin the log anew, so that it cannot grow without end
 _LOG_WAIT = 20  # milliseconds it waits for readers then; a long reader must not stop the mail
+_PROBE = 1 << 20  # octets written to learn whether there is room
 _TEMPORARY = (
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
@@ -89,6 +91,10 @@ def says_full(error: BaseException) -> bool:
     return code & 0xFF == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_SHMSIZE
 
 
+def _is(error: BaseException, code: int) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) == code
+
+
 class Writer:
     """Started by the first `submit`. `answered` is called in this thread with each group that came to its end."""
 
@@ -104,8 +110,7 @@ class Writer:
         self._closed = False
         self._db: sqlite3.Connection | None = None
         self._appender: Appender | None = None
-        self._syncer = ThreadPoolExecutor(1, "store-syncer")
-        self._syncing: Future[None] | None = None  # of the bytes of the group under way
+        self._syncer = Syncer()  # of the bytes of the group under way
         self._wasted = 0  # octets appended there whose pieces failed, not yet counted in the segment's row
         self._others = -1  # data_version of our connection: grows when somebody else commits
         self._pieces_since = 0
@@ -139,7 +144,7 @@ class Writer:
             self._work.put(Piece(nothing, (), (), None))
             self._thread.join()
             self._thread = None
-        self._syncer.shutdown()
+        self._syncer.close()
 
     # -------------------------------------------------------------------------------------------------------- groups
 
@@ -205,22 +210,15 @@ class Writer:
         except Exception as error:
             self._undo(db, pieces, error)
         finally:
-            with contextlib.suppress(OSError):
-                self._synced()  # whoever appends next must not meet a sync of before
-            self._syncing = None
+            self._syncer.forget()  # whoever appends next must not meet a sync of before
 
     def _begin(self, db: sqlite3.Connection, pieces: list[Piece]) -> None:
         db.execute("begin immediate")
         if self._appender is not None and (self._wasted or any(p.bodies for p in pieces)):
             self._count(db, self._appender, sealed=False)
 
-    def _synced(self) -> None:
-        """Wait for the bytes of this group. Raises `OSError`, each time it is asked: no commit may point to them."""
-        if self._syncing is not None:
-            self._syncing.result()
-
     def _commit(self, db: sqlite3.Connection) -> None:
-        self._synced()
+        self._syncer.wait()  # raises when a row would point to bytes that are not durable
         db.execute("commit")
         self._wasted = 0
 
@@ -264,7 +262,7 @@ class Writer:
 
     def _as_ours(self, error: BaseException) -> BaseException:
         """A new exception for each piece: several tasks will raise it."""
-        if says_full(error):
+        if says_full(error) or (_is(error, sqlite3.SQLITE_IOERR_WRITE) and self._without_room()):
             return StoreFull("the disk is full")
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in _TEMPORARY or isinstance(error, MemoryError):
@@ -273,6 +271,17 @@ class Writer:
             self._store.broken = True
             return StoreBroken(f"{self._store.data.database}: {error}")
         return error
+
+    def _without_room(self) -> bool:
+        """Whether a write that failed did so for a disk quota: SQLite knows ENOSPC, and calls EDQUOT an I/O error."""
+        try:
+            with tempfile.TemporaryFile(dir=self._store.data.spool) as file:
+                file.write(bytes(_PROBE))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            return says_full(error)
+        return False
 
     # --------------------------------------------------------------------------------------------------------- bytes
 
@@ -299,7 +308,7 @@ class Writer:
                     except ValueError as error:
                         piece.unplace()
                         piece.fail(error)
-            self._syncing = self._syncer.submit(appender.sync)
+            self._syncer.begin(appender)
         except Exception as error:
             for piece in waiting:
                 piece.unplace()
@@ -347,9 +356,13 @@ class Writer:
             db.execute("update segment set sealed = 1 where id = ?", (segment,))
             if appender is not None:
                 appender.close()
-        new = db.execute("insert into segment (size) values (0)").lastrowid or 0
-        self._appender = Appender(directory, new)
-        return self._appender
+        while True:
+            new = db.execute("insert into segment (size) values (0)").lastrowid or 0
+            with contextlib.suppress(
+                BlockingIOError
+            ):  # another process found our row before we had its file: it is its
+                self._appender = Appender(directory, new)
+                return self._appender
 
     def _count(self, db: sqlite3.Connection, appender: Appender, *, sealed: bool) -> None:
         db.execute(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import socket
 import sqlite3
 import subprocess
@@ -353,6 +354,26 @@ async def test_damage_met_while_writing_ends_all_writing(store: Store) -> None:
         await store.write(note, "a")
 
 
+@pytest.mark.parametrize("errno,kind", [(122, StoreFull), (5, StoreBroken), (0, StoreBroken)])
+async def test_a_write_that_fails_for_a_quota_is_a_full_disk(
+    store: Store, monkeypatch: pytest.MonkeyPatch, errno: int, kind: type[Exception]
+) -> None:
+    def fails_to_write(tx: Tx) -> None:
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE
+        raise error
+
+    def probe(fd: int) -> None:
+        if errno:
+            raise OSError(errno, os.strerror(errno))
+
+    await store.write(note, "first")
+    monkeypatch.setattr("daemon.store.writer.os.fsync", probe)
+    with pytest.raises(kind):
+        await store.write(fails_to_write)
+    assert store.broken is (kind is StoreBroken)
+
+
 async def test_a_segment_that_cannot_be_written_fails_those_with_bytes_only(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -641,7 +662,7 @@ def test_an_io_error_while_committing_ends_the_store_and_loses_nothing_acknowled
         "from tests.store.test_db import note\n"
         "store = open_store(DataDir(Path(sys.argv[1])))\n"
         "account = store.write_now(add_user)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, resource.RLIM_INFINITY))\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, resource.RLIM_INFINITY))\n"
         "try:\n"
         "    for number in range(1000):\n"
         "        store.write_now(note, f'{number:04d}', 'x' * 20000)\n"

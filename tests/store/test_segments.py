@@ -310,6 +310,27 @@ def test_a_segment_sealed_between_two_looks_is_left_alone(store: Store, monkeypa
     clean(store)
 
 
+def test_a_new_segment_that_another_process_took_first_is_left_to_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = store.write_now(add_user)
+    others: list[Appender] = []
+
+    class Late(Appender):
+        def __init__(self, directory: Path, segment: int, *, create: bool = True) -> None:
+            if segment < 3:
+                others.append(Appender(directory, segment))
+            super().__init__(directory, segment, create=create)
+
+    monkeypatch.setattr("daemon.store.writer.Appender", Late)
+    deliver(store, account, message())
+    assert [row[0] for row in segments(store)] == [1, 2, 3]
+    assert not store.broken
+    for other in others:
+        other.close()
+    clean(store)
+
+
 def test_an_open_segment_that_is_full_already_is_sealed(data: DataDir) -> None:
     store = open_store(data)
     account = store.write_now(add_user)
