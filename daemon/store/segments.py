@@ -7,6 +7,7 @@ harmless, and counted as dead by the compaction.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -14,7 +15,8 @@ import struct
 from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
-from threading import Lock
+from queue import SimpleQueue
+from threading import Lock, Thread
 
 from daemon.config import hand_over
 from daemon.store.spool import Body
@@ -109,6 +111,59 @@ class Appender:
 
     def close(self) -> None:
         os.close(self.fd)
+
+
+class Syncer:
+    """Makes appended bytes durable in a thread of its own, one sync at a time, so that something else runs meanwhile.
+
+    A pair of queues: waiting for a future of a thread pool costs ten times as much, and every group waits.
+    """
+
+    def __init__(self) -> None:
+        self._asked: SimpleQueue[Appender | None] = SimpleQueue()
+        self._ended: SimpleQueue[OSError | None] = SimpleQueue()
+        self._thread: Thread | None = None
+        self._under_way = False
+        self._error: OSError | None = None
+
+    def begin(self, appender: Appender) -> None:
+        """The last one was `forget`-ed."""
+        if self._thread is None:
+            self._thread = Thread(target=self._run, name="store-syncer", daemon=True)
+            self._thread.start()
+        self._under_way = True
+        self._asked.put(appender)
+
+    def wait(self) -> None:
+        """Until the bytes are durable. Raises `OSError`, each time it is asked, when they are not."""
+        if self._under_way:
+            self._error = self._ended.get()
+            self._under_way = False
+        if self._error is not None:
+            raise self._error
+
+    def forget(self) -> None:
+        """Wait too, but whether it failed is not of interest any more."""
+        with contextlib.suppress(OSError):
+            self.wait()
+        self._error = None
+
+    def close(self) -> None:
+        if self._thread is not None:
+            self._asked.put(None)
+            self._thread.join()
+            self._thread = None
+
+    def _run(self) -> None:
+        while (appender := self._asked.get()) is not None:
+            try:
+                appender.sync()
+            except OSError as error:
+                self._ended.put(error)
+            except BaseException as error:  # the writer waits for an answer, whatever happened
+                self._ended.put(OSError(f"the sync ended with {error!r}"))
+            else:
+                self._ended.put(None)
 
 
 class _File:
