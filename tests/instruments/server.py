@@ -21,6 +21,7 @@ from daemon.store.db import Store
 from daemon.store.tx import Tx
 
 PROTOCOLS = ("smtp", "submission", "submissions", "lmtp", "imap", "imaps", "pop3", "pop3s")
+NO_DNS = "127.0.0.1:1"  # nobody answers there: unless a test has its own DNS, no name of the world is looked up
 PATIENCE = 30  # seconds for a start or a stop before the test fails
 
 
@@ -42,7 +43,8 @@ class Server:
         self.ports = dict(zip(PROTOCOLS, free_ports(len(PROTOCOLS)), strict=True))
         self.process: subprocess.Popen[bytes] | None = None
         self.errors = path.parent / f"{path.name}.log"
-        self._prepare({"hostname": "mx.example.test", "auth.require_tls": "no", **(config or {})})
+        quiet = {"hostname": "mx.example.test", "auth.require_tls": "no", "dns.servers": NO_DNS}
+        self._prepare({**quiet, **(config or {})})
 
     def _prepare(self, config: Mapping[str, str]) -> None:
         store = Store.open(self.data)

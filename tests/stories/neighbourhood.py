@@ -12,9 +12,11 @@ from tests.instruments.peer import Peer
 from tests.instruments.server import Server
 from tests.instruments.vitals import MIB, Vitals
 
-ALICE, BOB, PASSWORD = "alice@example.test", "bob@example.test", "wonderland"
+ALICE, BOB, CAROL = "alice@example.test", "bob@example.test", "carol@example.test"
+PASSWORD = "wonderland"
 GROWTH = 30 * MIB  # what a stranger may make the server take
 QUICK = 2.0  # seconds in which the others are answered, on a busy machine too
+FILES = 12  # files that the server itself may have opened meanwhile: a segment, a reader's connection
 SETTLED = 15  # seconds until nothing of a stranger is left
 GREETINGS = {"smtp": b"220 ", "submission": b"220 ", "lmtp": b"220 ", "imap": b"* OK", "pop3": b"+OK"}
 
@@ -32,7 +34,8 @@ class Neighbourhood:
         self.pop3.send(f"USER {BOB}\r\nPASS {PASSWORD}\r\n".encode())
         assert self.pop3.line().startswith(b"+OK") and self.pop3.line().startswith(b"+OK")
         self.warm_up()
-        self.memory = self.sockets = self.logged = 0
+        self.memory = self.sockets = self.descriptors = self.logged = 0
+        self.strangers = strangers(self)
 
     def warm_up(self) -> None:
         """What is loaded at the first use is no stranger's doing."""
@@ -78,6 +81,7 @@ class Neighbourhood:
         self.vitals.forget_most()
         self.memory = self.vitals.memory()
         self.sockets = self.vitals.sockets()
+        self.descriptors = self.vitals.descriptors()
         self.logged = len(self.server.log())
 
     def at_peace(self) -> int:
@@ -91,6 +95,7 @@ class Neighbourhood:
         self.calm()
         assert self.vitals.memory() - self.memory < GROWTH
         self.until(lambda: self.vitals.sockets() <= self.sockets)
+        self.until(lambda: self.vitals.descriptors() <= self.descriptors + FILES)
         log = self.server.log()[self.logged :]
         assert "Traceback" not in log and "-fault" not in log, log[-3000:]
         store = Store.open(self.server.data)
@@ -102,7 +107,9 @@ class Neighbourhood:
     def until(self, holds: Callable[[], bool]) -> None:
         end = time.monotonic() + SETTLED
         while not holds():
-            assert time.monotonic() < end, f"{self.vitals.sockets()} sockets, before {self.sockets}"
+            assert time.monotonic() < end, (
+                f"{self.vitals.sockets()} sockets, before {self.sockets}; {self.vitals.descriptors()} files"
+            )
             threading.Event().wait(0.01)
 
     def close(self) -> None:

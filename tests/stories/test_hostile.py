@@ -6,7 +6,9 @@ socket is left, no exception was logged, and the checker finds the store sound (
 
 from __future__ import annotations
 
+import contextlib
 import random
+import re
 import zlib
 from base64 import b64encode as b64
 from collections.abc import Iterator
@@ -14,10 +16,12 @@ from collections.abc import Iterator
 import pytest
 
 from daemon.limits import LIMITS
+from tests.fuzz.conversations import IMAP, POP3, SMTP
+from tests.fuzz.harness import Mutator
 from tests.instruments.peer import Peer
 from tests.instruments.server import Server
 from tests.instruments.vitals import MIB
-from tests.stories.neighbourhood import ALICE, BOB, PASSWORD, Neighbourhood, Stranger, strangers
+from tests.stories.neighbourhood import ALICE, BOB, CAROL, PASSWORD, Neighbourhood, Stranger
 
 GREETED = (b"220 ", b"* OK", b"+OK")
 HASHING = LIMITS.login_workers * LIMITS.argon2_memory * 1024  # octets; it is what passwords cost, whoever tries
@@ -30,11 +34,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Neighbourhood]:
     path = tmp_path_factory.mktemp("hostile") / "data"
     settings = {
         "limits.message_size": "12M",
-        "limits.exempt_networks": "127.0.0.1/32",
-    }  # the users', not the strangers'
-    with Server(path, {ALICE: PASSWORD, BOB: PASSWORD}, settings) as server:
+        "limits.exempt_networks": "127.0.0.1/32",  # the users', not the strangers'
+        "queue.hold_external": "yes",
+    }
+    with Server(path, dict.fromkeys((ALICE, BOB, CAROL), PASSWORD), settings) as server:
         home = Neighbourhood(server)
-        home.queue_of_strangers = strangers(home)
         yield home
         home.close()
 
@@ -42,7 +46,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Neighbourhood]:
 @pytest.fixture
 def stranger(home: Neighbourhood) -> Iterator[Stranger]:
     home.before()
-    stranger = next(home.queue_of_strangers)
+    stranger = next(home.strangers)
     yield stranger
     stranger.unharmed()
     stranger.go()
@@ -367,7 +371,7 @@ def test_five_hundred_connections_from_one_address(stranger: Stranger) -> None:
     assert len(let_in) == LIMITS.connections_per_address
     assert all(line.startswith((b"421 4.", b"* BYE [UNAVAILABLE]", b"-ERR [SYS/TEMP]")) for line in heard[100:])
     stranger.unharmed()
-    other = next(stranger.home.queue_of_strangers)
+    other = next(stranger.home.strangers)
     assert other.greeted("smtp")
     other.go()
     stranger.go()
@@ -503,3 +507,51 @@ def test_nonsense_for_a_password_is_refused_in_words(stranger: Stranger, mechani
         assert lines and not any(line.startswith(successes) for line in lines), (nonsense, lines)
         if not successes:
             assert sum(line.startswith(b"+OK") for line in lines) <= 1, (nonsense, lines)  # QUIT
+
+
+# -- anything ----------------------------------------------------------------------------------------------------------
+
+BEFORE = {
+    "smtp": b"EHLO stranger.example.org\r\n",
+    "lmtp": b"LHLO stranger.example.org\r\n",
+    "submission": b"EHLO x\r\nAUTH PLAIN " + b64(f"\0{CAROL}\0{PASSWORD}".encode()) + b"\r\n",
+    "imap": f"b1 LOGIN {CAROL} {PASSWORD}\r\nb2 SELECT INBOX\r\n".encode(),
+    "pop3": f"USER {CAROL}\r\nPASS {PASSWORD}\r\n".encode(),
+}
+SPOKEN = {
+    "smtp": re.compile(rb"[2-5][0-9][0-9][ -][ -~]*\r\n"),
+    "imap": re.compile(rb"(?:[*+]|[!-~]+) [^\r\n\0]*\r\n(?s:.*)"),
+    "pop3": re.compile(rb"[^\0]*\r\n"),
+}
+
+
+def mutants_of_conversations(stranger: Stranger, door: str, rounds: int, seed: int) -> None:
+    """The seeds of the fuzz harness, changed anyhow, said by somebody who may do something."""
+    stranger.home.deliver(b"Subject: for Carol\r\n\r\nx\r\n", CAROL)
+    target = {"imap": IMAP, "pop3": POP3}.get(door, SMTP)
+    for number, data in zip(range(rounds), Mutator(target.seeds, target.words, random.Random(seed)), strict=False):
+        peer = stranger.at(door)
+        said = data.replace(b"b@example.org", CAROL.encode()).replace(b"a@example.org", CAROL.encode())
+        peer.pour(BEFORE[door] + said)
+        with contextlib.suppress(OSError):
+            peer.half_close()
+        answers = peer.rest()
+        spoken = SPOKEN.get(door, SPOKEN["smtp"])
+        lines = answers.splitlines(keepends=True)
+        assert lines and (door == "imap" or all(map(spoken.fullmatch, lines))), (data, answers)
+        stranger.go()
+        if number % 50 == 49:
+            stranger.unharmed()
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_mutants_of_conversations_are_answered_or_shown_out(stranger: Stranger, door: str) -> None:
+    mutants_of_conversations(stranger, door, 250, 0)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("seed", range(1, 4))
+def test_thousands_of_mutants_of_conversations(stranger: Stranger, door: str, seed: int) -> None:
+    mutants_of_conversations(stranger, door, 5000, seed)
