@@ -10,12 +10,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from daemon.config import DataDir
+from daemon.limits import LIMITS
 from daemon.mail.address import Address
 from daemon.mail.summary import summarize
-from daemon.store import accounts, blobs, domains, events, messages, snapshot
+from daemon.store import accounts, blobs, compact, domains, events, messages, snapshot
+from daemon.store.check import check
 from daemon.store.db import Store
 from daemon.store.spool import Body
 from daemon.store.tx import Tx
@@ -111,6 +114,49 @@ def bulk(store: Store, account: int, rows: int) -> None:
     timed(f"snapshot.advance {rows} gone", rows, lambda: store.read_now(snapshot.advance, old))
 
 
+def janitor(store: Store, account: int) -> None:
+    """How long the longest small step holds the writer."""
+    longest = dict[str, float]()
+
+    def step(what: str, work: Callable[[], int]) -> int:
+        began = time.perf_counter()
+        done = work()
+        longest[what] = max(longest.get(what, 0.0), time.perf_counter() - began)
+        return done
+
+    def fill(tx: Tx, bodies: list[Body]) -> None:
+        for body in bodies:
+            deliver(tx, account, body, "trace")
+
+    store.segment_size = 8 << 20
+    for first in range(0, 20_000, 200):
+        bodies = [Body.of(message(2 * 10**9 + first + n, 2048)) for n in range(200)]
+        store.write_now(fill, bodies, bodies=bodies)
+    inbox = store.read_now(
+        lambda tx: tx.value("select id from mailbox where account_id = ? and name = 'INBOX'", account)
+    )
+    odd = [(uid, uid + 3) for uid in range(1, 20_000, 5)]
+    store.write_now(messages.remove, inbox, odd)
+    while step("forget blobs", lambda: store.write_now(blobs.forget, store.clock() + 1, LIMITS.step)):
+        pass
+    for segment in store.read_now(compact.wasteful):
+        after = 0
+        while some := store.read_now(compact.living, segment, after, LIMITS.compact_step):
+            after = some[-1].id
+            found = compact.copies(store, some)
+            bodies = [body for _, body in found]
+            step("move live messages", partial(store.write_now, compact.move, found, bodies=bodies))
+    while step("forget tombstones", lambda: store.write_now(messages.forget_tombstones, (inbox, 10**9), LIMITS.step)):
+        pass
+    while step("forget events", lambda: store.write_now(events.forget, store.clock() + 1, LIMITS.step)):
+        pass
+    for what, seconds in longest.items():
+        print(f"janitor: {what:25s} {seconds * 1000:9.1f} ms the longest step")
+    began = time.perf_counter()
+    assert not list(check(store))
+    print(f"check, deep                         {(time.perf_counter() - began) * 1000:8.0f} ms")
+
+
 def main() -> None:
     base = sys.argv[1] if len(sys.argv) > 1 else None
     path = Path(tempfile.mkdtemp(prefix="bench-store-", dir=base))
@@ -125,6 +171,7 @@ def main() -> None:
             )
         bulk(store, users[0], 10_000)
         bulk(store, users[1], 100_000)
+        janitor(store, users[2])
         store.close()
         print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
     finally:
