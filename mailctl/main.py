@@ -20,12 +20,12 @@ NOUNS = {
         "address": "Where would mail for an address go, and why.",
     },
     "Mail": {
-        "mail": "Messages: list, search, show, deliver, import, export, remove.",
+        "mail": "Messages over all mailboxes, found by one search language.",
         "mailbox": "The mailboxes of a user.",
         "trace": "What happened to a message, in order, and why.",
     },
     "The way out": {
-        "queue": "What waits to go out: list, show, flush, hold, bounce, drop.",
+        "queue": "What waits to go out to other servers.",
         "route": "Smart hosts, by sender, by recipient or for all mail.",
         "dns": "What the world must know of a domain, and whether it does.",
     },

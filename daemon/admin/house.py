@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import contextlib
 import errno
 import os
 from pathlib import Path
@@ -43,6 +42,3 @@ def open_store(path: Path, *, create: bool = True) -> Store:
         raise StoreBroken(
             f"{error.filename or path} cannot be a data directory ({error.strerror}); name another with --data"
         ) from None
-    with contextlib.suppress(BadSetting):  # who is told of it is who puts it right
-        store.reserve = store.peek(settings.load)["store.reserve"]
-    return store
