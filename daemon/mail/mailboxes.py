@@ -6,6 +6,7 @@ For showing and searching, not for sending: nothing is refused, what is no addre
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from daemon.limits import LIMITS
@@ -26,6 +27,9 @@ _TOKEN = re.compile(
 )
 _PARENTHESIS = re.compile(r"\\.|[()]")
 _ROUTE = re.compile(r"\s*(@[^:\"]*):")
+
+
+_SHORT = 256  # octets of a field that may be remembered
 
 
 class Mailbox(NamedTuple):
@@ -51,8 +55,12 @@ class Mailbox(NamedTuple):
 _END = Mailbox(None, None, None, None)
 
 
-def mailboxes(value: bytes) -> list[Mailbox]:
+def mailboxes(value: bytes) -> tuple[Mailbox, ...]:
     """The addresses of one field, at most `LIMITS.addresses`, of the first `LIMITS.field_value` octets."""
+    return _remembered(value) if len(value) <= _SHORT else _read(value)
+
+
+def _read(value: bytes) -> tuple[Mailbox, ...]:
     raw = unfold(value)
     text = raw.decode("ascii") if raw.isascii() else decode_text(raw, "")
     found: list[Mailbox] = []
@@ -60,7 +68,7 @@ def mailboxes(value: bytes) -> list[Mailbox]:
     while place < len(text):
         simple = _SIMPLE.match(text, place)
         if not simple:
-            return _Reader(text, place, found).read()
+            return tuple(_Reader(text, place, found).read())
         quoted, words, local, host, bare, bare_host = simple.groups()
         if bare:
             found.append(Mailbox(None, None, bare, bare_host))
@@ -69,7 +77,10 @@ def mailboxes(value: bytes) -> list[Mailbox]:
         if len(found) >= LIMITS.addresses:
             break
         place = simple.end()
-    return found
+    return tuple(found)
+
+
+_remembered = lru_cache(maxsize=512)(_read)  # each field is asked for three times, and people write to people
 
 
 class _Reader:

@@ -72,8 +72,14 @@ def preview(message: Message) -> str:
     text = decode_text(decode_transfer(data, part.encoding), part.charset, cut=True)
     if is_html:
         text = strip_html(text)
-    text = _INVISIBLE.sub("", _CONTROL.sub(" ", text[: 20 * LIMITS.preview]))
-    return " ".join(text.split())[: LIMITS.preview].rstrip()
+    shown = _one_line(text[: 3 * LIMITS.preview])
+    if len(shown) < LIMITS.preview < len(text):  # much of it was not for the eye
+        shown = _one_line(text[: 20 * LIMITS.preview])
+    return shown[: LIMITS.preview].rstrip()
+
+
+def _one_line(text: str) -> str:
+    return " ".join(_INVISIBLE.sub("", _CONTROL.sub(" ", text)).split())
 
 
 def _readable(root: Part) -> Part | None:
