@@ -172,6 +172,8 @@ class Root(Noun):
             _mute()  # the reader had enough
             code = 0
         except KeyboardInterrupt:
+            print(file=sys.stderr)  # the terminal has written ^C
+            complain("interrupted")
             code = INTERRUPTED
         finally:
             desk.close()
@@ -183,9 +185,12 @@ class Root(Noun):
 
     def _run(self, args: list[str], complete_var: str | None, extra: dict[str, Any]) -> int:
         try:
-            args = arrange(self, args)
-            done = super().main(args, "mailctl", complete_var, standalone_mode=False, **extra)
+            self._main_shell_completion(extra, "mailctl", complete_var)
+            with self.make_context("mailctl", arrange(self, args), **extra) as ctx:
+                done = self.invoke(ctx)
             return done if isinstance(done, int) else 0
+        except click.exceptions.Exit as ended:
+            return ended.exit_code
         except click.exceptions.NoArgsIsHelpError as error:
             print(error.format_message(), file=sys.stderr)
             return USAGE
@@ -196,7 +201,7 @@ class Root(Noun):
         except Declined as error:
             complain(str(error))
             return FAILED
-        except click.Abort:
+        except click.Abort:  # at a question
             complain("interrupted")
             return INTERRUPTED
         except BrokenPipeError:
