@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import random
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -87,7 +87,7 @@ def round_of(path: Path, dice: random.Random, known: dict[str, Account]) -> None
     """Start the processes, kill each after some lines, and hear the rest of what they said."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.store.worker"])
-    pipes: dict[Connection, tuple[multiprocessing.process.BaseProcess, int]] = {}
+    pipes: dict[Connection, tuple[BaseProcess, int]] = {}
     for number in range(PROCESSES):
         here, there = context.Pipe(duplex=False)
         process = context.Process(
@@ -96,9 +96,21 @@ def round_of(path: Path, dice: random.Random, known: dict[str, Account]) -> None
         process.start()
         there.close()
         pipes[here] = process, dice.randrange(5, 250)
+    try:
+        listen(pipes, known)
+    finally:
+        for pipe, (process, _) in pipes.items():  # a failure leaves nobody behind
+            process.kill()
+            process.join()
+            pipe.close()
+
+
+def listen(pipes: dict[Connection, tuple[BaseProcess, int]], known: dict[str, Account]) -> None:
     heard = dict.fromkeys(pipes, 0)
     while pipes:
-        for pipe in wait(list(pipes), timeout=60):
+        ready = wait(list(pipes), timeout=60)
+        assert ready, "the writers hang"
+        for pipe in ready:
             assert isinstance(pipe, Connection)
             process, limit = pipes[pipe]
             try:
@@ -112,8 +124,7 @@ def round_of(path: Path, dice: random.Random, known: dict[str, Account]) -> None
             known[line.split(" ", 2)[1]].hear(line)
             heard[pipe] += 1
             if heard[pipe] == limit:
-                assert process.pid is not None
-                os.kill(process.pid, signal.SIGKILL)
+                process.kill()
 
 
 def story(path: Path, kills: int, seed: int) -> int:

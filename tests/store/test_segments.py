@@ -342,3 +342,43 @@ def test_an_open_segment_that_is_full_already_is_sealed(data: DataDir) -> None:
     assert [row[:2] for row in segments(store)] == [(1, 1), (2, 0)]
     clean(store)
     store.close()
+
+
+def test_an_old_copy_of_the_database_beside_the_segments_is_a_restore(data: DataDir) -> None:
+    store = open_store(data)
+    store.segment_size = 10_000
+    account = store.write_now(add_user)
+    old = [message(f"old {n}", 3000) for n in range(5)]
+    for some in old:
+        deliver(store, account, some)
+    store.close()
+    copy = data.database.read_bytes()
+    store = open_store(data)
+    store.segment_size = 10_000
+    for number in range(10):
+        deliver(store, account, message(f"lost by the restore {number}", 3000))
+    store.close()
+    data.database.write_bytes(copy)
+    store = open_store(data)
+    store.segment_size = 10_000
+    box = box_id(store, account)
+    assert bytes_in(store, box) == old
+    assert {f.reason for f in check(store)} == {"segment-unknown"}
+    new = [message(f"new {n}", 3000) for n in range(10)]
+    for some in new:
+        deliver(store, account, some)
+    assert bytes_in(store, box) == old + new
+    assert [f for f in check(store) if f.level == "error"] == []
+    store.close()
+
+
+def test_uids_go_on_after_a_restart(data: DataDir) -> None:
+    store = open_store(data)
+    account = store.write_now(add_user)
+    first = deliver(store, account, message("one"))
+    store.close()
+    store = open_store(data)
+    second = deliver(store, account, message("two"))
+    assert (second.uid, second.uidvalidity) == (first.uid + 1, first.uidvalidity)
+    assert second.modseq > first.modseq
+    store.close()
