@@ -484,6 +484,25 @@ def test_a_read_is_one_consistent_view(store: Store) -> None:
     assert store.peek(Tx.value, "select count(*) from setting") == 1
 
 
+def test_readers_that_write_do_not_lock_each_other_out(store: Store) -> None:
+    """traps D2: a view is never turned into a write, so two of them cannot wait for each other."""
+    both = threading.Barrier(2, timeout=30)
+
+    def read_then_write(tx: Tx, key: str) -> int:
+        before: int = tx.value("select count(*) from setting")
+        both.wait()
+        store.write_now(note, key)
+        return before
+
+    threads = [threading.Thread(target=store.read_now, args=(read_then_write, key)) for key in ("a", "b")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    assert noted(store) == ["a", "b"]
+
+
 def test_readers_cannot_write(store: Store) -> None:
     for read in (store.read_now, store.peek):
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
