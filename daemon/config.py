@@ -11,6 +11,7 @@ import os
 import re
 import socket
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -213,11 +214,13 @@ TYPES: Mapping[str, Callable[[str], Any]] = {
 
 
 def machine_name() -> str:
-    """This machine's full host name, or `localhost` when it has none that mail could use."""
-    try:
-        return _hostname(socket.getfqdn())
-    except (BadSetting, OSError):
-        return "localhost"
+    """This machine's full host name; without one its short name, and `localhost` when it has none mail could use."""
+    names = []
+    for ask in (socket.getfqdn, socket.gethostname):
+        with suppress(BadSetting, OSError):
+            names.append(_hostname(ask()))
+    names = [name for name in names if name.partition(".")[0] != "localhost"]
+    return next((name for name in names if "." in name), names[0] if names else "localhost")
 
 
 _ROWS = (
@@ -290,7 +293,12 @@ _ROWS = (
     Setting("tls.certificate", "path", "", "PEM file of the certificate chain; empty: the store's own.", "file"),
     Setting("tls.key", "path", "", "PEM file of the private key.", "file"),
     Setting("trace.retention", "span", "30d", "How long events are kept.", "span"),
-    Setting("imap.capabilities_off", "text", "", "Capabilities not announced, space separated, for a client's sake."),
+    Setting(
+        "imap.capabilities_off",
+        "text",
+        "",
+        "Capabilities not announced, for a client's sake, space separated: NAME for all, ADDRESS:NAME for one user.",
+    ),
 )
 SETTINGS: Mapping[str, Setting] = {row.key: row for row in _ROWS}
 

@@ -37,11 +37,11 @@ class AlreadyServed(BadSetting):
     """Another server has the data directory."""
 
 
-def run(data: DataDir, *, say: Say = print) -> int:
+def run(data: DataDir, *, say: Say = print, step_down: bool = True) -> int:
     """Serve until SIGTERM or SIGINT; the exit code: 0, or 75 when the store broke meanwhile.
 
-    `say` gets the one line `ready` when every listener accepts. Raises `AlreadyServed`, `BadSetting` (a bad row, a
-    taken port, no certificate), `StoreError`, `OSError`.
+    `say` gets the one line `ready` when every listener accepts. `step_down`: root becomes the server's user. Raises
+    `AlreadyServed`, `BadSetting` (a bad row, a taken port, no certificate), `StoreError`, `OSError`.
     """
     log.start()
     listen.tune()
@@ -51,7 +51,7 @@ def run(data: DataDir, *, say: Say = print) -> int:
         store = Store.open(data)
         try:
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-                return runner.run(_serve(store, say))
+                return runner.run(_serve(store, say, step_down))
         finally:
             store.close()
 
@@ -76,12 +76,13 @@ def _alone(data: DataDir) -> Iterator[None]:
         yield
 
 
-async def _serve(store: Store, say: Say) -> int:
+async def _serve(store: Store, say: Say, step_down: bool) -> int:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     settled = Settings(store)
     bound = listen.bind(settled.current(), DOORS)
-    _step_down(store.data)
+    if step_down and os.geteuid() == 0:
+        _become(_USER, store.data)
     store.attach(loop)
     doorbell = await _answer_the_door(store)
     house = House(store, settled.current)
@@ -91,7 +92,7 @@ async def _serve(store: Store, say: Say) -> int:
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(_look_now_and_then(store, stop))
-            group.create_task(house.serve(bound, stop, lambda: _ready(say)))
+            group.create_task(house.serve(bound, stop, lambda: _ready(say, step_down)))
     finally:
         _notify("STOPPING=1")
         doorbell.close()
@@ -168,24 +169,24 @@ async def _look_now_and_then(store: Store, stop: asyncio.Event) -> None:
             stop.set()
 
 
-def _step_down(data: DataDir) -> None:
-    """Root only binds the ports: then the server becomes its own user, who owns the data."""
-    if os.geteuid() != 0:
-        return
+def _become(name: str, data: DataDir) -> None:
+    """Root only binds the ports: then the server becomes its own user, if there is one, who owns the data."""
     try:
-        user = pwd.getpwnam(_USER)
+        user = pwd.getpwnam(name)
     except KeyError:
         return
     for folder, _, files in os.walk(data.path):
         os.chown(folder, user.pw_uid, user.pw_gid)
-        for name in files:
-            os.chown(os.path.join(folder, name), user.pw_uid, user.pw_gid, follow_symlinks=False)
-    os.setgroups([])
+        for file in files:
+            os.chown(os.path.join(folder, file), user.pw_uid, user.pw_gid, follow_symlinks=False)
+    os.initgroups(name, user.pw_gid)  # its other groups too: ssl-cert reads the keys that tls.key may name
     os.setgid(user.pw_gid)
     os.setuid(user.pw_uid)
 
 
-def _ready(say: Say) -> None:
+def _ready(say: Say, step_down: bool) -> None:
+    if step_down and os.geteuid() == 0:
+        log.event("still-root", remedy=f"make a system user {_USER!r}, whom the server becomes once it has its ports")
     say("ready")
     _notify("READY=1")
 

@@ -36,7 +36,7 @@ def command(desk: Desk, local: bool) -> int:
                 desk.out.note(sentence)
     finally:
         store.close()
-    return run(DataDir(path), say=_say)
+    return run(DataDir(path), say=_say, step_down=not local)
 
 
 def _say(text: str) -> None:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from daemon.admin.errors import BadData
-from daemon.store import certificates
+from daemon.store import certificates, domains
 from daemon.store.tx import Tx
 
 _LIFETIME = datetime.timedelta(days=820)  # Apple's devices take no longer ones, trusted by hand or not
@@ -108,13 +108,15 @@ def self_signed(names: tuple[str, ...], now: int) -> Pair:
     )
 
 
-def ensure(tx: Tx, names: tuple[str, ...]) -> bool:
-    """See that the store has a certificate that is valid for a while: make a self-signed one for `names` if not.
+def ensure(tx: Tx, hostname: str) -> bool:
+    """See that the store has a certificate that is valid for a while: if not, make one that signs itself, for the host
+    and all domains.
 
     Whether one was made. Imported ones are never replaced, but an expired one does not count.
     """
     if any(c.not_after_at > tx.now + (_RENEW if c.source == "self-signed" else 0) for c in certificates.everyone(tx)):
         return False
+    names = tuple(dict.fromkeys((hostname, *(domain.name for domain in domains.everyone(tx)))))
     pair = self_signed(names, tx.now)
     seen = examine(pair.chain)
     certificates.add(tx, names, pair.chain, pair.private_key, "self-signed", seen.not_before_at, seen.not_after_at)

@@ -10,7 +10,6 @@ from daemon.config import SETTINGS
 from daemon.store import accounts
 from daemon.store import domains as kept
 from daemon.store.db import Store
-from daemon.store.tx import Tx
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +51,6 @@ def run(store: Store, hostname: str, domain: str, admin: str, password: str | No
             made = new_app_password()
         people.add(store, str(address), made, admin=True)
         done.append(f"{address} is its administrator, and gets mail for postmaster and abuse")
-
-    def certificate(tx: Tx) -> bool:
-        return pem.ensure(tx, (changed.value,))
-
-    if store.write_now(certificate):
+    if store.write_now(pem.ensure, changed.value):
         done.append("a certificate that signs itself; `mailctl cert import` brings a real one")
     return Setup(changed.value, name, str(address), tuple(done), made if password is None else None)

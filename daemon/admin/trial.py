@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 
 from daemon import passwords
+from daemon.admin import pem
 from daemon.config import SETTINGS, DataDir, machine_name
 from daemon.mail.address import parse_address
 from daemon.store import accounts, domains, settings
@@ -49,7 +50,13 @@ def first_start(store: Store) -> list[str]:
             return []
         name = machine_name()
         settings.put(tx, "hostname", name, "first start")
-        return [f"this server calls itself {name}; `mailctl config set hostname NAME` changes it"]
+        said = [
+            f"the database is new: {store.data.database}",
+            f"this server calls itself {name}; `mailctl config set hostname NAME` changes it",
+        ]
+        if not settings.load(tx)["tls.certificate"] and pem.ensure(tx, name):
+            said.append(f"its certificate for {name} signs itself; `mailctl cert import` brings a real one")
+        return said
 
     return store.write_now(work)
 

@@ -22,9 +22,9 @@ from daemon import log
 from daemon.admin import pem
 from daemon.admin.pem import BadCertificate
 from daemon.config import BadSetting, Config
-from daemon.store import certificates, domains
+from daemon.store import certificates
 from daemon.store.db import Store
-from daemon.store.tx import Changes, Tx
+from daemon.store.tx import Changes
 
 # Mozilla's "intermediate" without finite-field DH; TLS 1.3 has its own list.
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL"
@@ -58,9 +58,9 @@ class Keyring:
         """Makes a self-signed certificate when there is none at all. Raises `BadSetting`, `StoreError`."""
         self._store = store
         self._config = config
-        self.made = False  # a certificate was made: worth saying at the first start
-        if not config()["tls.certificate"]:
-            self.made = store.write_now(_ensure, config().hostname)
+        self.made = not config()["tls.certificate"] and store.write_now(pem.ensure, config().hostname)
+        if self.made:
+            log.event("certificate-made", host=config().hostname)
         self._by_name: dict[str, ServerContext] = {}
         self._loaded: tuple[_Pair, ...] = ()
         self._contexts: tuple[ServerContext, ServerContext] | None = None
@@ -158,11 +158,6 @@ def _from_files(chain_path: str, key_path: str, now: int) -> _Pair:
     except BadCertificate as error:
         raise BadSetting(f"tls.certificate: {chain_path}: {error}") from None
     return _Pair(texts[0], texts[1], seen.names, (int(seen.not_after_at > now), 2, 0))
-
-
-def _ensure(tx: Tx, hostname: str) -> bool:
-    names = dict.fromkeys((hostname, *(d.name for d in domains.everyone(tx))))
-    return pem.ensure(tx, tuple(names))
 
 
 def _context(pair: _Pair, ciphers: str = _CIPHERS) -> ServerContext:

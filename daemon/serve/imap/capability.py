@@ -1,7 +1,7 @@
 """What this server can, and the commands for any state: CAPABILITY, NOOP, ID, ENABLE, LOGOUT and their like.
 
 Announced is exactly what works. The setting `imap.capabilities_off` takes names out of the announcement, for a
-client's sake (traps I7).
+client's sake, for all or for one user (traps I7).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def names(session: Session) -> list[str]:
         found.append(f"APPENDLIMIT={service.message_size}")
         if not conn.compressed:
             found.append("COMPRESS=DEFLATE")
-    off = service.capabilities_off
+    off = service.capabilities_off(session.user)
     return [name for name in found if name.upper() not in off] if off else found
 
 

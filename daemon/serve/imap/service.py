@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from daemon.config import Config
 from daemon.serve.connection import Connection
@@ -35,7 +35,7 @@ class Imap:
         self.views = Views(store)
         self._end_point = end_point
         self._sessions: dict[int, set[Session]] = {}  # by account, those logged in
-        self._rules: tuple[Config, int, frozenset[str]] | None = None
+        self._rules: tuple[Config, int, Mapping[str, frozenset[str]]] | None = None
         self._deaf = store.listen(self._changed)
 
     async def serve(self, conn: Connection) -> None:
@@ -70,14 +70,19 @@ class Imap:
     def message_size(self) -> int:
         return self._known_rules()[1]
 
-    @property
-    def capabilities_off(self) -> frozenset[str]:
-        return self._known_rules()[2]
+    def capabilities_off(self, user: str | None) -> frozenset[str]:
+        """What is not announced: to anybody, and to this user."""
+        off = self._known_rules()[2]
+        none: frozenset[str] = frozenset()
+        return off.get("", none) | (off.get(user.upper(), none) if user is not None else none)
 
-    def _known_rules(self) -> tuple[Config, int, frozenset[str]]:
+    def _known_rules(self) -> tuple[Config, int, Mapping[str, frozenset[str]]]:
         config = self.config()
         if self._rules is None or self._rules[0] is not config:
-            off = frozenset(config["imap.capabilities_off"].upper().split())
+            off: dict[str, frozenset[str]] = {}
+            for word in config["imap.capabilities_off"].upper().split():
+                user, _, name = word.rpartition(":")
+                off[user] = off.get(user, frozenset()) | {name}
             self._rules = (config, config["limits.message_size"], off)
         return self._rules
 

@@ -45,6 +45,7 @@ def _greeted(smtp: Smtp, argument: bytes, *, extended: bool) -> None:
     """RFC 5321 §4.1.4: EHLO in the middle of a session has the effect of RSET."""
     name = name_of(argument)
     smtp.forget_envelope()
+    smtp.look_at_settings()
     smtp.session.host_name = name
     smtp.session.extended_smtp = extended
 

@@ -298,11 +298,15 @@ class Smtp(Connection, SMTP):
         return answer
 
     def next_message(self) -> None:
-        """Count one; settings that changed hold from here on. Raises `Refused`."""
+        """Count one. Raises `Refused` for one too many."""
         self.messages += 1
         self.idle = 0
         if self.messages > LIMITS.smtp_messages and not self.exempt:
             raise Refused(ENOUGH_MESSAGES)
+        self.look_at_settings()
+
+    def look_at_settings(self) -> None:
+        """Settings that changed hold from here on."""
         rules = rules_of(self.post.config())
         if rules is not self.rules:
             self.rules = rules
