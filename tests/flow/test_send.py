@@ -137,6 +137,16 @@ async def test_every_combination_of_extensions_brings_the_same_octets(
     assert told(results) == ["sent accepted 2.0.0"] and sink.copies[0].data == b"X-Prefix: y\r\n" + data
 
 
+@pytest.mark.parametrize("offers", [(), ("CHUNKING",)])
+async def test_s5_a_line_of_any_length_goes_out_as_it_came(
+    sender: Sender, mails: Mails, offers: tuple[str, ...]
+) -> None:
+    data = b"Subject: long\r\n\r\n" + b".x" * 30_000 + b"\r\n" + b"y" * 999 + b"\r\n"
+    async with Sink(offers) as sink:
+        results = await carry(sender, sink, mails("b@there.example", data=data))
+    assert told(results) == ["sent accepted 2.0.0"] and sink.copies[0].data == b"X-Prefix: y\r\n" + data
+
+
 async def test_a_session_carries_one_message_after_another(sender: Sender, mails: Mails) -> None:
     async with Sink() as sink, session(sender, host(sink)) as s:
         for i in range(20):

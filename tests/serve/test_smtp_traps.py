@@ -555,6 +555,9 @@ async def test_a13_the_null_sender_is_nobody(office):
         ("MAIL FROM:<a@b.example> BODY=BINARYMIME", "555 5.5.4"),
         ("MAIL FROM:<a@b.example> REQUIRETLS", "555 5.5.4"),
         ("MAIL FROM:<a@b.example> MT-PRIORITY=3", "555 5.5.4"),
+        ("MAIL FROM:<a@b.example> AUTH=someone+2Belse@b.example", "250 2.1.0"),
+        ("MAIL FROM:<a@b.example> X-UNKNOWN", "555 5.5.4"),
+        ("mAiL fRoM:<a@b.example> ret=full body=8bitmime", "250 2.1.0"),
         ("MAIL FROM:<a@b.example", "501 5.5.4"),
         ("MAIL FROM:a@b.example", "501 5.5.4"),
         ("MAIL FROM:<u @ x.example>", "501 5.5.4"),
@@ -570,7 +573,7 @@ async def test_a13_the_null_sender_is_nobody(office):
         ("MAIL", "501 5.5.4"),
     ],
 )
-async def test_a14_mail_as_it_is_said(office, line, want):
+async def test_a14_and_s7_mail_as_it_is_said(office, line, want):
     async with office.greeted() as c:
         await c.says(line, want)
 

@@ -14,7 +14,7 @@ import pytest
 from daemon.limits import LIMITS
 from daemon.mail.address import Address
 from daemon.store import accounts, messages
-from tests.serve.imap.conftest import ALICE, HELLO, MailHouse, numbers
+from tests.serve.imap.conftest import ALICE, BOB, HELLO, MailHouse, numbers
 
 LOGIN = 'S: * OK …\nC: in LOGIN alice@example.test "wonder land"\nS: in OK …\n'
 SELECT = LOGIN + "C: se SELECT INBOX\nS* se OK …\n"
@@ -158,6 +158,17 @@ S: {{any3:c OK \[APPENDUID [0-9]+ 4\] .*}}
 
 
 # -- Outlook -----------------------------------------------------------------------------------------------------------
+
+
+async def test_i7_a_capability_is_hidden_from_the_one_whose_client_misuses_it(house: MailHouse) -> None:
+    house.set(imap__capabilities_off="ESEARCH Bob@example.test:condstore bob@example.test:IDLE")
+    seen = {}
+    for who in (ALICE, BOB):
+        async with house.client(who) as client:
+            (line,) = await client.ok("CAPABILITY")
+            seen[who] = line.split()[2:]
+    assert set(seen[ALICE]) - set(seen[BOB]) == {b"CONDSTORE", b"IDLE"}
+    assert b"ESEARCH" not in seen[ALICE] and b"MOVE" in seen[BOB]
 
 
 async def test_i8_id_before_and_after_login_with_anything_in_it(house: MailHouse) -> None:
