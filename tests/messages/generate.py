@@ -427,6 +427,7 @@ def for_append() -> list[Specimen]:
         "smuggled": b"A: b\r\n\r\none\n.\nMAIL FROM:<x@example.org>\r\n.\rRCPT TO:<y@example.org>\n.\r\n",
         "lone-lf": b"\n",
         "lone-cr": b"\r",
+        "nul": b"Subject: a\0b\r\nContent-Type: text/plain; name=\0\r\n\r\nx\0y\0\r\n",
         "lf-8bit": b"Subject: \xe9\xff\n\n\x80\x81\xfe\n",
     }
     return [Specimen(f"append-{name}", data) for name, data in found.items()]

@@ -60,11 +60,8 @@ def no_log(data: DataDir) -> None:
 NOISE = random.Random(1).randbytes(1 << 16)
 DAMAGE: dict[str, Callable[[Path], None]] = {
     "noise": lambda path: void(path.write_bytes(NOISE)),
-    "text": lambda path: void(path.write_text("this is a mail server's database\n" * 1000)),
-    "header-overwritten": lambda path: overwrite(path, 0, NOISE[:100]),
     "schema-overwritten": lambda path: overwrite(path, 100, NOISE[:3000]),
     "cut-short": lambda path: os.truncate(path, path.stat().st_size // 2),
-    "cut-to-one-page": lambda path: os.truncate(path, 4096),
     "pages-overwritten": lambda path: overwrite(path, 4096, NOISE),
 }
 
@@ -125,7 +122,7 @@ def test_segments_without_their_database(server: Server) -> None:
     assert "backup" in refusal(server.data.path)
 
 
-@pytest.mark.parametrize("name", ["smtp", "imaps", "pop3"])
+@pytest.mark.parametrize("name", ["smtp", "imaps"])
 def test_a_busy_port(server: Server, name: str) -> None:
     with socket.create_server(("127.0.0.1", server.ports[name])):
         said = refusal(server.data.path)
@@ -162,11 +159,7 @@ def test_a_key_that_is_not_the_certificate_s(server: Server, tmp_path: Path) -> 
     assert "a.pem" in said or "b.key" in said, said
 
 
-@pytest.mark.parametrize(
-    "key,value",
-    [("queue.retry", "soon"), ("listen.smtp", "nowhere"), ("limits.message_size", "-1"), ("auth.require_tls", "maybe"),
-     ("hostname", "not a name"), ("proxy.trusted", "everybody"), ("listen.imap", "127.0.0.1:99999")],
-)  # fmt: skip
+@pytest.mark.parametrize("key,value", [("queue.retry", "soon"), ("listen.smtp", "nowhere"), ("hostname", "not a name")])
 def test_a_bad_setting(server: Server, key: str, value: str) -> None:
     spoil(server, key, value)
     assert key in refusal(server.data.path)
