@@ -33,10 +33,10 @@ packages:
 	@sh tests/packages.sh
 
 test: $(VENV)/.dev packages
-	$(BIN)/python -m pytest -n $(XDIST) -m 'not long' $(ARGS)
+	$(BIN)/python -m pytest -n $(XDIST) --dist loadfile -m 'not long' $(ARGS)
 
 test-long: $(VENV)/.dev packages
-	$(BIN)/python -m pytest -n $(XDIST) $(ARGS)
+	$(BIN)/python -m pytest -n $(XDIST) --dist loadfile $(ARGS)
 
 check: lint types
 
