@@ -8,6 +8,7 @@ import datetime
 import os
 import sys
 import tempfile
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -51,14 +52,23 @@ def _chosen(names: str) -> list[Row]:
 
 def _measure(field: Field, row: Row, server: Server, measured: dict[str, Any]) -> None:
     """One round of one server; a failure is noted and the bench goes on."""
+    began, before = time.monotonic(), _others(field, server)
     try:
         figures = row.measure(field, server, row)
     except Exception as error:  # the other servers and rows are still worth having
         traceback.print_exc(limit=-3)
         measured["errors"][server["name"]] = f"{type(error).__name__}: {error}"[:300]
+        if "log" in server:
+            print(Path(server["log"]).read_text()[-3000:], file=sys.stderr)
         return
+    figures["others"] = max(0.0, (_others(field, server) - before) / (time.monotonic() - began))
     measured["servers"][server["name"]].append(figures)
     _say(f"{row.name:20s} {server['name']:12s} " + "  ".join(f"{k} {v:.4g}" for k, v in figures.items()))
+
+
+def _others(field: Field, server: Server) -> float:
+    """CPU seconds used so far by what is neither this server nor the bench."""
+    return machine.busy() - field.suite.cpu(server) - sum(os.times()[:4])
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -47,6 +47,13 @@ def about(directory: Path) -> dict[str, str]:
     }
 
 
+def busy() -> float:
+    """CPU seconds that anybody has used on this machine so far."""
+    fields = [int(ticks) for ticks in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    idle, waiting = fields[3:5]
+    return (sum(fields) - idle - waiting) / os.sysconf("SC_CLK_TCK")
+
+
 def revision() -> str:
     """The commit, and whether the tree has more than that."""
     top = str(HERE.parent)

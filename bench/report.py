@@ -19,8 +19,12 @@ HEAD = """# Beside Postfix and Dovecot
 Written by `python -m bench`; do not edit (what a human has to say about a row is in `remarks.toml`). Each row was
 measured in one run, the servers in turn, generator and servers on the same machine; durable on both sides, filters off,
 the caches of password hashes warm on both sides. "Theirs" is the better of maildir and mdbox in each line. Figures are
-medians over the rounds. Compare ratios, not figures, between rows: the load column is the machine's load average when
-the row began, and when it is high other work ran beside and every figure is worse and noisier than it would be alone.
+medians over the rounds. Compare ratios, not figures, between rows.
+
+The column "others" says how many processors were busy with work that is neither the bench nor the server it measured,
+while ours and while the peers were measured: more than a few hundredths means that the machine was not free, and the
+figures are worse and noisier than they would be alone. That weighs more on a server of one process than on one of many,
+because the system divides the processors among processes; CPU per message suffers least.
 """
 
 
@@ -73,16 +77,24 @@ def text_of(value: float | None) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
+def _disturbance(measured: dict[str, Any]) -> str:
+    """Processors busy with other work while we, and while the peers were measured."""
+    ours = [one["others"] for one in measured["servers"].get(OURS, []) if "others" in one]
+    theirs = [one["others"] for name, rounds in measured["servers"].items() if name != OURS for one in rounds
+              if "others" in one]  # fmt: skip
+    return ", ".join(f"{median(values):.2f}" for values in (ours, theirs) if values)
+
+
 def table(measured: dict[str, Any]) -> str:
     """The rows of `results.json` as a Markdown table."""
     out = [
-        "| row | figure | unit | ours | theirs | ratio | target | | load |",
+        "| row | figure | unit | ours | theirs | ratio | target | | others |",
         "|---|---|---|---:|---:|---:|---|---|---:|",
     ]
     for row in ROWS:
         if row.name not in measured:
             continue
-        title = f"**{row.name}**: {row.title}"
+        title, others = f"**{row.name}**: {row.title}", _disturbance(measured[row.name])
         for line in lines(row, measured[row.name]):
             figure = line.figure
             ratio = f"{line.ours / line.theirs:.2f}" if line.ours is not None and line.theirs else "–"
@@ -90,9 +102,9 @@ def table(measured: dict[str, Any]) -> str:
             target = figure.target.text(figure.unit) if figure.target else ""
             out.append(
                 f"| {title} | {figure.title} | {figure.unit} | {text_of(line.ours)} | {theirs} | {ratio} | {target}"
-                f" | {line.verdict} | {measured[row.name]['load']:.1f} |"
+                f" | {line.verdict} | {others} |"
             )
-            title = ""
+            title = others = ""
     return "\n".join(out)
 
 
