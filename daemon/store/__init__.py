@@ -8,5 +8,5 @@ Five sentences prevent bugs:
 2. Numbers (UID, MODSEQ, ids) are allotted in the transaction, never from memory.
 3. No transaction is open while we wait for a peer, and none lasts longer than 50 ms where it can be cut.
 4. What changed is published after COMMIT only.
-5. What must always hold is written once, as code: `check`. A change of the store is a change there, or it is none.
+5. What must always hold is written once, as code: `check`. Whoever adds a table or a counter adds its proof there.
 """
