@@ -110,7 +110,7 @@ class Limits:
     login_delay: int = 8  # seconds, the longest a password check is put off after failures
     login_delayed: int = 200  # checks put off at once; beyond: try again later
     argon2_memory: int = 19 * 1024  # KiB a hash takes; with the passes below OWASP's choice for a busy server
-    argon2_passes: int = 2
+    argon2_passes: int = 2  # over that memory
     scram_iterations: int = 50_000  # PBKDF2 rounds; RFC 7677 §4 asks for 4096 at least, these keys lie beside argon2id
     password: int = 1 * KIB  # octets of a password looked at
     user_name: int = 512  # octets of a login name looked at
@@ -120,10 +120,9 @@ class Limits:
     reply_lines: int = 128  # lines of one reply
     mx_hosts: int = 20  # hosts tried for one destination
     mx_addresses: int = 8  # addresses tried for one host
-    cname_chain: int = 8
-    outbound_connections: int = 100  # in all
-    outbound_per_destination: int = 8
-    outbound_messages_per_connection: int = 100
+    outbound_connections: int = 100  # in all; setting queue.connections
+    outbound_per_destination: int = 8  # connections; a destination that bears fewer gets fewer
+    outbound_messages_per_connection: int = 100  # then a session is begun anew
     outbound_idle: int = 5  # seconds an open connection waits for the next message
     connect_patience: int = 30  # seconds for all addresses of one host; RFC 5321 says nothing, TCP alone takes minutes
     connect_stagger: float = 0.3  # seconds before the next address is tried beside the first (RFC 8305 §5)

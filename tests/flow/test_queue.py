@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -79,6 +80,16 @@ async def test_a_session_ends_after_so_many_messages(house: House) -> None:
         await sink.wait(30)
     assert len(sink.sessions) == 5
     assert all(len([c for c in sink.copies if c.session is session]) <= 7 for session in sink.sessions)
+
+
+async def test_a_session_that_rests_too_long_says_goodbye(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.flow.lane.LIMITS", replace(LIMITS, outbound_idle=0))
+    async with Sink() as sink, running(Office(house, ONE, sink.port)) as office:
+        house.mail("ann@here.example", "u1@there.example")
+        await office.until(lambda: sink.sessions and sink.sessions[0].commands()[-1:] == ["QUIT"])
+        house.mail("ann@here.example", "u2@there.example")
+        await sink.wait(2)
+    assert len(sink.sessions) == 2
 
 
 async def test_nothing_leaves_in_trial_mode(house: House) -> None:

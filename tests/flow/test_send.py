@@ -3,6 +3,7 @@ import contextlib
 import itertools
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,17 @@ async def test_too_many_recipients_go_in_further_transactions_at_once(sender: Se
         results = await carry(sender, sink, mails(*(f"u{i}@there.example" for i in range(6))))
     assert told(results) == ["sent accepted 2.0.0"] * 6
     assert [len(copy.recipients) for copy in sink.copies] == [3, 3]
+
+
+async def test_what_a_peer_names_no_limit_for_has_ours(
+    sender: Sender, mails: Mails, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = replace(LIMITS, out_recipients=4, outbound_messages_per_connection=3)
+    monkeypatch.setattr("daemon.flow.send.LIMITS", limits)
+    async with Sink() as sink, session(sender, host(sink)) as s:
+        results = await s.carry(mails(*(f"u{i}@there.example" for i in range(9))))
+        assert [len(copy.recipients) for copy in sink.copies] == [4, 4, 1]
+        assert told(results) == ["sent accepted 2.0.0"] * 9 and not s.usable
 
 
 async def test_limits_that_the_peer_names_are_kept(sender: Sender, mails: Mails) -> None:

@@ -454,6 +454,15 @@ def test_no_host_means_all_of_ipv4_and_all_of_ipv6() -> None:
             sock.close()
 
 
+def test_many_who_come_at_once_are_held_until_we_accept() -> None:
+    [(_, sock)] = bind(Config([("listen.pop3", "127.0.0.1:0")]), ["pop3"], {})
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(sock)
+        for _ in range(200):  # more than the 128 that listen(2) gives by itself
+            stack.enter_context(socket.create_connection(sock.getsockname(), 5))
+    assert LIMITS.backlog > 200
+
+
 def test_a_machine_without_ipv6_is_served_on_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
     real = listen._socket
 

@@ -77,6 +77,18 @@ async def test_pieces_run_in_the_order_they_were_handed_in(store: Store) -> None
     assert order == list(range(500))
 
 
+async def test_a_group_is_not_larger_than_its_limit(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    take = writer.Writer._take
+    monkeypatch.setattr(writer.Writer, "_take", lambda self, pieces: (sizes.append(len(pieces)), take(self, pieces)))
+    most = LIMITS.write_group
+    with held(store):
+        tasks = writing(store, *(lambda tx: None for _ in range(2 * most + 1)))
+        await asyncio.sleep(0)
+    assert await results(tasks) == [None] * (2 * most + 1)
+    assert sizes == [1, most, most, 1]
+
+
 async def test_nobody_is_answered_before_the_commit_of_his_group(store: Store) -> None:
     entered, go_on = threading.Event(), threading.Event()
 

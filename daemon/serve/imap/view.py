@@ -147,7 +147,7 @@ class Views:
         self.store = store
         self.labels = Labels(store)
         self._boxes: dict[int, Box] = {}
-        self._spare: OrderedDict[int, Box] = OrderedDict()  # open to nobody: the oldest go first
+        self._spare: OrderedDict[int, int] = OrderedDict()  # open to nobody, with their messages: the oldest go first
         self._spare_messages = 0
         self._checking = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -158,8 +158,8 @@ class Views:
         box = self._boxes.get(mailbox.id)
         if box is None:
             box = self._boxes[mailbox.id] = Box(self, mailbox)
-        elif box.sessions == 0 and self._spare.pop(mailbox.id, None) is not None:
-            self._spare_messages -= box._hint
+        elif box.sessions == 0:
+            self._spare_messages -= self._spare.pop(mailbox.id, 0)
         box.sessions += 1
         try:
             return box, await box.current()
@@ -178,11 +178,11 @@ class Views:
         if box.gone or box._latest is None:
             del self._boxes[box.id]
             return
-        self._spare[box.id] = box
+        self._spare[box.id] = box._hint
         self._spare_messages += box._hint
         while self._spare_messages > LIMITS.imap_kept_messages or len(self._spare) > _SPARE:
-            oldest, forgotten = self._spare.popitem(last=False)
-            self._spare_messages -= forgotten._hint
+            oldest, count = self._spare.popitem(last=False)
+            self._spare_messages -= count
             del self._boxes[oldest]
 
     def recent_from(self, mailbox: Mailbox) -> int:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from daemon.limits import LIMITS
 from daemon.serve.imap import change
 from daemon.store import mailboxes
 from daemon.store.snapshot import Snapshot
@@ -363,6 +364,18 @@ async def test_views_forget_mailboxes_that_nobody_has_open(house: MailHouse, mon
         assert len(house.imap.views._boxes) <= 3
         await house.fill(1)
         assert numbers(await client.ok("SELECT INBOX"), b"EXISTS") == [1]
+
+
+async def test_views_forget_large_mailboxes_first_of_all(house: MailHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.serve.imap.view.LIMITS", replace(LIMITS, imap_kept_messages=5))
+    views = house.imap.views
+    for name in ("Sent", "Junk", "Trash"):
+        await house.fill(3, mailbox=name)
+    async with house.client() as client:
+        for name in ("Sent", "Junk", "Trash", "Drafts", "Sent", "Drafts"):
+            await client.ok(f"SELECT {name}")
+            assert views._spare_messages == sum(views._spare.values()) <= 5
+    assert house.box("Junk").id not in views._boxes and house.box("Sent").id in views._boxes
 
 
 async def test_a_large_mailbox_is_read_in_a_thread(house: MailHouse, monkeypatch: pytest.MonkeyPatch) -> None:
