@@ -8,6 +8,7 @@ import hashlib
 import pytest
 
 from daemon import passwords
+from daemon.limits import LIMITS
 from daemon.wire import sasl
 
 
@@ -103,6 +104,12 @@ def test_keeping_makes_a_hash_and_the_scram_keys_with_the_salt_of_the_user() -> 
     keys = sasl.scram_keys("secret", b"0123456789abcdef", 4096)
     assert (kept.stored_key, kept.server_key) == (keys.stored, keys.server)
     assert passwords.keep("secret").salt != passwords.keep("secret").salt
+
+
+def test_what_is_kept_costs_a_guesser_what_the_limits_say() -> None:
+    kept = passwords.keep("secret")
+    assert f"$argon2id$v=19$m={LIMITS.argon2_memory},t={LIMITS.argon2_passes},p=1$" in kept.hash
+    assert kept.iterations == LIMITS.scram_iterations
 
 
 def test_app_passwords_have_no_spaces_and_are_long() -> None:

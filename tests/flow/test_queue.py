@@ -528,6 +528,20 @@ async def test_a_long_queue_for_one_leaves_room_for_others(house: House) -> None
     assert place < 150
 
 
+@pytest.mark.parametrize("limit", ["out_claimed", "out_lane"])
+async def test_no_more_is_taken_in_hand_than_can_be_held(
+    house: House, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setattr("daemon.flow.queue.LIMITS", replace(LIMITS, **{limit: 5}))
+    async with Sink() as sink, running(Office(house, ONE, sink.port, patience=Patience(command=5, end=5))) as office:
+        sink.on("RCPT", "stall")
+        for i in range(20):
+            house.mail("ann@here.example", f"u{i}@there.example")
+        await office.until(lambda: any("RCPT" in str(s.dialogue) for s in sink.sessions))
+        assert sum(row.active for row in house.queued()) == len(office.runner._hands) == 5
+        await office.runner.stop(0.1)
+
+
 async def test_settings_count_at_once(house: House) -> None:
     async with Sink() as sink, running(Office(house, ONE, sink.port, {"queue.hold_external": "yes"})) as office:
         house.mail("ann@here.example", "x@there.example")
