@@ -137,7 +137,7 @@ def janitor(store: Store, account: int) -> None:
     )
     odd = [(uid, uid + 3) for uid in range(1, 20_000, 5)]
     store.write_now(messages.remove, inbox, odd)
-    while step("forget blobs", lambda: store.write_now(blobs.forget, store.clock() + 1, LIMITS.step)):
+    while step("forget blobs", lambda: store.write_now(blobs.forget, store.clock() + 1, LIMITS.step // 3)):
         pass
     for segment in store.read_now(compact.wasteful):
         after = 0

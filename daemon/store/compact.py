@@ -71,7 +71,8 @@ class Janitor:
         )  # fmt: skip
 
     async def forget_blobs(self) -> None:
-        await self._in_steps(blobs.forget, self.store.clock() - LIMITS.blob_grace * 1000)
+        # a blob takes its content along, pages of it: fewer in a step
+        await self._in_steps(blobs.forget, self.store.clock() - LIMITS.blob_grace * 1000, LIMITS.step // 3 or 1)
 
     async def forget_events(self) -> None:
         await self._in_steps(events.forget, self.store.clock() - self.config()["trace.retention"] * 1000)
@@ -131,10 +132,10 @@ class Janitor:
                     body.close()
             await self._rest(began)
 
-    async def _in_steps(self, work: Callable[[Tx, T, int], int], argument: T) -> None:
+    async def _in_steps(self, work: Callable[[Tx, T, int], int], argument: T, rows: int = 0) -> None:
         while not self.stop.is_set():
             began = time.monotonic()
-            if await self.store.write(work, argument, LIMITS.step) == 0:
+            if await self.store.write(work, argument, rows or LIMITS.step) == 0:
                 return
             await self._rest(began)
 
