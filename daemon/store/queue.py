@@ -190,7 +190,7 @@ def claim(tx: Tx, wish: Wish) -> Haul:
     _scan(tx, wish, rooms, haul, picked)
     if picked:
         _lease(tx, picked, tx.now + wish.lease)
-        haul.recipients = load(tx, picked)
+        haul.recipients = load(tx, picked, mend=True)
     return haul
 
 
@@ -228,8 +228,8 @@ def _lease(tx: Tx, ids: Iterable[int], until: int) -> None:
     )  # fmt: skip
 
 
-def load(tx: Tx, ids: list[int]) -> list[Claimed]:
-    """The claimed rows with their messages, in the order of `ids`; a destination that a route changed is mended."""
+def load(tx: Tx, ids: list[int], *, mend: bool = False) -> list[Claimed]:
+    """The rows with their messages, in the order of `ids`; `mend` also writes destinations that a route changed."""
     rows = tx.all(
         "select r.id, r.address, r.destination, r.orcpt, r.notify, r.attempts, r.route_id, r.last_reply,"
         " m.id, m.trace, b.segment_id, b.offset, b.length, m.prefix, m.size, m.sender, m.account_id, m.eightbit,"
@@ -253,7 +253,7 @@ def load(tx: Tx, ids: list[int]) -> list[Claimed]:
         if right != name:
             moved.append((right, row_id))
         found.append(Claimed(row_id, message, address, right, orcpt, notify, attempts, route_id, last_reply))
-    if moved:
+    if moved and mend:
         tx.many("update queue_recipient set destination = ? where id = ?", moved)
     return found
 

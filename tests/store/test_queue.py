@@ -372,6 +372,17 @@ def test_show_one(store: Store) -> None:
         store.read_now(queue_desk.get, 999)
 
 
+def test_an_entry_whose_route_changed_can_be_looked_at(store: Store) -> None:
+    """Looking is not writing: the row is mended by who claims it."""
+    put(store, "x@there.example")
+    (found,) = ids(store)
+    store.write_now(lambda tx: routes.add(tx, "recipient", "there.example", "127.0.0.1", 9))
+    assert store.read_now(queue_desk.envelope, found).destination.startswith("route:")
+    assert store.read_now(queue_desk.get, found).destination == "there.example"
+    (claimed,) = claim(store).recipients
+    assert claimed.destination == store.read_now(queue_desk.get, found).destination
+
+
 def test_hold_and_release_are_read_back_from_the_store(store: Store, clock: Clock) -> None:
     put(store, "b@there.example", "c@there.example")
     one, two = ids(store)
