@@ -3,6 +3,7 @@ content."""
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -126,3 +127,26 @@ def held(store: Store) -> Iterator[None]:
     finally:
         go_on.set()
         thread.join()
+
+
+def note(tx: Tx, key: str, value: str = "") -> str:
+    """A row that a test can look for."""
+    tx.run("insert into setting (key, value) values (?, ?)", key, value)
+    return key
+
+
+def noted(store: Store) -> list[str]:
+    """The rows that are committed, seen from outside."""
+    other = sqlite3.connect(store.data.database)
+    try:
+        return [r[0] for r in other.execute("select key from setting order by key")]
+    finally:
+        other.close()
+
+
+def writing(store: Store, *pieces: Callable[[Tx], Any]) -> list[asyncio.Task[Any]]:
+    return [asyncio.ensure_future(store.write(piece)) for piece in pieces]
+
+
+async def results(tasks: list[asyncio.Task[Any]]) -> list[Any]:
+    return await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 30)
