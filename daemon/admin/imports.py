@@ -192,30 +192,35 @@ class _Into:
 
 
 class _There:
-    """The messages of one mailbox, by size first and by their octets when that fits."""
+    """What is in one mailbox, by its octets: digests of prefix and bytes, and where a message of a size may be cut."""
 
     def __init__(self, store: Store, mailbox_id: int) -> None:
-        self.store = store
         self.mailbox_id = mailbox_id
-        self.by_size: dict[int, list[int]] = {}
-        for size, email_id in store.read_now(find.sizes, mailbox_id):
-            self.by_size.setdefault(size, []).append(email_id)
-        self.new: set[bytes] = set()
+        self.cuts: dict[int, set[int]] = {}
+        self.known: set[bytes] = set()
+        store.read_now(self._load)
+
+    def _load(self, tx: Tx) -> None:
+        for prefix, length, sha256 in find.identities(tx, self.mailbox_id):
+            self._add(prefix, length, sha256)
+
+    def _add(self, prefix: bytes, length: int, sha256: bytes) -> None:
+        self.cuts.setdefault(len(prefix) + length, set()).add(len(prefix))
+        self.known.add(_digest(prefix, sha256))
 
     def has(self, one: Incoming) -> bool:
         """Whether it is there; if not, it is from now on."""
         if self._known(one.data) or (one.open_end and self._known(one.data.removesuffix(b"\r\n"))):
             return True
-        digest = hashlib.sha256(one.data).digest()
-        if digest in self.new:
-            return True
-        self.new.add(digest)
+        self._add(b"", len(one.data), hashlib.sha256(one.data).digest())
         return False
 
     def _known(self, data: bytes) -> bool:
-        for email_id in self.by_size.get(len(data), ()):
-            parts = self.store.peek(find.identity, email_id)
-            if parts is not None and data.startswith(parts[0]):
-                if hashlib.sha256(memoryview(data)[len(parts[0]) :]).digest() == parts[1]:
-                    return True
-        return False
+        return any(
+            _digest(data[:cut], hashlib.sha256(memoryview(data)[cut:]).digest()) in self.known
+            for cut in self.cuts.get(len(data), ())
+        )
+
+
+def _digest(prefix: bytes, sha256: bytes) -> bytes:
+    return hashlib.blake2b(prefix + sha256, digest_size=16).digest()

@@ -6,7 +6,7 @@ message is unknown to it, so it gives every row that may match together with the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -257,17 +257,11 @@ def memberships(tx: Tx, email_ids: Sequence[int]) -> dict[int, list[int]]:
 # ------------------------------------------------------------------------------------------ what is there, by its bytes
 
 
-def sizes(tx: Tx, mailbox_id: int) -> list[tuple[int, int]]:
-    """Size and id of every message of a mailbox: the first look of an import at whether it has a message already."""
-    return [
-        (row[0], row[1])
-        for row in tx.all(
-            "select e.size, e.id from membership m join email e on e.id = m.email_id where m.mailbox_id = ?", mailbox_id
-        )
-    ]
-
-
-def identity(tx: Tx, email_id: int) -> tuple[bytes, bytes] | None:
-    """What a message is made of: its prefix, and the SHA-256 of the bytes behind it."""
-    row = tx.one("select e.prefix, b.sha256 from email e join blob b on b.id = e.blob_id where e.id = ?", email_id)
-    return None if row is None else (row[0], row[1])
+def identities(tx: Tx, mailbox_id: int) -> Iterator[tuple[bytes, int, bytes]]:
+    """What every message of a mailbox is made of: its prefix, and length and SHA-256 of the bytes behind it."""
+    for row in tx.each(
+        "select e.prefix, b.length, b.sha256 from membership m join email e on e.id = m.email_id"
+        " join blob b on b.id = e.blob_id where m.mailbox_id = ?",
+        mailbox_id,
+    ):
+        yield row[0], row[1], row[2]

@@ -160,3 +160,32 @@ def test_the_version_is_said_in_three_ways(ctl: Ctl) -> None:
 @pytest.mark.parametrize("shell, mark", [("bash", "complete -o"), ("zsh", "#compdef mailctl"), ("fish", "complete --")])
 def test_completion_scripts_are_printed(ctl: Ctl, shell: str, mark: str) -> None:
     assert mark in ctl.ok("completion", shell)
+
+
+@pytest.mark.parametrize(
+    "line, want",
+    [
+        ("mailctl us", {"user"}),
+        ("mailctl user app", {"app-password"}),
+        ("mailctl user show b", {"bob@example.org"}),
+        ("mailctl user list --domain ", {"example.org"}),
+        ("mailctl alias rm i", {"info@example.org"}),
+        ("mailctl config get queue.l", {"queue.lifetime"}),
+        ("mailctl user list --js", {"--json"}),
+        ("mailctl mail list alice@example.org --us", {"--user"}),
+    ],
+)
+def test_a_shell_completes_nouns_verbs_options_and_names(town: Ctl, line: str, want: set[str]) -> None:
+    town.ok("alias", "add", "info@example.org", "bob@example.org")
+    words = line.split(" ")
+    town.runner.env |= {
+        "_MAILCTL_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1),
+    }  # fmt: skip
+    found = {one.partition(",")[2] for one in town().stdout.splitlines()}
+    assert found == want
+
+
+def test_completion_makes_no_store(ctl: Ctl) -> None:
+    ctl.runner.env |= {"_MAILCTL_COMPLETE": "zsh_complete", "COMP_WORDS": "mailctl user show ", "COMP_CWORD": "3"}
+    assert not ctl().stdout.strip()
+    assert not ctl.path.exists()
