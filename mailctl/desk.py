@@ -63,7 +63,10 @@ class Desk:
         """Whom the history of settings names."""
         from getpass import getuser
 
-        return os.environ.get("SUDO_USER") or getuser()
+        try:
+            return os.environ.get("SUDO_USER") or getuser()
+        except (KeyError, OSError):  # a container's user without a name
+            return f"user {os.getuid()}"
 
     def close(self) -> None:
         if self._store is not None:
@@ -74,7 +77,7 @@ class Desk:
 
     @property
     def interactive(self) -> bool:
-        return sys.stdin.isatty()
+        return sys.stdin is not None and sys.stdin.isatty()  # None: it was closed
 
     def agreed(self, action: str, touched: Sequence[str], *, yes: bool, dry_run: bool) -> bool:
         """Show what would be touched and ask; True to go on, False after a dry run.

@@ -178,7 +178,8 @@ class Root(Noun):
         finally:
             desk.close()
         try:
-            sys.stdout.flush()
+            if sys.stdout is not None:
+                sys.stdout.flush()
         except BrokenPipeError:
             _mute()
         sys.exit(code)

@@ -43,7 +43,8 @@ class Out:
         self.json = json
         self.color = color
         self.stream = stream or sys.stdout
-        self.terminal = self.stream.isatty() if terminal is None else terminal
+        looks = self.stream is not None and self.stream.isatty()  # None: standard output was closed
+        self.terminal = looks if terminal is None else terminal
 
     # ---------------------------------------------------------------------------------------------------- list and show
 
@@ -170,7 +171,7 @@ class Out:
     @contextlib.contextmanager
     def progress(self, title: str, total: int | None, unit: str = "") -> Iterator[Callable[[int], None]]:
         """A progress bar on standard error when that is a terminal; the value is called with each step's size."""
-        if not sys.stderr.isatty():
+        if sys.stderr is None or not sys.stderr.isatty():
             yield lambda step: None
             return
         from rich.console import Console

@@ -149,6 +149,22 @@ def test_a_reader_who_had_enough_is_no_error(tmp_path: Path) -> None:
         assert (done.returncode, done.stderr) == (0, b""), args
 
 
+def test_closed_standard_streams_are_no_fault(town: Ctl) -> None:
+    def close() -> None:
+        for fd in (0, 1):
+            os.close(fd)
+
+    env = {**os.environ, "MAILCTL_DATA": str(town.path)}
+    for code, args in (
+        (0, ["user", "list"]),
+        (0, ["user", "disable", "bob@example.org"]),
+        (64, ["user", "rm", "bob@example.org"]),
+    ):
+        done = subprocess.run([*MAILCTL, *args], stderr=subprocess.PIPE, env=env, cwd=TOP, preexec_fn=close)
+        assert done.returncode == code, done.stderr
+    assert town.json("user", "show", "bob@example.org")["enabled"] is False
+
+
 def test_an_interrupt_ends_with_130_and_one_line(tmp_path: Path) -> None:
     env = {**os.environ, "MAILCTL_DATA": str(tmp_path / "data")}
     command = [*MAILCTL, "mail", "deliver", "-", "--to", "a@example.org"]
