@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,12 +10,17 @@ import pytest
 
 from daemon.config import DataDir
 from daemon.store.db import Store
-from tests.store.stage import open_store
+from tests.store.stage import MEMORY, open_store
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> DataDir:
-    return DataDir(tmp_path / "data")
+def data(tmp_path: Path) -> Iterator[DataDir]:
+    """In memory where the machine has such a place: most tests are about what is kept, not about disks."""
+    if not MEMORY.is_dir():
+        yield DataDir(tmp_path / "data")
+        return
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+        yield DataDir(Path(folder) / "data")
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from daemon.config import DataDir
@@ -21,6 +22,7 @@ from daemon.store.spool import Body
 from daemon.store.tx import Tx
 
 DOMAIN = "example.org"
+MEMORY = Path("/dev/shm")
 
 
 class Clock:

@@ -24,9 +24,8 @@ from daemon.store.keywords import DELETED, SEEN
 from daemon.store.messages import Placed
 from daemon.store.spool import Body
 from daemon.store.tx import Tx
-from tests.store.stage import add_user, bytes_in, clean, message, open_store, put
+from tests.store.stage import MEMORY, add_user, bytes_in, clean, message, open_store, put
 
-MEMORY = Path("/dev/shm")  # the model is about what is kept, not about disks
 NAMES = ("INBOX", "Archive", "Work", "Work/A", "Work/A/B", "Old", "Old/A", "INBOX/x")
 WORDS = ("$Junk", "$junk", "NonJunk", "Work")
 

@@ -58,7 +58,10 @@ async def test_pieces_run_in_the_order_they_were_handed_in(store: Store) -> None
     order: list[int] = []
 
     def piece(number: int) -> Callable[[Tx], None]:
-        return lambda tx: order.append(number)
+        def work(tx: Tx) -> None:
+            order.append(number)
+
+        return work
 
     with held(store):
         tasks = writing(store, *(piece(n) for n in range(500)))
