@@ -31,8 +31,9 @@ class NotTaken(Exception):
     text: str
 
 
-def completed(body: Body, *, now: float, hostname: str) -> Body:
-    """The same message with the Date and Message-ID it lacks, without Bcc. Its line ends are CRLF already.
+def completed(body: Body, *, now: float, hostname: str, author: Address | None = None) -> Body:
+    """The same message with the Date and Message-ID it lacks, and `author` if it has no From; without Bcc. Its line
+    ends are CRLF already.
 
     It is `body` itself when nothing is to be changed; otherwise `body` is closed. Raises `NotTaken`.
     """
@@ -41,7 +42,7 @@ def completed(body: Body, *, now: float, hostname: str) -> Body:
     head = bytes(view[:end])
     if end < len(view) and not head.endswith(b"\r\n\r\n") and head != b"\r\n":
         raise NotTaken(550, "5.6.0", headers.HEADER_TOO_LARGE.reason, headers.HEADER_TOO_LARGE.text)
-    better = headers.complete(head, now=now, hostname=hostname, unique=secrets.token_hex(12))
+    better = headers.complete(head, now=now, hostname=hostname, unique=secrets.token_hex(12), author=author)
     if isinstance(better, headers.Incomplete):
         raise NotTaken(550, "5.6.0", better.reason, better.text)
     if better == head:

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from daemon.limits import LIMITS
-from daemon.mail.address import Address, BadAddress, parse_address
-from daemon.mail.decode import unfold
+from daemon.mail.address import Address
 from daemon.mail.header import field_matcher
 from daemon.mail.mailboxes import mailboxes
-from daemon.mail.message import Message
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -100,9 +98,12 @@ def crlf(data: bytes) -> bytes:
     return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
 
 
-def complete(data: bytes, *, now: float, hostname: str, unique: str) -> bytes | Incomplete:
+def complete(
+    data: bytes, *, now: float, hostname: str, unique: str, author: Address | None = None
+) -> bytes | Incomplete:
     """A submitted message as it is accepted: line ends made CRLF, Date and Message-ID added where they are missing,
-    Bcc and Resent-Bcc taken out; everything else byte for byte. `unique` makes the Message-ID's left side.
+    and a From that names `author` if there is none; Bcc and Resent-Bcc taken out; everything else byte for byte.
+    `unique` makes the Message-ID's left side.
 
     Done before acceptance and before signing, never later. What is added goes on top, where no malformed line of the
     header can make it body.
@@ -117,27 +118,13 @@ def complete(data: bytes, *, now: float, hostname: str, unique: str) -> bytes | 
     authors = _FROM.findall(block)
     if len(authors) > 1:
         return SEVERAL_FROM
-    if not authors or not any(mailbox.host for mailbox in mailboxes(authors[0].partition(b":")[2])):
-        return NO_FROM
     added = b""
+    if not authors and author is not None:
+        added = f"From: {author}\r\n".encode()
+    elif not authors or not any(mailbox.host for mailbox in mailboxes(authors[0].partition(b":")[2])):
+        return NO_FROM
     if not _DATE.search(block):
         added += f"Date: {format_date(now)}\r\n".encode()
     if not _MESSAGE_ID.search(block):
         added += f"Message-ID: <{unique}@{hostname}>\r\n".encode()
     return added + _HIDDEN.sub(b"", block) + data[end:]
-
-
-def count_hops(message: Message) -> int:
-    """How many servers say they passed this message on; compared with `LIMITS.smtp_hops`."""
-    return len(message.every(b"received"))
-
-
-def delivered_to_values(message: Message) -> list[Address]:
-    """The addresses this message was already delivered or forwarded for; what is no address is left out."""
-    found = []
-    for value in message.every(b"delivered-to"):
-        try:
-            found.append(parse_address(unfold(value).decode("utf-8", "surrogateescape")))
-        except BadAddress:
-            continue
-    return found

@@ -35,13 +35,13 @@ def rewrite(sender: Address, domain: str, key: bytes, day: int) -> Address:
     kind, rest = sender.local[:4].upper(), sender.local[5:]
     if is_rewritten(sender.local) and kind == "SRS1" and "=" in rest:
         first = rest.partition("=")[2]  # first.example==...: whoever comes third leads back to the first, not to us all
-        return Address(f"SRS1={_hash(key, '1', first)}={first}", domain)
+        return Address(_signed("1", first, key), domain)
     if is_rewritten(sender.local) and kind == "SRS0":
         first = f"{sender.domain}={sender.local[4:]}"
-        return Address(f"SRS1={_hash(key, '1', first)}={first}", domain)
+        return Address(_signed("1", first, key), domain)
     stamp = _LETTERS[day % _DAYS >> 5] + _LETTERS[day % 32]
     rest = f"{stamp}={sender.domain}={sender.local}"
-    return Address(f"SRS0={_hash(key, '0', rest)}={rest}", domain)
+    return Address(_signed("0", rest, key), domain)
 
 
 def reverse(local: str, key: bytes, day: int) -> Address:

@@ -16,15 +16,12 @@ from daemon.mail.headers import (
     SEVERAL_FROM,
     Peer,
     complete,
-    count_hops,
     crlf,
     delivered_to,
-    delivered_to_values,
     format_date,
     received,
     return_path,
 )
-from daemon.mail.message import scan
 from daemon.mail.summary import parse_date
 
 NOW = 1795424400.7
@@ -126,17 +123,21 @@ def test_a_submitted_message_is_completed(data: bytes, want: object) -> None:
     assert completed(data) == want
 
 
+@pytest.mark.parametrize(
+    "data,want",
+    [
+        (b"Subject: x\r\n\r\n", b"From: joe@x.example\r\n" + ADDED + b"Subject: x\r\n\r\n"),
+        (b"", b"From: joe@x.example\r\n" + ADDED),
+        (b"From: joe\r\n\r\n", NO_FROM),
+        (WHOLE + b"\r\n", WHOLE + b"\r\n"),
+    ],
+)
+def test_an_author_is_named_only_where_nobody_is(data: bytes, want: object) -> None:
+    assert complete(data, now=NOW, hostname="mx.example", unique="U1", author=JOE) == want
+
+
 @given(st.binary(max_size=100))
 def test_a_completed_message_is_complete(body: bytes) -> None:
     once = completed(b"From: a@x\r\nBcc: b@x\r\n" + body)
     if isinstance(once, bytes):
         assert completed(once) == once
-
-
-def test_hops_and_loops_are_counted() -> None:
-    message = scan(
-        b"Received: a\r\nreceived: b\r\nDelivered-To: Joe@X.example\r\nDelivered-To: none\r\n"
-        b"Delivered-To: \xff@x\r\nDelivered-To:\r\n y@x.example\r\n\r\nReceived: c"
-    )
-    assert count_hops(message) == 2
-    assert delivered_to_values(message) == [Address("Joe", "x.example"), Address("y", "x.example")]

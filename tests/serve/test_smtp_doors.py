@@ -206,7 +206,7 @@ async def test_a_user_writes_only_as_himself(office, sender, want):
         (b"From: alice@example.test\r\nFrom: alice@example.test", "550 5.6.0"),
         (b"From: <alice@[999.1.1.1]>", "553 5.7.1"),
         (b"From: nobody in particular", "550 5.6.0"),
-        (b"Subject: no author at all", "550 5.6.0"),
+        (b"Subject: no author at all", "250"),
         (b"From: " + b"alice@example.test, " * 300 + b"bob@example.test", "550 5.6.0"),
     ],
 )
@@ -240,6 +240,15 @@ async def test_s18_what_a_message_lacks_is_added_and_bcc_goes(office):
         rb"From: alice@example\.test\r\nSubject: x\r\n\r\nHi\r\n",
         mail,
     ), mail
+
+
+async def test_s18_a_message_without_an_author_is_its_sender_s(office):
+    async with office.greeted("submission") as c:
+        await log_in(c)
+        await c.gives(b"Subject: x\r\n\r\nHi\r\n", sender="alice+x@example.test", to=BOB)
+        await c.gives(b"Subject: y\r\n\r\nHi\r\n", sender="", to=BOB)
+    authors = [re.search(rb"\r\nFrom: ([^\r]+)", mail)[1] for mail in office.mail_of(BOB)]
+    assert authors == [b"alice+x@example.test", b"alice@example.test"]
 
 
 async def test_s2_line_ends_are_made_crlf_and_nul_goes(office):

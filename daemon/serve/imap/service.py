@@ -9,10 +9,9 @@ from daemon.config import Config
 from daemon.serve.connection import Connection
 from daemon.serve.imap.session import Session
 from daemon.serve.imap.view import Views
-from daemon.serve.login import Door
-from daemon.store import accounts
+from daemon.serve.login import Door, closed_accounts
 from daemon.store.db import Store
-from daemon.store.tx import Changes, Tx
+from daemon.store.tx import Changes
 
 
 class Imap:
@@ -95,17 +94,6 @@ class Imap:
             self.views.run(self._show_out(list(touched)))
 
     async def _show_out(self, touched: list[int]) -> None:
-        for account_id in await self.store.read(_closed, touched):
+        for account_id in await self.store.read(closed_accounts, touched):
             for session in tuple(self._sessions.get(account_id, ())):
                 session.end("this account is disabled")
-
-
-def _closed(tx: Tx, account_ids: list[int]) -> list[int]:
-    """Those that are gone or disabled."""
-    closed = []
-    for account_id in account_ids:
-        account = accounts.by_id(tx, account_id)
-        known = None if account is None else accounts.credentials(tx, account.address)
-        if known is None or not known.enabled:
-            closed.append(account_id)
-    return closed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from daemon.flow import submit
@@ -44,12 +45,11 @@ class Submission:
         store, body = smtp.post.store, incoming.body
         try:
             store.peek(submit.check_author, session.auth_data.account_id, body)
-            complete = submit.completed
-            now, hostname = store.clock() / 1000, smtp.rules.hostname
-            if body.size > LIMITS.spool_memory:
-                incoming.body = await asyncio.to_thread(complete, body, now=now, hostname=hostname)
-            else:
-                incoming.body = complete(body, now=now, hostname=hostname)
+            complete = partial(
+                submit.completed, body, now=store.clock() / 1000, hostname=smtp.rules.hostname,
+                author=transaction.sender or session.auth_data.address,
+            )  # fmt: skip
+            incoming.body = await asyncio.to_thread(complete) if body.size > LIMITS.spool_memory else complete()
         except submit.NotTaken as no:
             body.close()
             raise _refused(smtp, no) from None
