@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from daemon import passwords
 from daemon.admin import pem
-from daemon.config import SETTINGS, DataDir, machine_name
+from daemon.config import SETTINGS, BadSetting, DataDir, machine_name
 from daemon.mail.address import parse_address
 from daemon.store import accounts, domains, settings
 from daemon.store.db import Store
@@ -16,6 +16,7 @@ from daemon.store.tx import Tx
 
 DOMAIN = "example.test"
 USERS = ("alice@example.test", "bob@example.test")
+_NOTE = "trial.json"
 _LISTEN = {
     "listen.smtp": "127.0.0.1:2525",
     "listen.submission": "127.0.0.1:2587",
@@ -61,8 +62,17 @@ def first_start(store: Store) -> list[str]:
     return store.write_now(work)
 
 
+class NotATrial(BadSetting):
+    """A server's own data directory was named: its listeners are not loopback's, its mail does leave."""
+
+
 def prepare(store: Store) -> Trial:
-    """The trial's domain, users and settings when they are not there; the same answer at every start."""
+    """The trial's domain, users and settings when they are not there; the same answer at every start.
+
+    Raises `NotATrial`.
+    """
+    if not (store.data.path / _NOTE).exists() and store.read_now(domains.everyone):
+        raise NotATrial(f"{store.data.path} holds a real server; leave out --local, or name another directory")
     known = _passwords(store.data)
 
     def work(tx: Tx) -> tuple[tuple[str, str], ...]:
@@ -81,7 +91,7 @@ def prepare(store: Store) -> Trial:
 
 def _passwords(data: DataDir) -> dict[str, str]:
     """The trial's passwords, made once and kept beside the database to be shown again (mode 0600, trial only)."""
-    path = data.path / "trial.json"
+    path = data.path / _NOTE
     if path.exists():
         known: dict[str, str] = json.loads(path.read_text())
         return known
