@@ -18,6 +18,7 @@ from daemon.mail.mailboxes import mailboxes
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._:\[\]-]")
+_HEADER = re.compile(rb"[!-9;-~]+[ \t]*:|From |\r\n")  # how a message with a header begins, or with an empty one
 _HIDDEN = field_matcher(frozenset((b"bcc", b"resent-bcc")))
 _FROM = field_matcher(frozenset((b"from",)))
 _DATE = field_matcher(frozenset((b"date",)))
@@ -103,12 +104,15 @@ def complete(
 ) -> bytes | Incomplete:
     """A submitted message as it is accepted: line ends made CRLF, Date and Message-ID added where they are missing,
     and a From that names `author` if there is none; Bcc and Resent-Bcc taken out; everything else byte for byte.
+    Text without any header gets the blank line before it.
     `unique` makes the Message-ID's left side.
 
     Done before acceptance and before signing, never later. What is added goes on top, where no malformed line of the
     header can make it body.
     """
     data = crlf(data)
+    if data and not _HEADER.match(data):
+        data = b"\r\n" + data  # text alone, as scripts send it: without a blank line it would be taken for a header
     end = 0 if data.startswith(b"\r\n") else data.find(b"\r\n\r\n") + 2
     if end == 1:  # no blank line
         end = len(data)

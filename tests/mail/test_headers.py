@@ -128,6 +128,12 @@ def test_a_submitted_message_is_completed(data: bytes, want: object) -> None:
     [
         (b"Subject: x\r\n\r\n", b"From: joe@x.example\r\n" + ADDED + b"Subject: x\r\n\r\n"),
         (b"", b"From: joe@x.example\r\n" + ADDED),
+        (b"Hello there,\r\nJoe: x\r\n", b"From: joe@x.example\r\n" + ADDED + b"\r\nHello there,\r\nJoe: x\r\n"),
+        (b"\r\nHello\r\n", b"From: joe@x.example\r\n" + ADDED + b"\r\nHello\r\n"),
+        (
+            b"From joe Mon Nov 23\r\nDate: x\r\n\r\n",
+            b"From: joe@x.example\r\n" + ADDED[39:] + b"From joe Mon Nov 23\r\nDate: x\r\n\r\n",
+        ),
         (b"From: joe\r\n\r\n", NO_FROM),
         (WHOLE + b"\r\n", WHOLE + b"\r\n"),
     ],
