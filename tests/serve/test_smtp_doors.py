@@ -299,6 +299,16 @@ async def test_a_disabled_user_does_not_log_in(office):
         await c.says(f"AUTH PLAIN {token}", "535 5.7.13")
 
 
+async def test_a_user_disabled_since_he_logged_in_hands_in_nothing_more(office):
+    async with office.greeted("submission") as c:
+        await log_in(c)
+        await c.gives(DONE, sender=ALICE, to=BOB)
+        account = office.store.peek(accounts.find, parse_address(ALICE))
+        office.write(accounts.change, account.id, enabled=0)
+        for sender in ("", ALICE):
+            await c.says(f"MAIL FROM:<{sender}>", "553 5.7.1")
+
+
 async def test_auth_is_not_said_again_and_not_in_a_message(office):
     async with office.greeted("submission") as c:
         await log_in(c)

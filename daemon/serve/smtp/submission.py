@@ -26,11 +26,12 @@ class Submission:
     async def handle_MAIL(
         self, smtp: Smtp, session: Client, transaction: Transaction, sender: Address | None, given: Mail
     ) -> None:
-        """The envelope's sender must be his; the null one is anybody's (a receipt that his program sends)."""
+        """The envelope's sender must be his; the null one is anybody's (a receipt that his program sends) who may
+        still write as himself: he may have been disabled since he logged in."""
         assert session.auth_data is not None
-        account_id = session.auth_data.account_id
-        if sender is not None and not smtp.post.store.peek(addresses.may_send_as, account_id, sender):
-            raise _refused(smtp, submit.not_his(str(sender)))
+        account_id, writer = session.auth_data.account_id, sender or session.auth_data.address
+        if not smtp.post.store.peek(addresses.may_send_as, account_id, writer):
+            raise _refused(smtp, submit.not_his(str(writer)))
 
     async def handle_RCPT(
         self, smtp: Smtp, session: Client, transaction: Transaction, recipient: Recipient, given: Rcpt
