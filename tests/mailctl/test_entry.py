@@ -165,11 +165,16 @@ def test_closed_standard_streams_are_no_fault(town: Ctl) -> None:
     assert town.json("user", "show", "bob@example.org")["enabled"] is False
 
 
+def heed_interrupts() -> None:
+    """What a shell runs in the background inherits that SIGINT is ignored; a terminal's user is heard."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_an_interrupt_ends_with_130_and_one_line(tmp_path: Path) -> None:
     env = {**os.environ, "MAILCTL_DATA": str(tmp_path / "data")}
     command = [*MAILCTL, "mail", "deliver", "-", "--to", "a@example.org"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env,
-                          cwd=TOP) as process:  # fmt: skip
+                          cwd=TOP, preexec_fn=heed_interrupts) as process:  # fmt: skip
         end = time.monotonic() + 30
         while not (tmp_path / "data" / "mail.db").exists() and time.monotonic() < end:
             select.select([], [], [], 0.01)
@@ -190,6 +195,7 @@ class Terminal:
     def __init__(self, path: Path, *args: str) -> None:
         pid, self.fd = pty.fork()
         if pid == 0:
+            heed_interrupts()
             os.chdir(TOP)
             os.environ.update(MAILCTL_DATA=str(path), TERM="xterm", COLUMNS="100")
             os.execv(sys.executable, [*MAILCTL, *args])
