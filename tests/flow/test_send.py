@@ -132,6 +132,7 @@ async def test_a_message_arrives_with_its_prefix_byte_for_byte(sender: Sender, m
 async def test_every_combination_of_extensions_brings_the_same_octets(
     sender: Sender, mails: Mails, offers: tuple[str, ...], size: int
 ) -> None:
+    sender.patience = Patience()  # a busy machine takes more than a moment for the long one
     data = b"Subject: long\r\n\r\n" + b".leading dot, and more text to fill the line with\r\n" * (size // 50)
     async with Sink(offers) as sink:
         results = await carry(sender, sink, mails("b@there.example", data=data))
