@@ -25,6 +25,7 @@ from daemon.flow.settle import Settler
 from daemon.limits import LIMITS
 from daemon.store import queue, queue_desk, routes
 from daemon.store.db import Store
+from daemon.store.errors import StoreError
 from daemon.store.queue import Claimed, Standing, Wish
 from daemon.store.routes import Route
 from daemon.store.tx import Changes
@@ -67,6 +68,8 @@ class Runner:
         self._more = False
         self._flushes = -1
         self._wake = asyncio.Event()
+        self._looked_last = asyncio.Event()
+        self._over = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
 
     # -- the loop ------------------------------------------------------------------------------------------------------
@@ -86,6 +89,8 @@ class Runner:
                     await asyncio.sleep(left)
                 looked = loop.time()
                 self._wake.clear()
+                if self.stopping:  # `stop` set the event before it was cleared
+                    break
                 try:
                     await self._look()
                 except Exception as error:  # the store is busy or full, or a bug of ours: the queue must go on
@@ -94,6 +99,8 @@ class Runner:
                     continue
                 if not self._more:
                     await self._sleep()
+            self._looked_last.set()
+            await self._over.wait()  # results are written, and leases renewed, until the last worker is home
         finally:
             deaf()
             renewing.cancel()
@@ -114,6 +121,7 @@ class Runner:
     async def stop(self, deadline: float = 10) -> None:
         """Finish what is being sent, at most for `deadline` seconds; give the rest back; write all results."""
         self.stopping = True
+        self._wake.set()
         for lane in self._lanes.values():
             lane.give_up()
             while lane.send_home():
@@ -124,15 +132,18 @@ class Runner:
             for worker in late:
                 worker.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        for lane in self._lanes.values():
-            lane.give_up()
         if self._running is not None:
-            await self._settler.drained()
-            if self._hands:
-                await self._store.write(queue.give_back, list(self._hands))
-            self._wake.set()
-            if self._running is not asyncio.current_task():
-                await asyncio.wait([self._running])
+            try:
+                async with asyncio.timeout(deadline):
+                    await self._looked_last.wait()
+                    await self._settler.drained()
+                    if self._hands:
+                        await self._store.write(queue.give_back, list(self._hands))
+            except (TimeoutError, StoreError) as error:  # their leases end by themselves
+                log.trouble("queue-stop", recipients=len(self._hands), error=str(error))
+            self._over.set()
+            await asyncio.wait([self._running])
+        self._over.set()
 
     async def _look(self) -> None:
         """Claim what is due, as much as we can hold, and hand it to its lanes."""

@@ -71,3 +71,4 @@ async def running(office: Office) -> AsyncIterator[Office]:
     finally:
         await office.runner.stop(2)
         await task
+        assert not office.runner.dialing and not office.runner._open, "lines and places are given back"

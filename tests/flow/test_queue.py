@@ -500,6 +500,31 @@ async def test_the_end_is_orderly(house: House) -> None:
         await sink.wait(6)
 
 
+async def test_the_end_does_not_wait_for_a_store_that_is_busy(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = house.store.write
+
+    async def busy(work: Any, *args: Any, bodies: Any = ()) -> Any:
+        if work.__name__ in ("_settle", "give_back"):
+            raise StoreBusy("another process")
+        return await write(work, *args, bodies=bodies)
+
+    async with Sink() as sink:
+        office = Office(house, ONE, sink.port)
+        async with running(office):
+            monkeypatch.setattr(house.store, "write", busy)
+            house.mail("ann@here.example", "x@there.example")
+            await sink.wait(1)
+            await office.runner.stop(0.1)
+            monkeypatch.undo()
+    assert len(house.queued()) == 1
+
+
+async def test_an_end_before_the_beginning(house: House) -> None:
+    office = Office(house, {})
+    await office.runner.stop(0)
+    await asyncio.wait_for(office.runner.run(), 5)
+
+
 async def test_a_session_at_rest_makes_room_for_another_destination(house: House) -> None:
     domains = {f"d{i}.example": "127.0.0.1" for i in range(12)}
     async with Sink() as sink, running(Office(house, domains, sink.port, {"queue.connections": "3"})):
