@@ -172,7 +172,8 @@ class Runner:
             await self._store.aside(read_ahead, messages, self._store.segments)
             self._hand_out(haul.recipients)
         for name in refill:
-            self._tidy(self._lanes[name])
+            if (lane := self._lanes.get(name)) is not None:  # its last recipient may have been settled meanwhile
+                self._tidy(lane)
 
     def _hand_out(self, recipients: Iterable[Claimed]) -> None:
         """One parcel for each message and destination."""
