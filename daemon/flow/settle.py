@@ -115,7 +115,7 @@ class Settler:
             made = self._judge(batch, self._store.clock(), room)
             bodies = [body for notice in made.notices for body in notice.plan.bodies]
             try:
-                await self._store.write(_settle, made, standings, bodies=bodies)
+                await self._store.write(_settle, made, standings, bodies=bodies, into_reserve=True)
                 for outcome in made.outcomes:
                     _log(outcome)
                 return

@@ -19,7 +19,7 @@ from typing import TypeVar
 from daemon import log
 from daemon.config import Config
 from daemon.limits import LIMITS
-from daemon.store import accounts, bans, blobs, events, messages
+from daemon.store import accounts, bans, blobs, events, messages, queue
 from daemon.store.db import Store
 from daemon.store.errors import StoreError
 from daemon.store.segments import HEAD, Appender, SegmentDamaged, number_of, path_of
@@ -67,7 +67,7 @@ class Janitor:
         self.damaged: set[int] = set()  # segments that cannot be emptied: told once, left alone
         self.works: tuple[Callable[[], Awaitable[None]], ...] = (
             self.forget_blobs, self.rewrite_segments, self.remove_files, self.forget_events, self.forget_refusals,
-            self.forget_tombstones, self.forget_bans, self.forget_addresses,
+            self.forget_tombstones, self.forget_bans, self.forget_addresses, self.forget_destinations,
         )  # fmt: skip
 
     async def forget_blobs(self) -> None:
@@ -94,6 +94,10 @@ class Janitor:
 
     async def forget_addresses(self) -> None:
         await self._in_steps(accounts.forget_addresses, self.store.clock() - LIMITS.good_address * 1000)
+
+    async def forget_destinations(self) -> None:
+        before = self.store.clock() - self.config()["trace.retention"] * 1000
+        await self._in_steps(queue.forget_destinations, before)
 
     async def rewrite_segments(self) -> None:
         """Empty the segments that are mostly dead, and drop those that are empty."""

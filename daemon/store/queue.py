@@ -438,6 +438,16 @@ def _note(tx: Tx, s: Standing) -> None:
     )  # fmt: skip
 
 
+def forget_destinations(tx: Tx, before: int, limit: int) -> int:
+    """Drop up to `limit` destinations that nothing was heard of or tried since that time; how many went."""
+    return tx.run(
+        "delete from destination where name in (select name from destination d where not_before_at < ?"
+        " and coalesce(last_success_at, 0) < ? and not exists"
+        " (select 1 from queue_recipient r where r.destination = d.name) limit ?)",
+        before, before, limit,
+    )  # fmt: skip
+
+
 def standing(tx: Tx, name: str) -> Standing | None:
     """What is remembered of a destination."""
     row = tx.one(

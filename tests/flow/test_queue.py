@@ -424,11 +424,11 @@ async def test_a_busy_store_is_asked_again(house: House, monkeypatch: pytest.Mon
     write = house.store.write
     troubles = ["recover", "claim", "claim", *["_settle"] * 10]
 
-    async def busy(work: Any, *args: Any, bodies: Any = ()) -> Any:
+    async def busy(work: Any, *args: Any, bodies: Any = (), **how: Any) -> Any:
         if work.__name__ in troubles:
             troubles.remove(work.__name__)
             raise StoreBusy("another process")
-        return await write(work, *args, bodies=bodies)
+        return await write(work, *args, bodies=bodies, **how)
 
     monkeypatch.setattr(house.store, "write", busy)
     async with Sink() as sink, running(Office(house, ONE, sink.port)) as office:
@@ -503,10 +503,10 @@ async def test_the_end_is_orderly(house: House) -> None:
 async def test_the_end_does_not_wait_for_a_store_that_is_busy(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     write = house.store.write
 
-    async def busy(work: Any, *args: Any, bodies: Any = ()) -> Any:
+    async def busy(work: Any, *args: Any, bodies: Any = (), **how: Any) -> Any:
         if work.__name__ in ("_settle", "give_back"):
             raise StoreBusy("another process")
-        return await write(work, *args, bodies=bodies)
+        return await write(work, *args, bodies=bodies, **how)
 
     async with Sink() as sink:
         office = Office(house, ONE, sink.port)

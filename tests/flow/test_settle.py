@@ -19,10 +19,10 @@ async def test_a_full_disk_puts_off_failures_and_settles_the_rest(
     write = house.store.write
     full = True
 
-    async def no_room(work: Any, *args: Any, bodies: Any = ()) -> Any:
+    async def no_room(work: Any, *args: Any, bodies: Any = (), **how: Any) -> Any:
         if bodies and full:
-            raise StoreFull("the disk is below its reserve")
-        return await write(work, *args, bodies=bodies)
+            raise StoreFull("the disk is full")
+        return await write(work, *args, bodies=bodies, **how)
 
     monkeypatch.setattr(house.store, "write", no_room)
     async with Sink() as sink, running(Office(house, ONE, sink.port)) as office:

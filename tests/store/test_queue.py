@@ -237,6 +237,18 @@ def test_a_destination_is_remembered(store: Store) -> None:
     assert store.read_now(queue.standing, "other.example") is None
 
 
+def test_a_destination_nobody_writes_to_any_more_is_forgotten(store: Store, clock: Clock) -> None:
+    names = ("old.example", "queued.example", "new.example", "down.example")
+    put(store, "x@queued.example")
+    store.write_now(queue.settle, [], [Standing(name, last_success_at=clock.now) for name in names])
+    clock.now += 10 * DAY
+    store.write_now(queue.settle, [], [Standing("new.example", last_success_at=clock.now)])
+    store.write_now(queue.settle, [], [Standing("down.example", 3, clock.now)])
+    assert store.write_now(queue.forget_destinations, clock.now - DAY, 10) == 1
+    assert store.read_now(queue.standing, "old.example") is None
+    assert all(store.read_now(queue.standing, name) for name in names[1:])
+
+
 # -- routes ------------------------------------------------------------------------------------------------------------
 
 
