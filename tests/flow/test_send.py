@@ -217,6 +217,17 @@ async def test_what_a_peer_names_no_limit_for_has_ours(
         assert told(results) == ["sent accepted 2.0.0"] * 9 and not s.usable
 
 
+async def test_without_named_limits_ours_are_kept(sender: Sender, mails: Mails) -> None:
+    most = LIMITS.out_recipients
+    async with Sink() as sink, session(sender, host(sink)) as s:
+        results = await s.carry(mails(*(f"u{i}@there.example" for i in range(most + 50))))
+        assert told(results) == ["sent accepted 2.0.0"] * (most + 50)
+        assert [len(copy.recipients) for copy in sink.copies] == [most, 50]
+        while s.usable:
+            await s.carry(mails("b@there.example"))
+        assert len(sink.copies) == LIMITS.outbound_messages_per_connection
+
+
 async def test_limits_that_the_peer_names_are_kept(sender: Sender, mails: Mails) -> None:
     async with Sink((*ALL, "LIMITS RCPTMAX=2 MAILMAX=3")) as sink, session(sender, host(sink)) as s:
         results = await s.carry(mails(*(f"u{i}@there.example" for i in range(5))))
