@@ -36,7 +36,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--ports", type=int, default=PREFIX, help="first three digits of our server's ports (226)")
     parser.add_argument("--dir", type=Path, help="where our server's directory is made")
     parser.add_argument("--alone", action="store_true", help="without the peers; nothing is written")
-    parser.add_argument("--dry", action="store_true", help="write nothing: for trying the bench itself")
+    parser.add_argument(
+        "--dry", action="store_true", help="write nothing; so does any run that is shorter or smaller than the rows say"
+    )
     parser.add_argument("--render", action="store_true", help="write RESULTS.md anew from results.json")
     return parser.parse_args()
 
@@ -71,6 +73,12 @@ def _others(field: Field, server: Server) -> float:
     return machine.busy() - field.suite.cpu(server) - sum(os.times()[:4])
 
 
+def _trial(arguments: argparse.Namespace) -> bool:
+    """Whether the run is shorter or smaller than the rows say, or without peers: then it is no result."""
+    short = arguments.seconds < 5 or arguments.messages != 10_000 or arguments.idle != 5_000
+    return bool(arguments.alone or arguments.dry or short)
+
+
 def _run(arguments: argparse.Namespace) -> int:
     rows = _chosen(arguments.only)
     suite = find()
@@ -84,21 +92,23 @@ def _run(arguments: argparse.Namespace) -> int:
         for row in rows:
             measured: dict[str, Any] = {
                 "title": row.title, "load": os.getloadavg()[0], "rounds": arguments.rounds,
-                "when": f"{datetime.datetime.now():%Y-%m-%d %H:%M}", "revision": machine.revision(), "errors": {},
+                "when": f"{datetime.datetime.now():%Y-%m-%d %H:%M}", "revision": "", "started": {}, "errors": {},
             }  # fmt: skip
             theirs = [peers[name] for name in row.peers if name in peers]
             measured["servers"] = {server["name"]: [] for server in [*theirs, ours]}
             for number in range(arguments.rounds):
                 with servers.subject(arguments.ports + 1, arguments.dir) if row.fresh else _as_it_is(ours) as subject:
                     order = [*theirs, subject]
+                    measured["revision"] = subject["revision"]
+                    measured["started"] = {server["name"]: server["started"] for server in order}
                     for server in order if number % 2 == 0 else order[::-1]:
                         _measure(field, row, server, measured)
             results["rows"][row.name] = measured
             print(report.table({row.name: measured}), flush=True)
-            if not (arguments.alone or arguments.dry):
+            if not _trial(arguments):
                 results["about"] = machine.about(arguments.dir or Path(tempfile.gettempdir()))
                 report.write(results)
-        if not (arguments.alone or arguments.dry or arguments.only):
+        if not (_trial(arguments) or arguments.only):
             machine.write_peers(suite, names)
     return 0
 
@@ -120,7 +130,10 @@ def _profile(arguments: argparse.Namespace) -> int:
     if len(marks) < 2:
         raise NoSuite(f"{row.name} has no timed part: there is nothing to profile")
     text = profiling.table(marks[-2], marks[-1], 15)
-    head = f"{row.name} at {machine.revision()}: " + ", ".join(f"{key} {value:.4g}" for key, value in figures.items())
+    size = f"{arguments.messages:,} messages, {arguments.seconds:g} s"
+    head = f"{row.name} at {server['revision']}, {size}: " + ", ".join(
+        f"{key} {value:.4g}" for key, value in figures.items()
+    )
     print(head, text, sep="\n")
     if not arguments.dry:
         report.PROFILES.mkdir(exist_ok=True)

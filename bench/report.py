@@ -22,7 +22,8 @@ the caches of password hashes warm on both sides. "Theirs" is the better of mail
 medians over the rounds. Compare ratios, not figures, between rows.
 
 The column "others" says how many processors were busy with work that is neither the bench nor the server it measured,
-while ours and while the peers were measured: more than a few hundredths means that the machine was not free, and the
+while ours and while the peers were measured (where it says load, that was not recorded, and it is the load average when
+the row began): more than a few hundredths means that the machine was not free, and the
 figures are worse and noisier than they would be alone. That weighs more on a server of one process than on one of many,
 because the system divides the processors among processes; CPU per message suffers least.
 """
@@ -82,7 +83,7 @@ def _disturbance(measured: dict[str, Any]) -> str:
     ours = [one["others"] for one in measured["servers"].get(OURS, []) if "others" in one]
     theirs = [one["others"] for name, rounds in measured["servers"].items() if name != OURS for one in rounds
               if "others" in one]  # fmt: skip
-    return ", ".join(f"{median(values):.2f}" for values in (ours, theirs) if values)
+    return ", ".join(f"{median(values):.2f}" for values in (ours, theirs) if values) or f"load {measured['load']:.1f}"
 
 
 def table(measured: dict[str, Any]) -> str:
@@ -128,6 +129,13 @@ def _misses(measured: dict[str, Any], remarks: dict[str, str]) -> list[str]:
     return out
 
 
+def _started(measured: dict[str, Any]) -> str:
+    """When our server and the peers were started: two cells."""
+    started = dict(measured["started"])
+    ours = started.pop(OURS, "?")
+    return f"{ours} | {'; '.join(sorted(set(started.values())))}"
+
+
 def _rounds(measured: dict[str, Any]) -> list[str]:
     out = ["| row | server | lasted s | count | all rounds |", "|---|---|---:|---:|---|"]
     for row in ROWS:
@@ -151,10 +159,10 @@ def write(results: dict[str, Any]) -> None:
     parts += [f"| {name} | {value} |" for name, value in results["about"].items()]
     parts += ["", "The peers' configuration is in [peers.md](peers.md), ours in `subject.py`.\n", "## Figures\n"]
     parts += [table(rows), "", "## Missed, and remarks\n", *_misses(rows, remarks)]
-    parts += ["## Every round\n", "Each row's time, length, and revision:\n", "| row | when | rounds | revision |"]
-    parts += ["|---|---|---:|---|"]
+    parts += ["## Every round\n", "When, how often, and what was measured (a + is a tree with more than the commit):\n"]
+    parts += ["| row | when | rounds | our server: started, revision | the peers: started |", "|---|---|---:|---|---|"]
     parts += [
-        f"| {row.name} | {rows[row.name]['when']} | {rows[row.name]['rounds']} | {rows[row.name]['revision']} |"
+        f"| {row.name} | {rows[row.name]['when']} | {rows[row.name]['rounds']} | {_started(rows[row.name])} |"
         for row in ROWS
         if row.name in rows
     ]

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from bench.machine import revision
 from bench.suite import NoSuite, Server, Suite
 
 START = 60.0  # seconds a server has until it listens
@@ -48,7 +49,9 @@ def _describe(suite: Suite, name: str) -> Server:
 def peer(suite: Suite, name: str) -> Iterator[Server]:
     """A peer that runs: started with empty mailboxes and ended after use; or left alone when it ran before."""
     server = _describe(suite, name)
+    server["started"] = "by the bench, empty"
     if len(_pids(server)) == 2:
+        server["started"] = "before the bench, used as it was"
         yield server
         return
     if os.geteuid() != 0:
@@ -86,6 +89,7 @@ def subject(prefix: int, base: Path | None, profile: bool = False) -> Iterator[S
     """
     path = Path(tempfile.mkdtemp(prefix="bench-", dir=base))
     log = path / "server.log"
+    code = revision()  # before the start: the tree may change while the server runs
     command = [
         sys.executable,
         "-m",
@@ -105,7 +109,7 @@ def subject(prefix: int, base: Path | None, profile: bool = False) -> Iterator[S
             process.wait(END)
             raise NoSuite(f"our server did not start: {log.read_text()[-800:]}")
         server: Server = json.loads(first)
-        server["log"] = str(log)
+        server |= {"log": str(log), "revision": code, "started": f"{time.strftime('%Y-%m-%d %H:%M')}, {code}"}
         if profile:
             server["ask"] = process.stdin
             server["answer"] = process.stdout
