@@ -102,10 +102,11 @@ class Router:
         if route is not None:
             return await self._smart_host(route)
         if domain.startswith("["):
-            address = domain[1:-1].removeprefix("IPv6:")
+            inner = domain[1:-1]
+            address = inner[5:] if inner[:5].lower() == "ipv6:" else inner  # a destination's name is in lower case
             if self.ourselves.is_address(address, self.port):
                 raise self._loop(domain)
-            return [Host(domain, self.port, (address,))]
+            return [Host(f"[{address}]", self.port, (address,))]
         found = await self._mail_exchangers(domain)
         answers = await asyncio.gather(*(self._host(mx.host, self.port) for mx in found))
         return self._usable(domain, list(zip(found, answers, strict=True)))

@@ -345,6 +345,8 @@ def settle(tx: Tx, outcomes: Sequence[Outcome], standings: Sequence[Standing] = 
             o.due_at, int(o.counted), tx.now, o.host or None, o.reply[:_KEPT_REPLY], o.recipient_id,
         ):  # fmt: skip
             there.add(o.recipient_id)
+    if deferred:
+        tx.queue_touched()  # the runner sleeps until what was due next, and these are due again perhaps before that
     events.record_all(
         tx, [_event(tx.now, o) for o in outcomes if not o.quiet and (o.kind == "sent" or o.recipient_id in there)]
     )

@@ -31,6 +31,7 @@ from tests.instruments.until import soon
 from tests.mailctl.conftest import Ctl
 
 HOST, DOMAIN = "mx.example.test", "example.test"
+ALICE, BOB, PASSWORD = "alice@example.test", "bob@example.test", "wonderland"
 SETTINGS = {"limits.exempt_networks": "127.0.0.0/8", "queue.retry": "1s", "queue.warn_after": "0s"}
 _numbers = itertools.count(1)
 
