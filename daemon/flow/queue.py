@@ -34,6 +34,7 @@ _HELD = "external-mail-held"
 _CLAIM = 500  # recipients in one claim
 _DIALS = 4  # attempts to connect for each session that may be open
 _GATHER = 0.01  # seconds between two looks while there is work in hand: a look costs as much as a message
+_COMPANY = 0.005  # seconds a claim waits for others to share its commit with
 _PAUSE = 1.0  # seconds after an error of the store
 _LONGEST = 300.0  # seconds between two looks in any case
 
@@ -160,7 +161,7 @@ class Runner:
             return
         rooms = {name: max(0, LIMITS.out_lane - lane.in_hand) for name, lane in self._lanes.items() if lane.in_hand}
         wish = Wish(room, LIMITS.out_lane, LIMITS.out_lease * 1000, rooms, refill, self._after)
-        haul = await self._store.write(queue.claim, wish)
+        haul = await self._store.write(queue.claim, wish, patience=_COMPANY)
         self._after, self._more = haul.after, haul.more
         for name in refill:
             self._lanes[name].passed = False

@@ -1,7 +1,7 @@
 """Results become rows: many at once, in few writes, and with them the notices they give rise to.
 
-A delivered message may be sent again if the daemon dies before its result is written, so results never wait for
-company: whatever is there when the last write ended goes into the next.
+A delivered message may be sent again if the daemon dies before its result is written, so results wait for company for
+a hundredth of a second at most: then they go, together with what was accepted or claimed meanwhile.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from daemon.store.db import Store, StoreBusy, StoreFull
 from daemon.store.queue import Claimed, Message, Outcome, Standing
 from daemon.store.tx import Tx
 
+_COMPANY = 0.01  # seconds a write waits for others to share its commit with
 _AGAIN = 1.0  # seconds before a write that met a busy store is tried again
 _TRIES = 5  # plans for a notice, before it is put off
 
@@ -115,7 +116,7 @@ class Settler:
             made = self._judge(batch, self._store.clock(), room)
             bodies = [body for notice in made.notices for body in notice.plan.bodies]
             try:
-                await self._store.write(_settle, made, standings, bodies=bodies, into_reserve=True)
+                await self._store.write(_settle, made, standings, bodies=bodies, into_reserve=True, patience=_COMPANY)
                 for outcome in made.outcomes:
                     _log(outcome)
                 return

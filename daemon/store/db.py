@@ -59,6 +59,8 @@ class Store:
         self._connections: list[sqlite3.Connection] = []
         self._pool = ThreadPoolExecutor(_READERS, "store-reader")
         self._writer = Writer(self, self._pool, self._answer)
+        self._patient: list[Piece] = []  # writes that wait for company, on the loop
+        self._patience: asyncio.TimerHandle | None = None
         self._data_version = 0
 
     @classmethod
@@ -137,16 +139,32 @@ class Store:
     # ------------------------------------------------------------------------------------------------------- writing
 
     async def write(
-        self, work: Callable[[Tx, *Ts], T], *args: *Ts, bodies: Sequence[Body] = (), into_reserve: bool = False
+        self,
+        work: Callable[[Tx, *Ts], T],
+        *args: *Ts,
+        bodies: Sequence[Body] = (),
+        into_reserve: bool = False,
+        patience: float = 0,
     ) -> T:
         """Run `work` in the writer's next group; its value, after COMMIT and never before.
 
         `into_reserve`: the bodies may go into the reserve of free disk (what frees more than it takes, what tells a
-        sender of a loss). Raises what `work` raised, `StoreFull`, `StoreBusy` or `StoreBroken`. Cancelling the caller
-        does not undo it, and he may close his bodies then.
+        sender of a loss). `patience`: seconds it may wait for others to share a commit with: whoever is in a hurry
+        takes it along, and one sync does for both. Raises what `work` raised, `StoreFull`, `StoreBusy` or
+        `StoreBroken`. Cancelling the caller does not undo it, and he may close his bodies then.
         """
-        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._submit(Piece(work, args, bodies, answer, into_reserve))
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
+        piece = Piece(work, args, bodies, answer, into_reserve)
+        if patience:
+            self._patient.append(piece)
+            if self._patience is None or self._patience.when() > loop.time() + patience:
+                self._no_more_patience()
+                self._patience = loop.call_later(patience, self._submit_patient)
+        else:
+            self._submit(piece)
+            if self._patient:
+                self._submit_patient()
         return await answer
 
     def write_now(
@@ -156,6 +174,21 @@ class Store:
         answer: Future[T] = Future()
         self._submit(Piece(work, args, bodies, answer, into_reserve))
         return answer.result()
+
+    def _submit_patient(self) -> None:
+        self._no_more_patience()
+        pieces, self._patient = self._patient, []
+        for piece in pieces:
+            try:
+                self._submit(piece)
+            except (StoreError, ValueError) as error:
+                piece.fail(error)
+                _settle(piece)
+
+    def _no_more_patience(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
     def free(self) -> int:
         """Octets of disk we may use."""
@@ -201,6 +234,7 @@ class Store:
 
     def close(self) -> None:
         """Finish what is waiting, then let go of everything."""
+        self._submit_patient()
         self._writer.close()
         self._pool.shutdown()
         self.segments.close()
