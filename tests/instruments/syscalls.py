@@ -1,38 +1,51 @@
 """What a program asks of the kernel, in order: shows that bytes are on the disk before anybody is told so.
 
-    command = [*syscalls.prefix(log), sys.executable, ...]      # also Server.start(*syscalls.prefix(log))
+    command = [*syscalls.prefix(log), sys.executable, ...]
     calls = syscalls.read(log)
     acks = [c for c in calls if c.name in syscalls.SENDING and b"250 2.0.0" in c.data]
     syscalls.check_receipts(calls, acks)
 
-SIGKILL alone would let a server pass that never syncs: the kernel keeps what was written.
+`Tracing` is for a server, with every octet that goes in and out. SIGKILL alone would let a server pass that never
+syncs: the kernel keeps what was written. One tracer sees all threads: what it saw end before another call began,
+happened before it.
 """
 
 from __future__ import annotations
 
-import ast
 import re
 import shutil
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.instruments.until import until
+
+READING = frozenset(("read", "readv", "recvfrom", "recvmsg"))
 WRITING = frozenset(("write", "writev", "pwrite64", "pwritev"))
 SENDING = frozenset(("write", "writev", "sendto", "sendmsg"))
 SYNCING = frozenset(("fdatasync", "fsync"))
-_TRACED = ",".join(sorted(WRITING | SENDING | SYNCING))
-_LINE = re.compile(r"(?P<pid>\d+) +(?P<rest>.*)")
-_BEGIN = re.compile(r"(?P<name>\w+)\((?P<fd>-?\d+)(?:<(?P<path>.*?)>)?(?:[,)]|$| <unfinished)(?P<args>.*)")
-_RESUMED = re.compile(r"<\.\.\. (?P<name>\w+) resumed>(?P<rest>.*)")
-_RESULT = re.compile(r"\) += (?P<result>-?\d+)")
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+NAMING = frozenset(("openat", "unlink", "unlinkat", "rename"))
+NEVER = 1 << 60  # the end of a call that did not come back
+_WHOLE = 1 << 21  # octets of a buffer: all
+_LINE = re.compile(r"(?P<pid>\d+) +(?P<rest>.*)\Z", re.DOTALL)
+_BEGIN = re.compile(r"(?P<name>\w+)\((?P<args>.*)\Z", re.DOTALL)
+_RESUMED = re.compile(r"<\.\.\. \w+ resumed>(?P<rest>.*)\Z", re.DOTALL)
+_UNFINISHED = "<unfinished ...>"
+_RESULT = re.compile(r"\) = (?P<result>-?\d+)(?P<rest>.*)\Z", re.DOTALL)
+_PATH = re.compile(r"-?\d+<(.*?)>(?=[,)]|$)")
+_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_ESCAPE = re.compile(rb"\\([0-7]{1,3}|.)", re.DOTALL)
+_PLAIN = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"v": b"\v", b"f": b"\f"}
 
 
 @dataclass(slots=True)
 class Call:
     """`began` and `ended` are places in the trace: what ended before another began, happened before it.
 
-    `path` is the file, or `socket:[...]`, `pipe:[...]`; `data` the first octets that were written or sent.
+    `path` is the file, or `socket:[...]`, `pipe:[...]`; `data` the octets that were carried, as many as were traced;
+    `arguments` strace's text of all others.
     """
 
     name: str
@@ -41,58 +54,118 @@ class Call:
     began: int
     ended: int
     result: int | None = None
+    arguments: str = ""
 
 
 def prefix(log: Path) -> list[str]:
     """The command that traces what follows it into `log`. Fails the test when strace is not installed."""
+    return [_strace(), *_options(log, WRITING | SENDING | SYNCING, 200)]
+
+
+def _options(log: Path, names: Collection[str], octets: int) -> list[str]:
+    traced = ",".join(sorted(names))
+    return ["-f", "-qq", "-a", "1", "-y", "-s", str(octets), "--seccomp-bpf", "-e", f"trace={traced}",
+            "-e", "signal=none", "-o", str(log)]  # fmt: skip
+
+
+def _strace() -> str:
     strace = shutil.which("strace")
     if strace is None:
         raise AssertionError("this test needs strace; `make packages` installs it (Debian package strace)")
-    return [strace, "-f", "-qq", "-y", "-s", "200", "--seccomp-bpf", "-e", f"trace={_TRACED}", "-e", "signal=none",
-            "-o", str(log)]  # fmt: skip
+    return strace
+
+
+class Tracing:
+    """Of a server: `prefix` goes before its command, `calls` reads what came of it once it has ended."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        names = READING | WRITING | SENDING | SYNCING | NAMING | {"exit_group"}
+        # -D: the tracer is nobody's parent, so that signals and exit codes are the server's own
+        self.prefix = [_strace(), "-D", *_options(log, names, _WHOLE)]
+
+    def calls(self) -> list[Call]:
+        until(lambda: b"exit_group(" in self._log.read_bytes()[-4096:], "the tracer's last lines")
+        return read(self._log)
 
 
 def read(log: Path) -> list[Call]:
     """All calls of all threads, in the order in which they began."""
-    return parse(log.read_text(errors="replace").splitlines())
+    return parse(log.read_text(encoding="latin-1").split("\n"))
 
 
-def parse(lines: Sequence[str]) -> list[Call]:
+def parse(lines: Iterable[str]) -> list[Call]:
     calls: list[Call] = []
-    open_calls: dict[str, Call] = {}
+    begun: dict[str, tuple[Call, str]] = {}
     for place, line in enumerate(lines):
         found = _LINE.match(line)
         if found is None:
             continue
         pid, rest = found["pid"], found["rest"]
-        resumed = _RESUMED.match(rest)
-        if resumed is not None:
-            call = open_calls.pop(pid, None)
-            if call is not None:
+        if (resumed := _RESUMED.match(rest)) is not None:
+            if pid in begun:
+                call, head = begun.pop(pid)
                 call.ended = place
-                call.result = _result(resumed["rest"])
+                _understand(call, head + resumed["rest"])
             continue
         begin = _BEGIN.match(rest)
         if begin is None:
             continue
-        call = Call(begin["name"], begin["path"] or "", _data(begin["args"]), place, place)
+        call = Call(begin["name"], "", b"", place, place)
         calls.append(call)
-        if rest.endswith("<unfinished ...>"):
-            call.ended = 1 << 60
-            open_calls[pid] = call
+        if rest.endswith(_UNFINISHED):
+            call.ended = NEVER
+            begun[pid] = call, begin["args"].removesuffix(_UNFINISHED).rstrip(" ")
+            _understand(call, begun[pid][1], came_back=False)
         else:
-            call.result = _result(rest)
+            _understand(call, begin["args"])
     return calls
 
 
-def _result(text: str) -> int | None:
-    found = _RESULT.search(text)
-    return None if found is None else int(found["result"])
+def _understand(call: Call, text: str, *, came_back: bool = True) -> None:
+    """Fill in what `text`, from the first argument to the result, says."""
+    end = _RESULT.match(text, max(0, text.rfind(") = "))) if came_back else None
+    path = _PATH.match(text)
+    call.path = path[1] if path is not None else ""
+    call.result = int(end["result"]) if end is not None and "(INJECTED)" not in end["rest"] else None
+    if call.name in READING | WRITING | SENDING:
+        data = b"".join(_octets(string) for string in _STRING.findall(text))
+        call.data = data if call.result is None or call.result < 0 else data[: call.result]
+    else:
+        call.arguments = text
 
 
-def _data(args: str) -> bytes:
-    """The strings among the arguments; strace writes them as C, which Python reads as well."""
-    return b"".join(ast.literal_eval("b" + text) for text in _STRING.findall(args))
+def _octets(text: str) -> bytes:
+    return _ESCAPE.sub(_unescape, text.encode("latin-1"))
+
+
+def _unescape(found: re.Match[bytes]) -> bytes:
+    code = found[1]
+    return bytes([int(code, 8)]) if code[:1].isdigit() else _PLAIN.get(code, code)
+
+
+class Flow:
+    """The octets that went through each place that `wanted` names, put together, and the call that carried each."""
+
+    def __init__(self, calls: Iterable[Call], names: Collection[str], wanted: Callable[[str], bool]) -> None:
+        self._calls: dict[str, list[Call]] = defaultdict(list)
+        self._ends: dict[str, list[int]] = defaultdict(lambda: [0])
+        for call in sorted(calls, key=lambda call: call.ended):
+            if call.name in names and (call.result or 0) > 0 and wanted(call.path):
+                assert len(call.data) == call.result, "a buffer was not traced whole"
+                self._calls[call.path].append(call)
+                self._ends[call.path].append(self._ends[call.path][-1] + len(call.data))
+        self._octets = {path: b"".join(call.data for call in some) for path, some in self._calls.items()}
+
+    def carried(self, octets: bytes) -> list[Call]:
+        """The calls that carried the last of these octets, wherever they went, in order."""
+        found = []
+        for path, whole in self._octets.items():
+            at = whole.find(octets)
+            while at >= 0:
+                found.append(self._calls[path][bisect_left(self._ends[path], at + len(octets)) - 1])
+                at = whole.find(octets, at + 1)
+        return sorted(found, key=lambda call: call.ended)
 
 
 def check_receipts(calls: Sequence[Call], acks: Sequence[Call], files: Sequence[str] = (".seg", "-wal")) -> None:

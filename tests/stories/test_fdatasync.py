@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.instruments.kernel import READS, SYNCS, WRITES, Call, Flow, Tracing
 from tests.instruments.peer import Peer
 from tests.instruments.server import Server
+from tests.instruments.syscalls import NAMING, READING, SENDING, SYNCING, WRITING, Call, Flow, Tracing
 
 PASSWORD = "wonderland"
 USERS = [f"{name}@example.test" for name in ("alice", "bob", "carol", "dora")]
@@ -184,27 +184,27 @@ class Trace:
     def __init__(self, data: Path, calls: Sequence[Call]) -> None:
         self.calls = calls
         self.log = str(data / "mail.db-wal")
-        self.heard = Flow(calls, READS, lambda where: where.startswith("socket:"))
-        self.said = Flow(calls, WRITES, lambda where: where.startswith("socket:"))
-        self.kept = Flow(calls, WRITES, lambda where: where.endswith(".seg"))
-        self.rows = Flow(calls, WRITES, lambda where: where == self.log)
+        self.heard = Flow(calls, READING, lambda path: path.startswith("socket:"))
+        self.said = Flow(calls, SENDING, lambda path: path.startswith("socket:"))
+        self.kept = Flow(calls, WRITING, lambda path: path.endswith(".seg"))
+        self.rows = Flow(calls, WRITING, lambda path: path == self.log)
 
     def without(self, lost: Callable[[Call], bool]) -> Trace:
         return Trace(Path(self.log).parent, [call for call in self.calls if not lost(call)])
 
-    def synced(self, where: str, after: Call) -> Call:
-        """The first sync of a file that began when `after` had ended."""
+    def synced(self, path: str, after: Call) -> Call:
+        """The first sync of a file that began when `after` had ended, and came to its end."""
         for call in self.calls:
-            if call.name in SYNCS and call.where == where and call.began > after.ended:
+            if call.name in SYNCING and call.path == path and call.result == 0 and call.began > after.ended:
                 return call
-        raise AssertionError(f"{where} was never synced after {after.name} at {after.ended}")
+        raise AssertionError(f"{path} was never synced after {after.name} at {after.ended}")
 
     def prove(self, receipt: Receipt) -> None:
         (heard,) = self.heard.carried(receipt.end)
         (kept,) = self.kept.carried(receipt.end)
         row = next(call for call in self.rows.carried(receipt.row) if call.began > heard.ended)
-        octets_synced, row_synced = self.synced(kept.where, kept), self.synced(self.log, row)
-        answers = [call for call in self.said.carried(receipt.answer) if call.where == heard.where]
+        octets_synced, row_synced = self.synced(kept.path, kept), self.synced(self.log, row)
+        answers = [call for call in self.said.carried(receipt.answer) if call.path == heard.path]
         assert answers
         assert heard.ended < kept.began
         assert octets_synced.ended < row_synced.began, "a row may be durable that leads to nothing"
@@ -220,7 +220,8 @@ class Trace:
     def prove_name(self, path: str, before: Call) -> None:
         """The file has a name that survives: its folder was synced after it was made."""
         folder = str(Path(path).parent)
-        about = [call for call in self.calls if f'"{path}"' in call.arguments and call.ended < before.began]
+        named = [call for call in self.calls if call.name in NAMING and (call.result or 0) >= 0]
+        about = [call for call in named if f'"{path}"' in call.arguments and call.ended < before.began]
         gone = max((call.ended for call in about if call.name.startswith("unlink")), default=-1)
         made = next(call for call in about if "O_CREAT" in call.arguments and call.began > gone)
         assert self.synced(folder, made).ended < before.began, f"the name of {path} was not synced"
@@ -270,7 +271,7 @@ def test_a_copy_and_a_move_are_synced_before_they_are_acknowledged(watched: tupl
 def test_the_names_of_new_files_are_synced_before_the_first_answer(watched: tuple[Trace, Notes]) -> None:
     trace, notes = watched
     first = min((trace.said.carried(receipt.answer)[0] for receipt in notes.receipts), key=lambda call: call.began)
-    segments = {call.where for call in trace.calls if call.name in WRITES and call.where.endswith(".seg")}
+    segments = {call.path for call in trace.calls if call.name in WRITING and call.path.endswith(".seg")}
     assert segments
     for path in (*segments, trace.log):
         trace.prove_name(path, first)
@@ -279,7 +280,7 @@ def test_the_names_of_new_files_are_synced_before_the_first_answer(watched: tupl
 @pytest.mark.parametrize("lost", [".seg", "-wal"])
 def test_the_proof_fails_where_a_sync_is_missing(watched: tuple[Trace, Notes], lost: str) -> None:
     trace, notes = watched
-    less = trace.without(lambda call: call.name in SYNCS and call.where.endswith(lost))
+    less = trace.without(lambda call: call.name in SYNCING and call.path.endswith(lost))
     for receipt in notes.receipts:
         with pytest.raises(AssertionError, match="never synced"):
             less.prove(receipt)
@@ -288,8 +289,8 @@ def test_the_proof_fails_where_a_sync_is_missing(watched: tuple[Trace, Notes], l
 def test_the_proof_fails_where_syncs_come_late(watched: tuple[Trace, Notes]) -> None:
     """One sync at the end of the day is not enough: the proof looks at the order."""
     trace, notes = watched
-    last = {call.where: call.ended for call in trace.calls if call.name in SYNCS}
-    less = trace.without(lambda call: call.name in SYNCS and call.ended != last[call.where])
+    last = {call.path: call.ended for call in trace.calls if call.name in SYNCING}
+    less = trace.without(lambda call: call.name in SYNCING and call.ended != last[call.path])
     caught = 0
     for receipt in notes.receipts:
         try:
