@@ -278,7 +278,8 @@ def remove_app_password(tx: Tx, account_id: int, name: str) -> None:
 
 def logged_in(tx: Tx, account_id: int, app_password_id: int | None, network: str) -> None:
     """Remember a success: when, from where. A network that was good is never banned for this user's failures."""
-    tx.run("update account set last_login_at = ? where id = ?", tx.now, account_id)
+    if not tx.run("update account set last_login_at = ? where id = ?", tx.now, account_id):
+        return  # removed since he was let in
     if app_password_id is not None:
         tx.run(
             "update app_password set last_used_at = ?, last_used_from = ? where id = ?",

@@ -260,3 +260,9 @@ def test_aliases(tx: Tx) -> None:
     with pytest.raises(Missing, match="mailctl alias list"):
         aliases.remove(tx, team)
     assert tx.value("select count(*) from alias_target") == 0
+
+
+def test_a_login_of_somebody_who_was_removed_meanwhile_is_not_remembered(tx: Tx) -> None:
+    """The record is written behind the answer; a foreign key that failed was a traceback in the log."""
+    accounts.logged_in(tx, 4711, None, "192.0.2.0/24")
+    assert not accounts.is_good_address(tx, "192.0.2.0/24")
