@@ -18,6 +18,7 @@ from daemon.store.tx import Tx
 
 Ranges = Sequence[tuple[int, int]]
 _RANGES_A_STATEMENT = 200
+_RUNS = 50  # unbroken runs of UIDs that COPY takes one by one
 ALL: Ranges = ((1, 0xFFFFFFFF),)
 
 
@@ -97,18 +98,26 @@ def copy(tx: Tx, source: int, uids: Ranges, target: int) -> Copied:
     sources: list[int] = []
     next_uid = box.uidnext
     for where, params in _in_ranges(uids):
-        found = [
-            r[0]
-            for r in tx.all(
-                f"select uid from membership where mailbox_id = ? and {where} order by uid", source, *params
-            )
-        ]
-        tx.run(
-            "insert into membership (mailbox_id, uid, email_id, flags, keywords, modseq)"
-            " select ?, ? + row_number() over (order by uid) - 1, email_id, flags, keywords, ? from membership"
-            f" where mailbox_id = ? and {where} order by uid",
-            target, next_uid, modseq, source, *params,
-        )  # fmt: skip
+        rows = tx.all(f"select uid from membership where mailbox_id = ? and {where} order by uid", source, *params)
+        found = [row[0] for row in rows]
+        runs = to_ranges(found)
+        if len(runs) <= _RUNS:  # UIDs without many holes: adding is quicker than numbering
+            at = next_uid
+            for first, last in runs:
+                tx.run(
+                    "insert into membership (mailbox_id, uid, email_id, flags, keywords, modseq)"
+                    " select ?, uid + ?, email_id, flags, keywords, ? from membership"
+                    " where mailbox_id = ? and uid between ? and ? order by uid",
+                    target, at - first, modseq, source, first, last,
+                )  # fmt: skip
+                at += last - first + 1
+        else:
+            tx.run(
+                "insert into membership (mailbox_id, uid, email_id, flags, keywords, modseq)"
+                " select ?, ? + row_number() over (order by uid) - 1, email_id, flags, keywords, ? from membership"
+                f" where mailbox_id = ? and {where} order by uid",
+                target, next_uid, modseq, source, *params,
+            )  # fmt: skip
         next_uid += len(found)
         sources += found
     if sources:

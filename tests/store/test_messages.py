@@ -226,3 +226,25 @@ def test_an_account_is_emptied_in_steps(store: Store, account: int) -> None:
     store.write_now(accounts.remove, account)
     assert store.read_now(Tx.value, "select count(*) from mailbox") == 0
     clean(store)
+
+
+@pytest.mark.parametrize("step", [2, 40], ids=["many holes", "some holes"])
+def test_a_copy_keeps_the_order_whatever_holes_there_are(store: Store, account: int, step: int) -> None:
+    """Unbroken runs are copied by adding, many small ones by numbering: the answer is the same."""
+    box = fill(store, account, 240)
+    gone = [(uid, uid) for uid in range(step, 241, step)]
+    store.write_now(messages.remove, box, gone)
+    left = [uid for uid in range(1, 241) if uid % step]
+    assert (len(to_ranges(left)) > messages._RUNS) is (step == 2)
+    sent = store.write_now(mailboxes.get, account, "Sent")
+    done = store.write_now(messages.copy, box, [(1, 100), (150, 240)], sent.id)
+    wanted = [uid for uid in left if uid <= 100 or uid >= 150]
+    assert done.sources == wanted
+    assert done.targets == list(range(sent.uidnext, sent.uidnext + len(wanted)))
+
+    def ids(tx: Tx, mailbox: int) -> dict[int, int]:
+        return dict(tx.all("select uid, email_id from membership where mailbox_id = ?", mailbox))  # type: ignore[arg-type]
+
+    here, there = store.read_now(ids, box), store.read_now(ids, sent.id)
+    assert [there[uid] for uid in done.targets] == [here[uid] for uid in done.sources]
+    clean(store)
