@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import select
 import signal
 import socket
@@ -23,15 +24,20 @@ from daemon.store.tx import Tx
 PROTOCOLS = ("smtp", "submission", "submissions", "lmtp", "imap", "imaps", "pop3", "pop3s")
 NO_DNS = "127.0.0.1:1"  # nobody answers there: unless a test has its own DNS, no name of the world is looked up
 PATIENCE = 30  # seconds for a start or a stop before the test fails
+_QUIET = (10_000, 32_000)  # below what systems give to outgoing connections
+_chance = random.SystemRandom()
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now."""
+    """Ports that nobody listens on now, and that no outgoing connection gets while a server is down in between."""
+    found: list[int] = []
     with contextlib.ExitStack() as stack:
-        held = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) for _ in range(count)]
-        for sock in held:
-            sock.bind(("127.0.0.1", 0))
-        return [int(sock.getsockname()[1]) for sock in held]
+        while len(found) < count:
+            sock = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+            with contextlib.suppress(OSError):
+                sock.bind(("127.0.0.1", _chance.randrange(*_QUIET)))
+                found.append(int(sock.getsockname()[1]))
+    return found
 
 
 class Server:
