@@ -34,6 +34,7 @@ _MAKE: dict[str, Callable[..., bytes]] = {
     "failure": notice.failure, "delay": notice.delay, "success": notice.success
 }  # fmt: skip
 _CODES = re.compile(r"\A(?:(?:greeting|EHLO|HELO): )?[245]\d\d (?:[245]\.\d{1,3}\.\d{1,3} )?")
+_COMFORT = re.compile(r"; it is tried again by itself\b[^.;]*\.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +96,16 @@ def _report(one: Told, now: int) -> notice.Report:
         host=result.host,
         reply=result.verbatim,
         words="" if result.verbatim and result.reason != "expired" else _sentence(_CODES.sub("", result.reply)),
-        remedy=said.sentence if said is not None else "",
+        remedy=_final(said.sentence, one) if said is not None else "",
         attempted=now / 1000,
         retry_until=None if one.retry_until is None else one.retry_until / 1000,
         relayed=result.kind == "sent",
     )
+
+
+def _final(remedy: str, one: Told) -> str:
+    """A remedy without the comfort that it is tried again, when it is not."""
+    return remedy if one.retry_until is not None else _COMFORT.sub(".", remedy)
 
 
 def _sentence(text: str) -> str:

@@ -27,7 +27,7 @@ from tests.instruments.dns_server import DNSServer
 from tests.instruments.peer import Peer
 from tests.instruments.server import Server
 from tests.instruments.sink import ALL, Sink
-from tests.instruments.until import soon
+from tests.instruments.until import PATIENCE, soon
 from tests.mailctl.conftest import Ctl
 
 HOST, DOMAIN = "mx.example.test", "example.test"
@@ -109,13 +109,11 @@ class World:
 
     async def notice(self, user: str, about: str) -> bytes:
         """The one message in a user's INBOX with this in it, once it is there."""
-        while True:
-            found = [message for message in await self.inbox(user) if about.encode() in message]
-            if found:
-                assert len(found) == 1, f"{len(found)} notices about {about}"
-                return found[0]
-            await self.settled(lambda: True)
-            await asyncio.sleep(0.02)
+        async with asyncio.timeout(PATIENCE):
+            while not (found := [message for message in await self.inbox(user) if about.encode() in message]):
+                await asyncio.sleep(0.02)
+        assert len(found) == 1, f"{len(found)} notices about {about}"
+        return found[0]
 
     async def mailctl(self, *words: str, input: str | None = None) -> str:
         return await asyncio.to_thread(self._ctl.ok, *words, input=input)

@@ -92,14 +92,18 @@ async def test_hosts_we_prefer_less_than_ourselves_are_left_out(world: World) ->
     assert not last.sessions
 
 
-async def test_what_expires_comes_back_with_the_last_words(world: World) -> None:
-    sink = await world.domain("never.example")
-    sink.on("RCPT", "451 4.7.1 we do not know you yet")
+async def test_what_expires_comes_back_with_the_last_words_and_a_remedy(world: World) -> None:
+    world.dns.add("never.example. MX 1 mta5.am0.yahoodns.net.")
+    sink = await world.host("mta5.am0.yahoodns.net")
+    sink.on("MAIL", "421 4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred due to user complaints")
     await world.mailctl("config", "set", "queue.lifetime", "2s")
     trace = await world.submit(ALICE, "x@never.example")
     await world.mailctl("config", "unset", "queue.lifetime")
     human, machine, _ = parts(await world.notice(ALICE, "x@never.example"))
-    assert "we do not know you yet" in human and "Not delivered within 2s" in " ".join(human.split())
+    human = " ".join(human.split())
+    assert "deferred due to user complaints" in human and "Not delivered within 2s" in human
+    assert "send less and cleaner mail for some days." in human, "what to do, in plain words"
+    assert "tried again by itself" not in human, "it is not"
     assert "Status: 4.4.7" in machine and "Action: failed" in machine
     story = await world.story(trace)
     assert [step["kind"] for step in story][-3:] == ["failed", "notified", "delivered"]
