@@ -53,6 +53,8 @@ class _Looking:
     wanted: Wishes
     found: list[Finding] = field(default_factory=list)
     addresses: list[str] = field(default_factory=list)  # of this server, as the DNS says
+    heard: bool = False  # a name server has answered something
+    deaf: bool = False  # the first question was in vain: the others would cost a time-out each
 
     @property
     def name(self) -> str:
@@ -63,9 +65,14 @@ class _Looking:
 
     async def ask(self, name: str, kind: str) -> Answer | None:
         """None when nobody could tell; that is said."""
+        if self.deaf:
+            return None
         try:
-            return await self.resolver.ask(name, kind)
+            answer = await self.resolver.ask(name, kind)
+            self.heard = True
+            return answer
         except TemporaryDNSError as error:
+            self.deaf = not self.heard
             self.say("error", "dns-failed", name, f"the name servers cannot say its {kind} now: {error.reason}")
             return None
 
