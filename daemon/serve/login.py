@@ -173,8 +173,10 @@ class Door:
 
     async def close(self) -> None:
         """Wait for what is being written, and for the threads."""
-        while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        while tasks := tuple(self._tasks):
+            await asyncio.gather(*tasks, return_exceptions=True)
+            # Not left to their callbacks: since Python 3.12 a gather of ended tasks does not let the loop turn.
+            self._tasks.difference_update(tasks)
         self._hashers.close()
 
     # -- before the password -------------------------------------------------------------------------------------------

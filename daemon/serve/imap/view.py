@@ -206,8 +206,10 @@ class Views:
     async def close(self) -> None:
         """Wait for what is being written."""
         self._deaf()
-        while self._tasks:
-            await asyncio.gather(*self._tasks)
+        while tasks := tuple(self._tasks):
+            await asyncio.gather(*tasks)
+            # Not left to their callbacks: since Python 3.12 a gather of ended tasks does not let the loop turn.
+            self._tasks.difference_update(tasks)
 
     def _changed(self, changes: Changes) -> None:
         for mailbox_id in changes.mailboxes & self._boxes.keys():
