@@ -86,6 +86,8 @@ async def _serve(store: Store, say: Say, step_down: bool) -> int:
     store.attach(loop)
     doorbell = await _answer_the_door(store)
     house = House(store, settled.current)
+    if sys.platform == "linux":
+        await store.hire()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, house.reload_certificates)

@@ -1,6 +1,7 @@
 """The database of one process: reader connections, one writer, news of what was committed.
 
-Writing is in `writer`; here is how domain code reaches it and what a process needs around it.
+Writing is in `writer`, a thread of this process or, once the server has hired one, a process of its own (`remote`);
+here is how domain code reaches it and what a process needs around it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from daemon.store.errors import StoreBroken as StoreBroken
 from daemon.store.errors import StoreBusy as StoreBusy
 from daemon.store.errors import StoreError as StoreError
 from daemon.store.errors import StoreFull as StoreFull
+from daemon.store.remote import RemoteWriter
 from daemon.store.segments import Reader, sync_directory
 from daemon.store.spool import Body
 from daemon.store.tx import Changes, Tx
@@ -58,7 +60,7 @@ class Store:
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._pool = ThreadPoolExecutor(_READERS, "store-reader")
-        self._writer = Writer(self, self._pool, self._answer)
+        self._writer: Writer | RemoteWriter = Writer(self, self._pool, self._answer)
         self._patient: list[Piece] = []  # writes that wait for company, on the loop
         self._patience: asyncio.TimerHandle | None = None
         self._data_version = 0
@@ -148,6 +150,9 @@ class Store:
     ) -> T:
         """Run `work` in the writer's next group; its value, after COMMIT and never before.
 
+        In the server that is in another process: `work` is a function at the top of a module, and it, its arguments and
+        its value can be pickled; a body among the arguments is also one of `bodies`.
+
         `into_reserve`: the bodies may go into the reserve of free disk (what frees more than it takes, what tells a
         sender of a loss). `patience`: seconds it may wait for others to share a commit with: whoever is in a hurry
         takes it along, and one sync does for both. Raises what `work` raised, `StoreFull`, `StoreBusy` or
@@ -209,6 +214,15 @@ class Store:
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """News of commits is told on this loop; `check_others` adds those of other processes."""
         self._loop = loop
+
+    async def hire(self) -> None:
+        """From here on a process of its own writes for this loop (`remote`), and this one is free for its peers.
+
+        Raises `StoreBroken`, `StoreBusy`, `OSError`. `write_now` must not be called in the loop's thread any more.
+        """
+        hired = await RemoteWriter.hire(self, self._settle_all)
+        self._writer.close()
+        self._writer = hired
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """`listener(changes)` after every commit that changed something, on the loop; call the answer to stop."""

@@ -30,8 +30,8 @@ class Body:
     """
 
     __slots__ = (
-        "size", "segment", "offset", "_hash", "_pieces", "_file", "_map", "_directory", "_in_memory", "_holds",
-        "_closed", "counted",
+        "size", "segment", "offset", "counted", "_hash", "_digest", "_pieces", "_file", "_map", "_directory",
+        "_in_memory", "_holds", "_closed",
     )  # fmt: skip
 
     def __init__(self, directory: Path | None = None, in_memory: int = LIMITS.spool_memory) -> None:
@@ -40,6 +40,7 @@ class Body:
         self.offset = 0
         self.counted = False  # as dead octets, since equal bytes were there already
         self._hash = hashlib.sha256()
+        self._digest = b""  # when somebody else has made it
         self._pieces: list[bytes] = []  # while in memory; joined when somebody looks
         self._file: BinaryIO | None = None
         self._map: mmap.mmap | None = None
@@ -54,6 +55,30 @@ class Body:
         body = cls(in_memory=len(data))
         body.write(data)
         return body
+
+    @classmethod
+    def handed(cls, size: int, sha256: bytes, content: bytes | int) -> Body:
+        """One that another process has made: its octets, or an open file with them, which is this body's from now."""
+        body = cls()
+        body.size, body._digest = size, sha256
+        if isinstance(content, bytes):
+            body._pieces = [content]
+        else:
+            body._file = os.fdopen(content, "rb")
+        return body
+
+    def duplicate(self) -> int:
+        """All octets as an open file for another process; the caller closes it. Raises `OSError`."""
+        if self._file is not None:
+            self._file.flush()
+            return os.dup(self._file.fileno())
+        fd = os.memfd_create("body", os.MFD_CLOEXEC)
+        try:
+            self.pour(fd)
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
 
     def alike(self) -> Body:
         """An empty one that spools to the same place."""
@@ -81,7 +106,7 @@ class Body:
 
     @property
     def sha256(self) -> bytes:
-        return self._hash.digest()
+        return self._digest or self._hash.digest()
 
     def view(self) -> bytes | mmap.mmap:
         """All octets, for searching and slicing; a spool file is mapped, not read."""

@@ -1,4 +1,4 @@
-"""The one thread that writes: group commit.
+"""The one thread that writes, in this process or in one of its own: group commit.
 
 States of a piece of writing: waiting → bytes appended → its SQL run in a SAVEPOINT, while another thread syncs the
 bytes → bytes synced → committed with its group → answered. A piece that raises rolls back alone. An error that ends the
@@ -70,6 +70,22 @@ class Piece:
     def size(self) -> int:
         return sum(body.size for body in self.bodies)
 
+    def hold(self) -> None:
+        """Its bodies stay, whatever their owner does. Raises `ValueError` when one was closed."""
+        held = 0
+        try:
+            for body in self.bodies:
+                body.hold()
+                held += 1
+        except ValueError:
+            for body in self.bodies[:held]:
+                body.let_go()
+            raise
+
+    def let_go(self) -> None:
+        for body in self.bodies:
+            body.let_go()
+
     def unplace(self) -> None:
         """Its bodies are in no segment."""
         for body in self.bodies:
@@ -122,15 +138,7 @@ class Writer:
         with self._lock:
             if self._closed:
                 raise StoreBusy("the store is closing")
-            held = 0
-            try:
-                for body in piece.bodies:
-                    body.hold()
-                    held += 1
-            except ValueError:
-                for body in piece.bodies[:held]:
-                    body.let_go()
-                raise
+            piece.hold()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._loop, name="store-writer", daemon=True)
                 self._thread.start()
@@ -158,7 +166,11 @@ class Writer:
             ending = any(p.answer is None for p in pieces)
             pieces = [p for p in pieces if p.answer is not None]
             if pieces:
-                self._take(pieces)
+                self.take(pieces)
+        self.finish()
+
+    def finish(self) -> None:
+        """Nothing more comes: let go of the segment. In the thread that takes."""
         if self._db is not None:
             with contextlib.suppress(sqlite3.Error):
                 self._db.execute("pragma wal_checkpoint(passive)")
@@ -166,7 +178,8 @@ class Writer:
             self._appender.close()
             self._appender = None
 
-    def _take(self, pieces: list[Piece]) -> None:
+    def take(self, pieces: list[Piece]) -> None:
+        """One group, from its bytes to its answers. Each body is held, and is let go of here."""
         news = Changes()
         try:
             if self._db is None:
@@ -186,8 +199,7 @@ class Writer:
                 news.add(piece.changes)
             elif self._appender is not None:
                 self._wasted += sum(HEAD.size + b.size for b in piece.bodies if b.segment == self._appender.segment)
-            for body in piece.bodies:
-                body.let_go()
+            piece.let_go()
         self._answered(pieces, news)
         if self._db is not None:
             self._checkpoint_when_due(self._db, len(pieces))

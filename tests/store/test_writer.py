@@ -72,8 +72,8 @@ async def test_pieces_run_in_the_order_they_were_handed_in(store: Store) -> None
 
 async def test_a_group_is_not_larger_than_its_limit(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    take = writer.Writer._take
-    monkeypatch.setattr(writer.Writer, "_take", lambda self, pieces: (sizes.append(len(pieces)), take(self, pieces)))
+    take = writer.Writer.take
+    monkeypatch.setattr(writer.Writer, "take", lambda self, pieces: (sizes.append(len(pieces)), take(self, pieces)))
     most = LIMITS.write_group
     with held(store):
         tasks = writing(store, *(lambda tx: None for _ in range(2 * most + 1)))

@@ -200,7 +200,7 @@ class Trace:
         raise AssertionError(f"{path} was never synced after {after.name} at {after.ended}")
 
     def prove(self, receipt: Receipt) -> None:
-        (heard,) = self.heard.carried(receipt.end)
+        heard = self.heard.carried(receipt.end)[0]  # from the client; the writer's process hears it from ours later
         (kept,) = self.kept.carried(receipt.end)
         row = next(call for call in self.rows.carried(receipt.row) if call.began > heard.ended)
         octets_synced, row_synced = self.synced(kept.path, kept), self.synced(self.log, row)
