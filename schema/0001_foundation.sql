@@ -256,7 +256,7 @@ create table membership (
   primary key (mailbox_id, uid)
 ) without rowid;
 create index membership_email on membership (email_id);
-create index membership_modseq on membership (mailbox_id, modseq);
+create index membership_modseq on membership (mailbox_id, modseq, uid, flags, keywords);  -- all that news of it needs
 
 -- Every expunge leaves one, so that a client can be told what went (RFC 7162).
 create table tombstone (

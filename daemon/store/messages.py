@@ -389,7 +389,10 @@ def fetch_some(tx: Tx, mailbox_id: int, uids: Ranges, columns: Sequence[str], li
 def changed_since(tx: Tx, mailbox_id: int, modseq: int) -> list[tuple[int, int]]:
     """(UID, MODSEQ) of messages changed after `modseq`, in order of UID (CHANGEDSINCE, SEARCH MODSEQ)."""
     rows = tx.all(
-        "select uid, modseq from membership where mailbox_id = ? and modseq > ? order by uid", mailbox_id, modseq
+        "select uid, modseq from membership indexed by membership_modseq"  # or `order by` makes SQLite scan the mailbox
+        " where mailbox_id = ? and modseq > ? order by uid",
+        mailbox_id,
+        modseq,
     )
     return [(r[0], r[1]) for r in rows]
 
