@@ -56,7 +56,7 @@ def put(
     trace: str | None = None,
     default_quota: int = 0,
 ) -> Placed:
-    """One message into one mailbox (by name or id).
+    """One message into one mailbox (by name or id); it is one of the holders that `blobs.keep` was told of.
 
     `received_at` is INTERNALDATE in ms, now when None. Raises `Missing` and `OverQuota`.
     """
@@ -64,15 +64,16 @@ def put(
     modseq = accounts.take_room(tx, account_id, size, default_quota)
     column = "id" if isinstance(mailbox, int) else "name"
     row = tx.one(
-        "update mailbox set uidnext = uidnext + 1, modseq = ?, total = total + 1, unseen = unseen + ?,"
-        f" deleted = deleted + ?, size = size + ? where account_id = ? and {column} = ?"
-        " returning id, uidvalidity, uidnext - 1",
-        modseq, int(not flags & SEEN), int(bool(flags & DELETED)), size, account_id, mailbox,
-    )  # fmt: skip
+        f"select id, uidvalidity, uidnext from mailbox where account_id = ? and {column} = ?", account_id, mailbox
+    )
     if row is None:
         raise Missing(f"there is no mailbox {mailbox!r}")
     mailbox_id, uidvalidity, uid = row
-    blobs.refer(tx, blob_id)
+    tx.run(
+        "update mailbox set uidnext = uidnext + 1, modseq = ?, total = total + 1, unseen = unseen + ?,"
+        " deleted = deleted + ?, size = size + ? where id = ?",
+        modseq, int(not flags & SEEN), int(bool(flags & DELETED)), size, mailbox_id,
+    )  # fmt: skip
     email_id = tx.insert(
         "insert into email (account_id, blob_id, prefix, size, received_at, trace, created_modseq)"
         " values (?, ?, ?, ?, ?, ?, ?)",

@@ -56,9 +56,10 @@ def enqueue(
     held: str | None = None,
     told: list[events.New] | None = None,
 ) -> int:
-    """Queue a message whose bytes are kept as `blob_id`; its id. With `held` (a reason) it waits for `release`.
+    """Queue a message; its id. With `held` (a reason) it waits for `release`.
 
-    The events are written, or added to `told` for the caller to write.
+    It is one of the holders of `blob_id` that `blobs.keep` was told of. The events are written, or added to `told` for
+    the caller to write.
     """
     message_id = tx.insert(
         "insert into queue_message (trace, blob_id, prefix, size, sender, account_id, eightbit, smtputf8, ret, envid,"
@@ -67,7 +68,6 @@ def enqueue(
         int(message.eightbit), int(message.smtputf8), message.ret, message.envid, message.origin, tx.now,
         tx.now + message.lifetime, tx.now + message.warn_after if message.warn_after and message.sender else None,
     )  # fmt: skip
-    blobs.refer(tx, blob_id)
     table = routes.load(tx)
     state = "due" if held is None else "held"
     tx.many(
