@@ -17,7 +17,7 @@ from daemon.store.mailboxes import Mailbox
 from daemon.store.tx import Tx
 
 Ranges = Sequence[tuple[int, int]]
-_RANGES_A_STATEMENT = 200
+_RANGES_A_STATEMENT = 25
 _RUNS = 50  # unbroken runs of UIDs that COPY takes one by one
 ALL: Ranges = ((1, 0xFFFFFFFF),)
 
