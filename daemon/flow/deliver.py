@@ -73,7 +73,7 @@ class Plan:
 
 def commit(tx: Tx, plan: Plan) -> None:
     """Do it. Raises `Stale`."""
-    blob_id = blobs.keep(tx, plan.body, plan.summary)
+    blob_id = blobs.keep(tx, plan.body, plan.summary, len(plan.copies) + len(plan.sendings))
     trace, origin = plan.trace, plan.origin
     message_id = (plan.summary.message_id if plan.summary is not None else message_id_in(plan.body.view())) or None
     told = [

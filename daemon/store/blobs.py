@@ -23,20 +23,21 @@ class Place:
     length: int
 
 
-def keep(tx: Tx, body: Body, summary: Summary | None = None) -> int:
+def keep(tx: Tx, body: Body, summary: Summary | None = None, holders: int = 1) -> int:
     """A row for bytes that are in a segment by now (`store.write(..., bodies=[body])`); the blob's id.
 
-    Equal bytes get the row that is there. The caller refers to it (`refer`) in the same transaction. With a
-    `summary` the content row is made too, if missing.
+    Equal bytes get the row that is there. The caller makes `holders` rows that point to it (`messages.put`,
+    `queue.enqueue`) in the same transaction. With a `summary` the content row is made too, if missing.
     """
     row = tx.one("select id, segment_id, offset from blob where sha256 = ?", body.sha256)
     if row is None:
         blob_id = tx.insert(
-            "insert into blob (sha256, segment_id, offset, length, refs) values (?, ?, ?, ?, 0)",
-            body.sha256, body.segment, body.offset, body.size,
+            "insert into blob (sha256, segment_id, offset, length, refs) values (?, ?, ?, ?, ?)",
+            body.sha256, body.segment, body.offset, body.size, holders,
         )  # fmt: skip
     else:
         blob_id = int(row[0])
+        tx.run("update blob set refs = refs + ?, freed_at = null where id = ?", holders, blob_id)
         if (body.segment, body.offset) != row[1:] and not body.counted:
             body.counted = True
             dead(tx, body.segment, HEAD.size + body.size)
@@ -45,11 +46,6 @@ def keep(tx: Tx, body: Body, summary: Summary | None = None) -> int:
     if summary is not None:
         _keep_content(tx, blob_id, summary)
     return blob_id
-
-
-def refer(tx: Tx, blob_id: int) -> None:
-    """One more row points to it."""
-    tx.run("update blob set refs = refs + 1, freed_at = null where id = ?", blob_id)
 
 
 def release(tx: Tx, blob_ids: Iterable[int]) -> None:

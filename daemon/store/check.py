@@ -59,13 +59,26 @@ def _database(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
         if text != "ok":
             yield Finding("error", "database-damaged", str(store.data.database), str(text))
     tell("database", 1, 2)
-    for table, row, parent, _ in store.read_now(_first, "pragma foreign_key_check"):
+    for table, row, parent, *_ in store.read_now(_first, "pragma foreign_key_check") + store.read_now(_unheld):
         yield Finding("error", "reference-broken", f"{table} {row}", f"points to a row of {parent} that is not there")
     tell("database", 2, 2)
 
 
 def _first(tx: Tx, sql: str) -> list[tuple[Any, ...]]:
     return [row for _, row in zip(range(_MANY), tx.each(sql), strict=False)]
+
+
+def _unheld(tx: Tx) -> list[tuple[Any, ...]]:
+    """As `pragma foreign_key_check` has it: memberships, which do not declare what they point to."""
+    return [
+        row
+        for column, parent in (("mailbox_id", "mailbox"), ("email_id", "email"), ("keywords", "keyword_set"))
+        for row in _first(
+            tx,
+            f"select 'membership', mailbox_id || '/' || uid, '{parent}' from membership"
+            f" where {column} not in (select id from {parent})",
+        )
+    ]
 
 
 def _sums(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:

@@ -35,6 +35,7 @@ KINDS = {
     "imported": "an import brought it",
 }
 _SHOWN = 254  # characters of what a stranger said that are kept; RFC 5321 §4.5.3.1.3 knows no longer address
+_JSON = json.JSONEncoder(ensure_ascii=False)
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: no letters that are read wrongly
 
 
@@ -79,7 +80,7 @@ def record(
         "insert into event (at, trace, kind, reason, sender, recipient, message_id, peer, detail)"
         " values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         tx.now, trace, kind, reason, sender, recipient, message_id, peer,
-        json.dumps({k: v for k, v in detail.items() if v is not None}, ensure_ascii=False) if detail else None,
+        _written(detail),
     )  # fmt: skip
 
 
@@ -103,11 +104,14 @@ def record_all(tx: Tx, news: Iterable[New]) -> None:
         "insert into event (at, trace, kind, reason, sender, recipient, message_id, peer, detail)"
         " values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
-            (tx.now, n.trace, n.kind, n.reason, n.sender, n.recipient, n.message_id, n.peer,
-             json.dumps({k: v for k, v in n.detail.items() if v is not None}, ensure_ascii=False) if n.detail else None)
+            (tx.now, n.trace, n.kind, n.reason, n.sender, n.recipient, n.message_id, n.peer, _written(n.detail))
             for n in news
         ],
-    )  # fmt: skip
+    )
+
+
+def _written(detail: dict[str, Any] | None) -> str | None:
+    return _JSON.encode({k: v for k, v in detail.items() if v is not None}) if detail else None
 
 
 def refuse(tx: Tx, peer: str, reason: str, sender: str, recipient: str, reply: str, times: int = 1) -> None:

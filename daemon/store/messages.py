@@ -17,7 +17,7 @@ from daemon.store.mailboxes import Mailbox
 from daemon.store.tx import Tx
 
 Ranges = Sequence[tuple[int, int]]
-_RANGES_A_STATEMENT = 200
+_RANGES_A_STATEMENT = 25
 _RUNS = 50  # unbroken runs of UIDs that COPY takes one by one
 ALL: Ranges = ((1, 0xFFFFFFFF),)
 
@@ -56,7 +56,7 @@ def put(
     trace: str | None = None,
     default_quota: int = 0,
 ) -> Placed:
-    """One message into one mailbox (by name or id).
+    """One message into one mailbox (by name or id); it is one of the holders that `blobs.keep` was told of.
 
     `received_at` is INTERNALDATE in ms, now when None. Raises `Missing` and `OverQuota`.
     """
@@ -64,15 +64,16 @@ def put(
     modseq = accounts.take_room(tx, account_id, size, default_quota)
     column = "id" if isinstance(mailbox, int) else "name"
     row = tx.one(
-        "update mailbox set uidnext = uidnext + 1, modseq = ?, total = total + 1, unseen = unseen + ?,"
-        f" deleted = deleted + ?, size = size + ? where account_id = ? and {column} = ?"
-        " returning id, uidvalidity, uidnext - 1",
-        modseq, int(not flags & SEEN), int(bool(flags & DELETED)), size, account_id, mailbox,
-    )  # fmt: skip
+        f"select id, uidvalidity, uidnext from mailbox where account_id = ? and {column} = ?", account_id, mailbox
+    )
     if row is None:
         raise Missing(f"there is no mailbox {mailbox!r}")
     mailbox_id, uidvalidity, uid = row
-    blobs.refer(tx, blob_id)
+    tx.run(
+        "update mailbox set uidnext = uidnext + 1, modseq = ?, total = total + 1, unseen = unseen + ?,"
+        " deleted = deleted + ?, size = size + ? where id = ?",
+        modseq, int(not flags & SEEN), int(bool(flags & DELETED)), size, mailbox_id,
+    )  # fmt: skip
     email_id = tx.insert(
         "insert into email (account_id, blob_id, prefix, size, received_at, trace, created_modseq)"
         " values (?, ?, ?, ?, ?, ?, ?)",
@@ -389,7 +390,10 @@ def fetch_some(tx: Tx, mailbox_id: int, uids: Ranges, columns: Sequence[str], li
 def changed_since(tx: Tx, mailbox_id: int, modseq: int) -> list[tuple[int, int]]:
     """(UID, MODSEQ) of messages changed after `modseq`, in order of UID (CHANGEDSINCE, SEARCH MODSEQ)."""
     rows = tx.all(
-        "select uid, modseq from membership where mailbox_id = ? and modseq > ? order by uid", mailbox_id, modseq
+        "select uid, modseq from membership indexed by membership_modseq"  # or `order by` makes SQLite scan the mailbox
+        " where mailbox_id = ? and modseq > ? order by uid",
+        mailbox_id,
+        modseq,
     )
     return [(r[0], r[1]) for r in rows]
 

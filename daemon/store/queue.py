@@ -56,9 +56,10 @@ def enqueue(
     held: str | None = None,
     told: list[events.New] | None = None,
 ) -> int:
-    """Queue a message whose bytes are kept as `blob_id`; its id. With `held` (a reason) it waits for `release`.
+    """Queue a message; its id. With `held` (a reason) it waits for `release`.
 
-    The events are written, or added to `told` for the caller to write.
+    It is one of the holders of `blob_id` that `blobs.keep` was told of. The events are written, or added to `told` for
+    the caller to write.
     """
     message_id = tx.insert(
         "insert into queue_message (trace, blob_id, prefix, size, sender, account_id, eightbit, smtputf8, ret, envid,"
@@ -67,7 +68,6 @@ def enqueue(
         int(message.eightbit), int(message.smtputf8), message.ret, message.envid, message.origin, tx.now,
         tx.now + message.lifetime, tx.now + message.warn_after if message.warn_after and message.sender else None,
     )  # fmt: skip
-    blobs.refer(tx, blob_id)
     table = routes.load(tx)
     state = "due" if held is None else "held"
     tx.many(
@@ -222,10 +222,7 @@ def _scan(tx: Tx, wish: Wish, rooms: dict[str, int], haul: Haul, picked: list[in
 
 
 def _lease(tx: Tx, ids: Iterable[int], until: int) -> None:
-    tx.run(
-        "update queue_recipient set leased_until = ? where id in (select value from json_each(?))",
-        until, json.dumps(list(ids)),
-    )  # fmt: skip
+    tx.many("update queue_recipient set leased_until = ? where id = ?", [(until, row_id) for row_id in ids])
 
 
 def load(tx: Tx, ids: list[int], *, mend: bool = False) -> list[Claimed]:
@@ -372,17 +369,17 @@ def _event(now: int, o: Outcome) -> events.New:
 
 def _remove(tx: Tx, ids: Iterable[int], message_ids: Iterable[int]) -> set[int]:
     """Take recipients out, and messages that have none left; which recipients were there."""
-    gone = tx.all(
-        "delete from queue_recipient where id in (select value from json_each(?)) returning id", json.dumps(list(ids))
-    )
-    freed = tx.all(
-        "delete from queue_message where id in (select value from json_each(?)) and not exists"
-        " (select 1 from queue_recipient r where r.message_id = queue_message.id) returning blob_id",
-        json.dumps(sorted(set(message_ids))),
-    )
-    if freed:
-        blobs.release(tx, (row[0] for row in freed))
-    return {row[0] for row in gone}
+    gone = {row_id for row_id in ids if tx.run("delete from queue_recipient where id = ?", row_id)}
+    freed = [
+        tx.value(
+            "delete from queue_message where id = ? and not exists"
+            " (select 1 from queue_recipient r where r.message_id = queue_message.id) returning blob_id",
+            message_id,
+        )
+        for message_id in set(message_ids)
+    ]
+    blobs.release(tx, (blob_id for blob_id in freed if blob_id is not None))
+    return gone
 
 
 def remove(tx: Tx, ids: Sequence[int]) -> None:

@@ -73,7 +73,8 @@ def advance(tx: Tx, old: Snapshot) -> Snapshot:
     if box.modseq < old.modseq or old.modseq < box.tombstone_floor:  # restored, or what went is not known any more
         return load(tx, old.mailbox_id)
     rows = tx.all(
-        "select uid, flags | (keywords << 8) from membership where mailbox_id = ? and modseq > ? order by uid",
+        "select uid, flags | (keywords << 8) from membership indexed by membership_modseq"  # or `order by` means a scan
+        " where mailbox_id = ? and modseq > ? order by uid",
         old.mailbox_id,
         old.modseq,
     )

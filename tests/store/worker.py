@@ -142,7 +142,7 @@ class Session:
 
     def deliver(self, tx: Tx, body: Body, token: str) -> None:
         """Two mailboxes and the queue, as one."""
-        blob = blobs.keep(tx, body, summarize(body.bytes()))
+        blob = blobs.keep(tx, body, summarize(body.bytes()), holders=3)
         messages.put(tx, self.account, "INBOX", blob, body.size, prefix=b"Received: x\r\n", trace=token)
         messages.put(tx, self.account, "Archive", blob, body.size, flags=FLAGGED)
         mail = NewMessage(token, f"{self.name}@{DOMAIN}", "submission", b"Q: 1\r\n", body.size + 6, lifetime=10**9)
