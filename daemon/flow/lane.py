@@ -258,7 +258,7 @@ class Lane:
     def _answer_all(self, parcel: Parcel, result: Result) -> None:
         self._answer(parcel, result)
         while self._waiting:
-            self._answer(self._waiting.popleft(), replace(result))
+            self._answer(self._waiting.popleft(), result)
 
 
 def _wake(resting: asyncio.Future[Parcel | None]) -> None:

@@ -313,7 +313,7 @@ class Session:
                 once_more.append(recipient)
             elif not fresh and answer.stage in ("RSET", "MAIL") and not client.usable and not answer.permanent:
                 # The peer had enough of an old connection: that says nothing of this message.
-                results[recipient.id] = replace(result, kind="again")
+                results[recipient.id] = result._replace(kind="again")
             else:
                 results[recipient.id] = result
         return once_more

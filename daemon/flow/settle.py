@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from daemon import log
 from daemon.config import Config, format_span
@@ -171,7 +171,7 @@ class Settler:
                 if settled.tried:
                     due_at = max(due_at, now + self.delay(claimed.attempts))
                 due_at = min(max(due_at, now + 1000), message.expires_at)
-                result = replace(result, kind="deferred")
+                result = result._replace(kind="deferred")
         outcome = Outcome.of(
             claimed, result.kind, result.reason, result.reply, result.peer, result.tls,
             result.verified, due_at, settled.tried, result.note,
@@ -218,7 +218,7 @@ def _expired(result: Result, message: Message) -> Result:
     """RFC 3463 §3.5: X.4.7, delivery time expired; with the last words that were heard."""
     span = format_span((message.expires_at - message.created_at) // 1000)
     words = f"not delivered within {span}; the last try ended with: {result.reply}"
-    return replace(result, kind="failed", reason="expired", status="4.4.7", reply=words)
+    return result._replace(kind="failed", reason="expired", status="4.4.7", reply=words)
 
 
 def _later(outcome: Outcome, due_at: int) -> Outcome:
