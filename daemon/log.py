@@ -5,21 +5,27 @@ A postmaster greps an id from the connection to the bounce. Never a password, ne
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from typing import Any, TextIO
 
 _logger = logging.getLogger("maild")
 _PLAIN = re.compile(r"[!#-\[\]-~]+")  # printable ASCII without space, quote, backslash
+_say: Callable[[str], None] = _logger.info  # how an event's line is said
 
 
 def start(stream: TextIO | None = None, level: int = logging.INFO) -> None:
     """Send log lines to `stream` (stderr). Libraries that log every command are told to be quiet."""
+    global _say
+    lines = _Lines(stream or sys.stderr)
     root = logging.getLogger()
-    root.handlers[:] = [_Lines(stream or sys.stderr)]
+    root.handlers[:] = [lines]
+    _say = lines.say if level <= logging.INFO else _logger.info
     # What no line of ours shows is not looked up for each (logging HOWTO, "Optimization"): a line costs a third then.
     vars(logging).update(
         logThreads=False, logProcesses=False, logMultiprocessing=False, logAsyncioTasks=False, _srcfile=None
@@ -37,11 +43,20 @@ class _Lines(logging.StreamHandler[TextIO]):
         self._second = 0
         self._stamp = ""
 
-    def format(self, record: logging.LogRecord) -> str:
-        second = int(record.created)
+    def say(self, message: str) -> None:
+        """A line without a record made of it first, which costs more than the line."""
+        with self.lock, contextlib.suppress(Exception):  # type: ignore[union-attr]
+            self.stream.write(f"{self._at(time.time())} {message}\n")
+            self.stream.flush()
+
+    def _at(self, now: float) -> str:
+        second = int(now)
         if second != self._second:
             self._second, self._stamp = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(second))
-        text = f"{self._stamp}.{int(record.msecs):03d} {record.getMessage()}"
+        return f"{self._stamp}.{int((now - second) * 1000):03d}"
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = f"{self._at(record.created)} {record.getMessage()}"
         if record.exc_info and not isinstance(record.exc_info, bool):
             text += "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip()
         return text
@@ -49,8 +64,7 @@ class _Lines(logging.StreamHandler[TextIO]):
 
 def event(name: str, **fields: Any) -> None:
     """Log one event. Fields that are None are left out; values are quoted when they need it."""
-    if _logger.isEnabledFor(logging.INFO):
-        _logger.info(line(name, fields))
+    _say(line(name, fields))
 
 
 def trouble(name: str, **fields: Any) -> None:

@@ -13,7 +13,8 @@ from daemon import log
 
 
 @pytest.fixture
-def said() -> Iterator[io.StringIO]:
+def said(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+    monkeypatch.setattr(log, "_say", log._say)  # put back afterwards
     root, ours = logging.getLogger(), logging.getLogger("maild")
     kept = (list(root.handlers), root.level, ours.level)
     switches = {
@@ -39,6 +40,18 @@ def test_what_a_peer_sends_cannot_make_lines_of_its_own(said: io.StringIO) -> No
     log.event("refused", helo='x"\nevent=accepted \x1b[31m')
     assert said.getvalue().count("\n") == 1
     assert r'helo="x\"\x0aevent=accepted \x1b[31m"' in said.getvalue()
+
+
+def test_events_are_silent_where_only_trouble_is_asked_for(said: io.StringIO) -> None:
+    log.start(said, logging.WARNING)
+    log.event("accepted", id="1abc")
+    log.trouble("disk-full")
+    assert said.getvalue().endswith(" event=disk-full\n") and said.getvalue().count("\n") == 1
+
+
+def test_a_stream_that_takes_nothing_stops_nobody(said: io.StringIO) -> None:
+    said.close()
+    log.event("accepted", id="1abc")
 
 
 def test_a_fault_brings_its_traceback(said: io.StringIO) -> None:

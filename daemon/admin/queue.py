@@ -181,7 +181,7 @@ def _bounce(store: Store, ids: list[int], reason: str) -> int:
         message = claimed[0].message
         notice = plan(store, config, "failure", message, told, now=store.clock()) if told else None
         outcomes = [
-            rows.Outcome(c.id, c.message, c.address, "failed", result.reason, result.reply)
+            rows.Outcome.of(c, "failed", result.reason, result.reply)
             for c, result in zip(claimed, results, strict=True)
         ]
 

@@ -7,6 +7,7 @@ meanwhile (a mailbox is removed or fills up) is looked at again here: `Stale` un
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from daemon.flow.envelope import Origin
 from daemon.mail.address import Address
@@ -22,8 +23,7 @@ class Stale(Exception):
     """The plan does not fit the store any more; nothing was done."""
 
 
-@dataclass(slots=True)
-class Copy:
+class Copy(NamedTuple):
     """One copy for one mailbox."""
 
     account_id: int
@@ -33,12 +33,11 @@ class Copy:
     mailbox: str = mailboxes.INBOX
 
 
-@dataclass(slots=True)
-class Sending:
+class Sending(NamedTuple):
     """One envelope for the queue."""
 
     message: queue.NewMessage
-    recipients: list[queue.NewRecipient] = field(default_factory=list)
+    recipients: list[queue.NewRecipient]
     held: str | None = None
 
 

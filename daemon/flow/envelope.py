@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from daemon.mail.address import Address
 
@@ -11,8 +11,7 @@ if TYPE_CHECKING:
     from daemon.store.addresses import Resolution
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a message comes from. `kind`: smtp, submission, relay, lmtp, sendmail, notice, import.
 
     `peer` and `helo` are who the client is and says it is, `tls` the protocol spoken ('' for none), `account_id` the

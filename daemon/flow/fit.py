@@ -28,6 +28,7 @@ class Content:
 
     message: Message
     segments: Reader
+    ahead: bytes | None = None  # the blob's, when they were read ahead
 
     @property
     def size(self) -> int:
@@ -38,8 +39,8 @@ class Content:
         return self.size <= LIMITS.spool_memory
 
     def whole(self) -> bytes:
-        if self.message.content is not None:
-            return self.message.prefix + self.message.content
+        if self.ahead is not None:
+            return self.message.prefix + self.ahead
         place = self.message.place
         return self.message.prefix + self.segments.read(place.segment, place.offset, place.length)
 
@@ -56,8 +57,10 @@ _AHEAD = 16 * 1024  # octets of a message that is read ahead
 _GAP = 4 * 1024  # octets between two messages that are read along with them
 
 
-def read_ahead(messages: Iterable[Message], segments: Reader) -> None:
-    """Read the small ones, those that lie together in one go. What cannot be read is left for later to find out."""
+def read_ahead(messages: Iterable[Message], segments: Reader) -> dict[int, bytes]:
+    """The blobs of the small ones by message id, those that lie together read in one go. What cannot be read is left
+    for later to find out."""
+    found: dict[int, bytes] = {}
     waiting = sorted((m for m in messages if m.place.length <= _AHEAD), key=lambda m: (m.place.segment, m.place.offset))
     while waiting:
         start = waiting[0].place
@@ -75,8 +78,9 @@ def read_ahead(messages: Iterable[Message], segments: Reader) -> None:
             data = b""
         for message in waiting[:count] if data else ():
             at = message.place.offset - start.offset
-            message.content = data[at : at + message.place.length]
+            found[message.id] = data[at : at + message.place.length]
         del waiting[:count]
+    return found
 
 
 @dataclass(slots=True)

@@ -34,9 +34,11 @@ _FAULT = ours("deferred", "fault", "4.3.0", "451 4.3.0 a fault of this server; i
 
 @dataclass(slots=True)
 class Parcel:
-    """One message and those of its recipients that go together. `hosts`: the only ones still to be tried."""
+    """One message and those of its recipients that go together. `content`: the blob's octets, when they were read
+    ahead; `hosts`: the only ones still to be tried."""
 
     recipients: list[Claimed]
+    content: bytes | None = None
     hosts: Sequence[Host] | None = None
     again: int = 0
 
@@ -190,7 +192,7 @@ class Lane:
 
     async def _carry(self, session: Session, parcel: Parcel) -> None:
         try:
-            results = await session.carry(parcel.recipients)
+            results = await session.carry(parcel.recipients, parcel.content)
         except Exception as fault:
             log.fault("queue-carry", fault, destination=self.name, id=parcel.recipients[0].message.trace)
             results = {claimed.id: _FAULT for claimed in parcel.recipients}
@@ -204,9 +206,9 @@ class Lane:
             else:
                 self._runner.settle(claimed, result)
         if again:
-            self._waiting.appendleft(Parcel(again, parcel.hosts, parcel.again + 1))
+            self._waiting.appendleft(replace(parcel, recipients=again, again=parcel.again + 1))
         if elsewhere:
-            self._waiting.appendleft(Parcel(elsewhere, session.rest))
+            self._waiting.appendleft(Parcel(elsewhere, parcel.content, session.rest))
         self._carried += 1
         if self._carried % _TRUST == 0:
             self._limit += 1
@@ -256,7 +258,7 @@ class Lane:
     def _answer_all(self, parcel: Parcel, result: Result) -> None:
         self._answer(parcel, result)
         while self._waiting:
-            self._answer(self._waiting.popleft(), replace(result))
+            self._answer(self._waiting.popleft(), result)
 
 
 def _wake(resting: asyncio.Future[Parcel | None]) -> None:

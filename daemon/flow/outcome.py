@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from daemon.wire.smtp_client import Answer
 
 _LOGIN = (530, 534, 535, 538)  # RFC 4954 §6: our own account at a smart host is wrong; no reason to bounce mail
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """For one recipient. `kind`: sent, deferred, failed, or again (nothing was decided: ask at once, elsewhere).
 
     `reason` is one of: accepted, refused, later, silent, lost, too-large, needs-8bit, needs-utf8, no-such-domain,
@@ -39,8 +38,7 @@ class Result:
         return f"{self.host} [{self.address}]" if self.address and self.address != self.host else self.host
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """Who we talk to: what every result of one session has in common."""
 
     host: str = ""

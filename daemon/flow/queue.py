@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from daemon import log
 from daemon.config import Config
@@ -170,20 +170,22 @@ class Runner:
         if haul.recipients:
             self._routes = self._store.peek(routes.load)
             messages = {claimed.message.id: claimed.message for claimed in haul.recipients}.values()
-            await self._store.aside(read_ahead, messages, self._store.segments)
-            self._hand_out(haul.recipients)
+            contents = await self._store.aside(read_ahead, messages, self._store.segments)
+            self._hand_out(haul.recipients, contents)
         for name in refill:
             if (lane := self._lanes.get(name)) is not None:  # its last recipient may have been settled meanwhile
                 self._tidy(lane)
 
-    def _hand_out(self, recipients: Iterable[Claimed]) -> None:
+    def _hand_out(self, recipients: Iterable[Claimed], contents: Mapping[int, bytes]) -> None:
         """One parcel for each message and destination."""
         parcels: dict[tuple[str, int], Parcel] = {}
         for claimed in recipients:
             self._hands[claimed.id] = claimed.destination
             self._lane(claimed.destination).in_hand += 1
-            parcel = parcels.setdefault((claimed.destination, claimed.message.id), Parcel([]))
-            parcel.recipients.append(claimed)
+            key = (claimed.destination, claimed.message.id)
+            if key not in parcels:
+                parcels[key] = Parcel([], contents.get(claimed.message.id))
+            parcels[key].recipients.append(claimed)
         for (name, _), parcel in parcels.items():
             self._lanes[name].feed(parcel)
 

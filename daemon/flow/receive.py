@@ -253,7 +253,7 @@ class _Planning:
             account_id=onward.account_id if onward.via else self.origin.account_id,
             eightbit=envelope.eightbit, smtputf8=envelope.smtputf8, ret=envelope.ret, envid=envelope.envid,
         )  # fmt: skip
-        sending = Sending(message, held=_HELD if config["queue.hold_external"] else None)
+        sending = Sending(message, [], held=_HELD if config["queue.hold_external"] else None)
         self.plan.sendings.append(sending)
         return sending
 

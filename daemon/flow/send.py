@@ -243,12 +243,13 @@ class Session:
         """Whether another message may be tried here."""
         return self._peer.client.usable and self._peer.transport is not None and self.carried < self._most
 
-    async def carry(self, recipients: Sequence[Claimed]) -> dict[int, Result]:
+    async def carry(self, recipients: Sequence[Claimed], ahead: bytes | None = None) -> dict[int, Result]:
         """Send one message to some of its recipients, in as few transactions as the peer allows; a result for each.
+        `ahead` are its blob's octets, when they were read ahead.
 
         `again` results are for another session: nothing was decided here.
         """
-        content = Content(recipients[0].message, self._sender.segments)
+        content = Content(recipients[0].message, self._sender.segments, ahead)
         offered = self._peer.client.capabilities
         if self._sender.faults.of("bdat", self.seen.host):
             offered = self._peer.client.capabilities = replace(offered, chunking=False)
@@ -312,7 +313,7 @@ class Session:
                 once_more.append(recipient)
             elif not fresh and answer.stage in ("RSET", "MAIL") and not client.usable and not answer.permanent:
                 # The peer had enough of an old connection: that says nothing of this message.
-                results[recipient.id] = replace(result, kind="again")
+                results[recipient.id] = result._replace(kind="again")
             else:
                 results[recipient.id] = result
         return once_more

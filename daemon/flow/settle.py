@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from daemon import log
 from daemon.config import Config, format_span
@@ -43,7 +43,7 @@ class _Notice:
 
     plan: Plan
     ids: frozenset[int]
-    message: Message
+    message_id: int
 
 
 @dataclass(slots=True)
@@ -171,9 +171,9 @@ class Settler:
                 if settled.tried:
                     due_at = max(due_at, now + self.delay(claimed.attempts))
                 due_at = min(max(due_at, now + 1000), message.expires_at)
-                result = replace(result, kind="deferred")
-        outcome = Outcome(
-            claimed.id, message, claimed.address, result.kind, result.reason, result.reply, result.peer, result.tls,
+                result = result._replace(kind="deferred")
+        outcome = Outcome.of(
+            claimed, result.kind, result.reason, result.reply, result.peer, result.tls,
             result.verified, due_at, settled.tried, result.note,
             quiet=result.kind == "deferred" and not settled.tried and (claimed.last_reply or "\n") in result.reply,
         )  # fmt: skip
@@ -190,7 +190,7 @@ class Settler:
             log.fault("notice", error, id=message.trace)
             plan = None
         if plan is not None:
-            made.notices.append(_Notice(plan, frozenset(claimed.id for claimed, _ in some), message))
+            made.notices.append(_Notice(plan, frozenset(claimed.id for claimed, _ in some), message.id))
         elif kind == "failure":
             made.unheard += [_unheard(claimed, "sender-unknown") for claimed, _ in some]
 
@@ -209,7 +209,7 @@ def _settle(tx: Tx, made: _Batch, standings: Sequence[Standing]) -> None:
     for notice in made.notices:
         if not there & notice.ids:
             continue
-        if notice.plan.about != "delay" or queue.warned(tx, notice.message.id):
+        if notice.plan.about != "delay" or queue.warned(tx, notice.message_id):
             commit(tx, notice.plan)
     events.record_all(tx, made.unheard)
 
@@ -218,12 +218,12 @@ def _expired(result: Result, message: Message) -> Result:
     """RFC 3463 §3.5: X.4.7, delivery time expired; with the last words that were heard."""
     span = format_span((message.expires_at - message.created_at) // 1000)
     words = f"not delivered within {span}; the last try ended with: {result.reply}"
-    return replace(result, kind="failed", reason="expired", status="4.4.7", reply=words)
+    return result._replace(kind="failed", reason="expired", status="4.4.7", reply=words)
 
 
 def _later(outcome: Outcome, due_at: int) -> Outcome:
     words = f"this server's disk is too full for the notice of: {outcome.reply}"
-    return replace(outcome, kind="deferred", reason="fault", reply=words, due_at=due_at)
+    return outcome._replace(kind="deferred", reason="fault", reply=words, due_at=due_at)
 
 
 def _unheard(claimed: Claimed, reason: str) -> events.New:
@@ -234,6 +234,6 @@ def _unheard(claimed: Claimed, reason: str) -> events.New:
 def _log(outcome: Outcome) -> None:
     if not outcome.quiet:
         log.event(
-            outcome.kind, reason=outcome.reason, id=outcome.message.trace, to=outcome.address,
+            outcome.kind, reason=outcome.reason, id=outcome.trace, to=outcome.address,
             peer=outcome.host or None, tls=outcome.tls or None, reply=outcome.reply,
         )  # fmt: skip

@@ -9,6 +9,7 @@ import ipaddress
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 import idna
 
@@ -77,6 +78,7 @@ def quote_local(local: str) -> str:
     return '"' + local.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
+@lru_cache(maxsize=1024)  # people write to people: one address is read many times
 def parse_address(text: str, *, utf8: bool = True) -> Address:
     """`local@domain` as an `Address`; `BadAddress` when it is none.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from daemon.limits import LIMITS
 from daemon.mail.address import Address
@@ -41,7 +42,12 @@ HEADER_TOO_LARGE = Incomplete("header-too-large", f"message header is over {LIMI
 
 def format_date(at: float) -> str:
     """Seconds since 1970 as RFC 5322 §3.3 writes it, in UTC and in English whatever the locale."""
-    day = datetime.fromtimestamp(int(at), UTC)
+    return _date(int(at))
+
+
+@lru_cache(maxsize=4)  # many messages come in one second
+def _date(at: int) -> str:
+    day = datetime.fromtimestamp(at, UTC)
     return (
         f"{_DAYS[day.weekday()]}, {day.day} {_MONTHS[day.month - 1]} {day.year:04}"
         f" {day.hour:02}:{day.minute:02}:{day.second:02} +0000"

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -56,8 +55,7 @@ class Sent(NamedTuple):
     day: int
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(NamedTuple):
     """What the store keeps of the content. Texts are decoded; `*_text` are in lower case, for SEARCH."""
 
     envelope: bytes

@@ -79,6 +79,9 @@ def preview(message: Message) -> str:
 
 
 def _one_line(text: str) -> str:
+    line = " ".join(text.split())  # what it splits at among the controls would become a space below
+    if line.isascii() and line.isprintable():
+        return line
     return " ".join(_INVISIBLE.sub("", _CONTROL.sub(" ", text)).split())
 
 

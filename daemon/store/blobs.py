@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from daemon.store.segments import HEAD
 from daemon.store.spool import Body
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
     from daemon.mail.summary import Summary
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where bytes lie: what `segments.Reader.read` takes."""
 
     segment: int

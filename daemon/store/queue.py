@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from daemon.store import blobs, events, routes
 from daemon.store.blobs import Place
@@ -17,8 +18,7 @@ from daemon.store.tx import Tx
 _FLUSHES = "queue-flush"  # the counter that grows when due times were moved back
 
 
-@dataclass(frozen=True, slots=True)
-class NewRecipient:
+class NewRecipient(NamedTuple):
     """`orcpt` (`type;xtext`) and `notify` as RFC 3461 has them; None when the sender did not say."""
 
     address: str
@@ -26,8 +26,7 @@ class NewRecipient:
     notify: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NewMessage:
+class NewMessage(NamedTuple):
     """An envelope for the queue. `origin`: submission, forward, alias, notice, relay, sendmail. Times are spans in ms.
 
     `prefix` goes before the blob's bytes; `size` counts both. `warn_after` 0: nobody is told of a delay.
@@ -101,8 +100,7 @@ def destination(table: routes.Table, sender: str, address: str) -> str:
 # -- claiming ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class Message:
+class Message(NamedTuple):
     """What all recipients of one queued message share."""
 
     id: int
@@ -120,11 +118,9 @@ class Message:
     created_at: int
     expires_at: int
     warn_at: int | None
-    content: bytes | None = None  # the blob's bytes, when they were read ahead
 
 
-@dataclass(slots=True)
-class Claimed:
+class Claimed(NamedTuple):
     """One recipient in our hands until its lease ends."""
 
     id: int
@@ -286,8 +282,7 @@ def flushed(tx: Tx) -> None:
 # -- settling ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one claimed recipient: `kind` is sent, deferred or failed.
 
     `reason` is a word from a short list; `reply` the peer's own words, or ours when there was no peer; `host` who it
@@ -296,7 +291,10 @@ class Outcome:
     """
 
     recipient_id: int
-    message: Message
+    message_id: int
+    trace: str
+    sender: str
+    created_at: int
     address: str
     kind: str
     reason: str
@@ -309,9 +307,14 @@ class Outcome:
     note: str = ""
     quiet: bool = False
 
+    @classmethod
+    def of(cls, claimed: Claimed, *what: Any, **more: Any) -> Outcome:
+        """From `kind` on as above: what a recipient and its message tell is taken from them."""
+        m = claimed.message
+        return cls(claimed.id, m.id, m.trace, m.sender, m.created_at, claimed.address, *what, **more)
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+
+class Standing(NamedTuple):
     """What a destination answered lately, for the `destination` table."""
 
     name: str
@@ -334,7 +337,7 @@ def settle(tx: Tx, outcomes: Sequence[Outcome], standings: Sequence[Standing] = 
     """
     done = [o for o in outcomes if o.kind != "deferred"]
     deferred = [o for o in outcomes if o.kind == "deferred"]
-    there = _remove(tx, [o.recipient_id for o in done], [o.message.id for o in done]) if done else set()
+    there = _remove(tx, [o.recipient_id for o in done], [o.message_id for o in done]) if done else set()
     for o in deferred:
         if tx.run(
             "update queue_recipient set due_at = ?, leased_until = 0, attempts = attempts + ?, last_at = ?,"
@@ -359,10 +362,10 @@ def _event(now: int, o: Outcome) -> events.New:
         "verified": o.tls_verified or None,
         "next": o.due_at or None,
         "note": o.note or None,
-        "took": now - o.message.created_at,
+        "took": now - o.created_at,
     }
     return events.New(
-        o.message.trace, o.kind, o.reason, sender=o.message.sender, recipient=o.address, peer=o.host or None,
+        o.trace, o.kind, o.reason, sender=o.sender, recipient=o.address, peer=o.host or None,
         detail=detail,
     )  # fmt: skip
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from daemon.wire.smtp_content import stuffed, whole_lines
 from daemon.wire.smtp_reply import Capabilities, PeerReply, capabilities, reply
@@ -34,8 +35,7 @@ class SessionRefused(Exception):
         self.reply = reply
 
 
-@dataclass(frozen=True, slots=True)
-class MailFrom:
+class MailFrom(NamedTuple):
     """One envelope's start. Addresses are text as RFC 5321 writes them, without brackets; '' is the null sender.
 
     `eightbit`, `smtputf8`: the message needs it; the caller has seen that the peer offers it, as with `size`.
@@ -50,8 +50,7 @@ class MailFrom:
     envid: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RcptTo:
+class RcptTo(NamedTuple):
     """One recipient; `notify` and `orcpt` (`type;xtext`) are passed on where the peer has DSN (RFC 3461 §4)."""
 
     address: str
@@ -59,8 +58,7 @@ class RcptTo:
     orcpt: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What became of one recipient: the reply that decided, and which command it answered.
 
     Without a reply, `problem` says what happened instead (connection lost, silence, nonsense). `again`: nothing was
@@ -184,7 +182,7 @@ class Client:
                 # It promised what it cannot do, and may take the content for commands: away, and without BDAT again.
                 self.broken = f"does not know BDAT: {final.reply}"
                 self.capabilities = replace(offered, chunking=False)
-                final = replace(final, again=True)
+                final = final._replace(again=True)
             for place in accepted:
                 answers[place] = final
         return _fewer_at_once(answers, accepted)
@@ -327,7 +325,7 @@ def _fewer_at_once(answers: list[Answer], accepted: list[int]) -> list[Answer]:
     if not accepted:
         return answers
     return [
-        replace(answer, again=True)
+        answer._replace(again=True)
         if answer.stage == "RCPT"
         and answer.reply is not None
         and answer.reply.code in (452, 552)

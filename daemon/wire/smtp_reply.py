@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from daemon.wire.stream import Reading, Stream, WireError
 
@@ -20,8 +22,7 @@ class BadReply(WireError):
     """What came is no SMTP reply. The connection cannot be used any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class PeerReply:
+class PeerReply(NamedTuple):
     """Three digits and the lines after them, control characters made spaces."""
 
     code: int
@@ -62,16 +63,22 @@ def reply(stream: Stream, line_limit: int, lines_limit: int) -> Reading[PeerRepl
     Raises `TooLong` for a line over `line_limit` octets (an endless one emptied chasquid 1.2's memory), `BadReply`
     also for more than `lines_limit` lines, `EndOfStream`. After any of them the connection is of no use.
     """
-    lines = []
+    before: tuple[str, ...] = ()
     while True:
-        line = yield from stream.line(line_limit)
-        if len(line) < 3 or not line[:3].isdigit() or not 50 <= line[0] <= 53 or line[3:4] not in (b" ", b"-", b""):
-            raise BadReply(f"not an SMTP reply: {_text(line[:80])}")
-        lines.append(_text(line[4:]))
-        if line[3:4] != b"-":
-            return PeerReply(int(line[:3]), tuple(lines))
-        if len(lines) >= lines_limit:
+        found, more = _read((yield from stream.line(line_limit)))
+        if not more:
+            return found._replace(lines=before + found.lines) if before else found
+        before += found.lines
+        if len(before) >= lines_limit:
             raise BadReply(f"reply over {lines_limit} lines")
+
+
+@lru_cache(maxsize=256)  # servers say the same to every command
+def _read(line: bytes) -> tuple[PeerReply, bool]:
+    """One line as a reply, and whether it goes on. Raises `BadReply`."""
+    if len(line) < 3 or not line[:3].isdigit() or not 50 <= line[0] <= 53 or line[3:4] not in (b" ", b"-", b""):
+        raise BadReply(f"not an SMTP reply: {_text(line[:80])}")
+    return PeerReply(int(line[:3]), (_text(line[4:]),)), line[3:4] == b"-"
 
 
 def _text(octets: bytes) -> str:

@@ -167,8 +167,8 @@ async def test_a_delay_is_told_once_for_all_that_wait(house: House) -> None:
 async def test_what_was_dropped_meanwhile_is_not_bounced(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     carry = Session.carry
 
-    async def meanwhile(self: Session, recipients: Any) -> Any:
-        results = await carry(self, recipients)
+    async def meanwhile(self: Session, recipients: Any, ahead: Any) -> Any:
+        results = await carry(self, recipients, ahead)
         house.store.write_now(queue_desk.drop, [recipient.id for recipient in recipients])
         return results
 

@@ -9,8 +9,8 @@ from daemon.store.segments import Appender, Reader
 from daemon.store.spool import Body
 
 
-def message(place: Place) -> Message:
-    return Message(1, "t", place, b"P", 1 + place.length, "", None, False, False, None, None, "relay", 0, 0, None)
+def message(id: int, place: Place) -> Message:
+    return Message(id, "t", place, b"P", 1 + place.length, "", None, False, False, None, None, "relay", 0, 0, None)
 
 
 def test_small_messages_are_read_ahead_in_few_reads(tmp_path: Path) -> None:
@@ -26,13 +26,13 @@ def test_small_messages_are_read_ahead_in_few_reads(tmp_path: Path) -> None:
     sizes = [2000] * 40 + [100_000] + [2000] * 300 + [0]
     bodies = [Body.of(bytes([65 + i % 26]) * size) for i, size in enumerate(sizes)]
     appender.append(bodies)
-    messages = [message(Place(1, body.offset, body.size)) for body in bodies]
-    messages += [message(Place(1, 10**7, 50)), message(Place(9, 44, 50)), messages[0]]
-    read_ahead(reversed(messages), reader)
-    for made, body in zip(messages, bodies, strict=False):
-        assert made.content == (body.bytes() if body.size < 100_000 else None)
-        assert Content(made, reader).whole() == b"P" + body.bytes()
-    assert messages[-3].content is None and messages[-2].content is None, "found out later, by whoever needs it"
+    messages = [message(id, Place(1, body.offset, body.size)) for id, body in enumerate(bodies)]
+    lost = [message(-1, Place(1, 10**7, 50)), message(-2, Place(9, 44, 50))]
+    found = read_ahead(reversed([*messages, *lost, messages[0]]), reader)
+    for made, body in zip(messages, bodies, strict=True):
+        assert found.get(made.id) == (body.bytes() if body.size < 100_000 else None)
+        assert Content(made, reader, found.get(made.id)).whole() == b"P" + body.bytes()
+    assert found.keys().isdisjoint((-1, -2)), "found out later, by whoever needs it"
     assert len(reads) - 1 <= 7, "one before the long one, some behind it, two that fail, and the long one itself"
     appender.close()
     reader.close()

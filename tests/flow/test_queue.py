@@ -387,10 +387,10 @@ async def test_a_mistaken_smart_host_makes_mail_wait(house: House) -> None:
 async def test_a_fault_in_one_delivery_stops_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     carry = Session.carry
 
-    async def faulty(self: Session, recipients: Any) -> Any:
+    async def faulty(self: Session, recipients: Any, ahead: Any) -> Any:
         if recipients[0].address.startswith("poison"):
             raise RuntimeError("a bug")
-        return await carry(self, recipients)
+        return await carry(self, recipients, ahead)
 
     monkeypatch.setattr(Session, "carry", faulty)
     async with Sink() as sink, running(Office(house, ONE, sink.port)) as office:

@@ -218,7 +218,7 @@ async def test_a_mailbox_that_is_not_there_makes_the_plan_stale(house: House) ->
     plan, _ = house.store.peek(
         receive.prepare, Origin("smtp"), envelope("", ANN), body, receive.summarize(MESSAGE), house.config, 0
     )
-    plan.copies[0].mailbox = "Nowhere"
+    plan.copies[0] = plan.copies[0]._replace(mailbox="Nowhere")
     with pytest.raises(Stale):
         await house.store.write(commit, plan, bodies=plan.bodies)
 

@@ -304,13 +304,11 @@ async def test_utf8_addresses_go_only_where_they_are_understood(sender: Sender, 
 
 
 async def test_content_that_cannot_be_read_makes_mail_wait(sender: Sender, mails: Mails) -> None:
-    claimed = mails("b@there.example")
-    claimed[0].message.place = Place(1, 10**6, 100)
+    (claimed,) = mails("b@there.example")
     async with Sink() as sink:
-        assert told(await carry(sender, sink, claimed)) == ["deferred damaged 4.3.0"]
-        long = mails("b@there.example")
-        long[0].message.place = Place(1, 0, 10**7)
-        assert told(await carry(sender, sink, long)) == ["deferred damaged 4.3.0"]
+        for place in (Place(1, 10**6, 100), Place(1, 0, 10**7)):
+            lost = claimed._replace(message=claimed.message._replace(place=place))
+            assert told(await carry(sender, sink, [lost])) == ["deferred damaged 4.3.0"]
         assert not sink.copies
 
 

@@ -34,9 +34,7 @@ def defer(ctl: Ctl, entry: int, reply: str, host: str = "mx.far.example [192.0.2
 
     def work(tx: Tx) -> None:
         claimed = queue.load(tx, [entry])[0]
-        outcome = Outcome(
-            entry, claimed.message, claimed.address, "deferred", "later", reply, host, due_at=tx.now + 900_000
-        )
+        outcome = Outcome.of(claimed, "deferred", "later", reply, host, due_at=tx.now + 900_000)
         queue.settle(tx, [outcome], [Standing(claimed.destination, 2, tx.now + 60_000, last_error=reply)])
 
     store.write_now(work)

@@ -13,7 +13,7 @@ import pytest
 
 from daemon import passwords
 from daemon.mail.address import parse_address
-from daemon.store import accounts, aliases
+from daemon.store import accounts, addresses, aliases, domains
 from daemon.store.db import Store
 from tests.serve.post_office import ALICE, BOB, MESSAGE, Client, PostOffice
 
@@ -106,6 +106,25 @@ async def test_the_resolver_is_asked_once_a_second_for_the_same(office, monkeypa
         now[0] = 1.5
         await c.says(f"RCPT TO:<{ALICE}>", "250")
         assert len(asked) == 2
+
+
+async def test_who_may_relay_is_answered_from_memory_too_and_nobody_else_from_his(office, monkeypatch):
+    office.set(smtp__trusted_networks="127.0.0.0/8")
+    known = office.post.recipients
+    monkeypatch.setattr(known, "_clock", lambda: 0.0)
+    asked = []
+    peek = Store.peek
+    monkeypatch.setattr(Store, "peek", lambda self, work, *a, **k: asked.append(work) or peek(self, work, *a, **k))
+    async with office.greeted() as c:
+        await c.says("MAIL FROM:<a@remote.example>", "250")
+        asked.clear()
+        for _ in range(3):
+            await c.says("RCPT TO:<x@new.example>", "250")
+        assert len(asked) == 1
+        assert known.resolve(parse_address("x@new.example"), 0, 0, relay=False).denial is addresses.NOT_OURS
+        assert len(asked) == 2
+        await office.store.write(domains.add, "new.example")
+        await c.says("RCPT TO:<x@new.example>", "550 5.1.1")
 
 
 async def test_d26_below_the_reserve_new_mail_waits(office):

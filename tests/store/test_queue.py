@@ -58,7 +58,7 @@ def claim(store: Store, limit: int = 100, room: int = 100, **more: Any) -> queue
 
 
 def settle(store: Store, claimed: list[queue.Claimed], kind: str, due_at: int = 0, reply: str = "250 ok") -> set[int]:
-    outcomes = [Outcome(c.id, c.message, c.address, kind, "said", reply, "mx", "", due_at=due_at) for c in claimed]
+    outcomes = [Outcome.of(c, kind, "said", reply, "mx", "", due_at=due_at) for c in claimed]
     return store.write_now(queue.settle, outcomes)
 
 
@@ -199,7 +199,7 @@ def test_a_deferred_recipient_keeps_the_words_of_the_peer(store: Store, clock: C
 def test_a_postponed_recipient_was_not_tried(store: Store, clock: Clock) -> None:
     put(store, "b@there.example")
     (c,) = claim(store).recipients
-    outcome = Outcome(c.id, c.message, c.address, "deferred", "suspended", "down", due_at=clock.now + 1, counted=False)
+    outcome = Outcome.of(c, "deferred", "suspended", "down", due_at=clock.now + 1, counted=False)
     store.write_now(queue.settle, [outcome])
     assert everyone(store)[0].attempts == 0
 

@@ -34,7 +34,7 @@ class Mx:
 
 def admit(smtp: Smtp, recipient: Recipient, *, relay: bool) -> None:
     """Ask the resolver whether this recipient is taken; raises `Refused`. Never after DATA (D20)."""
-    found = smtp.post.recipients.resolve(recipient.address, smtp.envelope.size, smtp.rules.quota)
+    found = smtp.post.recipients.resolve(recipient.address, smtp.envelope.size, smtp.rules.quota, relay=relay)
     denial = found.denial_for(smtp.envelope.sender)
     if denial is not None and not (relay and denial is NOT_OURS):
         reply = Reply(denial.code, denial.enhanced, denial.text[0].upper() + denial.text[1:])
