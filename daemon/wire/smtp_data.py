@@ -106,8 +106,10 @@ def read_data(stream: Stream, content: Content, bound: int) -> Reading[None]:
     stuffed = False  # whether a line begins with a dot that is not the end
     while True:
         buffer = stream.buffer
-        # Lines that begin with a dot are seldom: one search finds the end and tells that nothing is stuffed.
-        end = buffer.find(_END if stuffed else _DOT, searched)
+        # Base64 has no dots at all, and looking for one octet is fifty times as quick as for three. Lines that begin
+        # with a dot are seldom: one search finds the end and tells that nothing is stuffed.
+        dot = buffer.find(b".", searched)
+        end = buffer.find(_END if stuffed else _DOT, max(searched, dot - 2)) if dot >= 0 else -1
         if end >= 0 and not stuffed and not buffer.startswith(_END, end):
             if len(buffer) >= end + len(_END):
                 stuffed = True
