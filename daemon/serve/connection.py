@@ -1,7 +1,8 @@
 """One TCP connection: bytes between a transport and the sans-I/O readers of `daemon/wire`.
 
-`Connection` is the asyncio protocol under IMAP, POP3 and SMTP alike. It knows nothing of any of them: it holds a
-`Stream`, drives its readers (`take`), writes with back-pressure, keeps deadlines, and puts TLS or DEFLATE underneath.
+`Connection` is what IMAP, POP3 and SMTP speak over. It knows nothing of any of them: it holds a `Stream`, drives its
+readers (`take`), writes with back-pressure, keeps deadlines, and puts TLS or DEFLATE underneath. The loop calls it
+through its `Inlet`.
 
 Four sentences prevent bugs:
 
@@ -22,6 +23,7 @@ import zlib
 from typing import Protocol, TypeVar, cast
 
 from daemon.limits import LIMITS
+from daemon.serve.inlet import Inlet
 from daemon.wire.stream import EndOfStream, Reading, Send, Stream
 
 T = TypeVar("T")
@@ -48,8 +50,8 @@ class Draining(Exception):
     """The server is being stopped, and this session has nothing unfinished: say goodbye."""
 
 
-class Connection(asyncio.Protocol):
-    """What the module says. Subclasses may override the protocol's callbacks and must call these."""
+class Connection:
+    """What the module says. Subclasses may override what the transport tells and must call it here."""
 
     __slots__ = (
         "listener", "loop", "stream", "transport", "ssl_object", "peer", "peer_port",
@@ -88,10 +90,11 @@ class Connection(asyncio.Protocol):
             if isinstance(where, tuple):
                 self.peer, self.peer_port = plain_address(where[0]), where[1]
 
-    def data_received(self, data: bytes) -> None:
+    def received(self, data: bytes | memoryview) -> None:
+        """`data` is to be used at once: it is overwritten by what arrives next."""
         stream = self.stream
         if self._deflate is not None:
-            if not self._inflate(data):
+            if not self._inflate(bytes(data)):
                 return
         elif self._ending:
             return
@@ -336,7 +339,7 @@ class Connection(asyncio.Protocol):
         try:
             # Nothing is awaited between the clearing and the change of protocol inside start_tls.
             secured = await self.loop.start_tls(
-                plain, self, context, server_side=True,
+                plain, Inlet(self), context, server_side=True,
                 ssl_handshake_timeout=LIMITS.handshake_patience, ssl_shutdown_timeout=LIMITS.linger,
             )  # fmt: skip
         except BaseException:

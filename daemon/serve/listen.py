@@ -26,6 +26,7 @@ from daemon import log
 from daemon.config import BadSetting, Config, HostPort, contains
 from daemon.limits import LIMITS
 from daemon.serve.connection import Connection, Draining, Owner, plain_address
+from daemon.serve.inlet import Inlet
 from daemon.serve.proxy import BadProxyHeader, proxied_peer
 from daemon.serve.refusals import Refusals
 from daemon.serve.throttle import Bans, network_of
@@ -412,11 +413,11 @@ class Listener:
 
     async def _connect(self, conn: Connection, sock: socket.socket) -> None:
         if not self.service.implicit_tls:
-            await self.loop.connect_accepted_socket(lambda: conn, sock)
+            await self.loop.connect_accepted_socket(lambda: Inlet(conn), sock)
             return
         assert self.doors.keyring is not None
         await self.loop.connect_accepted_socket(
-            lambda: conn, sock, ssl=self.doors.keyring.context,
+            lambda: Inlet(conn), sock, ssl=self.doors.keyring.context,
             ssl_handshake_timeout=LIMITS.handshake_patience, ssl_shutdown_timeout=LIMITS.linger,
         )  # fmt: skip
 

@@ -1,4 +1,8 @@
-"""A body while it arrives: in memory up to 1 MiB, then in a spool file. A sink for `daemon.wire`."""
+"""A body while it arrives: in memory up to 1 MiB, then in a spool file. A sink for `daemon.wire`.
+
+Memory beyond 64 KiB is a file too, one without a disk: another process is handed it as it is, and whoever looks at the
+body maps it. So its octets are copied once, and their pieces need not be joined.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import hashlib
 import mmap
 import os
 import tempfile
+from math import inf
 from pathlib import Path
 from threading import Lock
 from typing import BinaryIO
@@ -17,6 +22,7 @@ _lock = Lock()  # of `_holds` and `_closed` of every body: held for a moment onl
 
 _BITE = 2047  # octets; hashlib's HASHLIB_GIL_MINSIZE is one more
 _SMALL = 16 * 1024
+_SHORT = 64 * 1024  # octets kept in pieces
 
 
 class Body:
@@ -31,7 +37,7 @@ class Body:
 
     __slots__ = (
         "size", "segment", "offset", "counted", "_hash", "_digest", "_pieces", "_file", "_map", "_directory",
-        "_in_memory", "_holds", "_closed",
+        "_in_memory", "_room", "_holds", "_closed",
     )  # fmt: skip
 
     def __init__(self, directory: Path | None = None, in_memory: int = LIMITS.spool_memory) -> None:
@@ -41,11 +47,12 @@ class Body:
         self.counted = False  # as dead octets, since equal bytes were there already
         self._hash = hashlib.sha256()
         self._digest = b""  # when somebody else has made it
-        self._pieces: list[bytes] = []  # while in memory; joined when somebody looks
+        self._pieces: list[bytes] = []  # while it is short; joined when somebody looks
         self._file: BinaryIO | None = None
         self._map: mmap.mmap | None = None
         self._directory = directory
         self._in_memory = in_memory
+        self._room = min(_SHORT, in_memory) if directory is not None else inf  # octets until it moves elsewhere
         self._holds = 0
         self._closed = False
 
@@ -72,13 +79,9 @@ class Body:
         if self._file is not None:
             self._file.flush()
             return os.dup(self._file.fileno())
-        fd = os.memfd_create("body", os.MFD_CLOEXEC)
-        try:
-            self.pour(fd)
-        except BaseException:
-            os.close(fd)
-            raise
-        return fd
+        with _memory() as file:
+            self.pour(file.fileno())
+            return os.dup(file.fileno())
 
     def alike(self) -> Body:
         """An empty one that spools to the same place."""
@@ -93,16 +96,27 @@ class Body:
         else:
             self._hash.update(data)
         self.size += len(data)
+        if self.size > self._room:
+            self._move()
         self._map = None  # it would end where the file ended then
         if self._file is None:
-            if self._directory is None or self.size <= self._in_memory:
-                self._pieces.append(bytes(data))
-                return len(data)
-            self._file = tempfile.TemporaryFile(dir=self._directory)
-            self._file.writelines(self._pieces)
-            self._pieces = []
-        self._file.write(data)
+            self._pieces.append(bytes(data))
+        else:
+            self._file.write(data)
         return len(data)
+
+    def _move(self) -> None:
+        """What is there goes to where there is room for `size` octets."""
+        there = self.view()
+        file: BinaryIO
+        if self.size > self._in_memory:
+            file, room = tempfile.TemporaryFile(dir=self._directory), inf
+        else:
+            file, room = _memory(), self._in_memory
+        file.write(there)
+        if self._file is not None:
+            self._file.close()
+        self._pieces, self._file, self._map, self._room = [], file, None, room
 
     @property
     def sha256(self) -> bytes:
@@ -171,3 +185,8 @@ class Body:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _memory() -> BinaryIO:
+    """A file in memory."""
+    return open(os.memfd_create("body", os.MFD_CLOEXEC), "w+b")

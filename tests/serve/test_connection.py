@@ -18,6 +18,7 @@ from aiosmtpd.smtp import SMTP
 from daemon.limits import LIMITS
 from daemon.serve import connection
 from daemon.serve.connection import Connection, Deflate, Draining, plain_address
+from daemon.serve.inlet import Inlet
 from daemon.wire.stream import EndOfStream, Reading, Send, TooLong
 
 Serve = Callable[[Connection], Awaitable[None]]
@@ -48,7 +49,7 @@ class House:
         assert self._server is not None
         return int(self._server.sockets[0].getsockname()[1])
 
-    def _make(self) -> Connection:
+    def _make(self) -> Inlet:
         house = self
 
         class Visited(Connection):
@@ -59,7 +60,7 @@ class House:
                 house._tasks.add(task)
                 task.add_done_callback(house._tasks.discard)
 
-        return Visited(self)
+        return Inlet(Visited(self))
 
     async def _host(self, conn: Connection) -> None:
         error: BaseException | None = None

@@ -62,7 +62,7 @@ async def answers(office: PostOffice, door: str, pieces: list[bytes]) -> bytes:
     talking = asyncio.create_task(conn.serve())
     for piece in pieces:
         await asyncio.sleep(0)
-        conn.data_received(piece)
+        conn.received(piece)
     conn.eof_received()
     await talking
     conn.connection_lost(None)

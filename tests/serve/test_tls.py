@@ -15,6 +15,7 @@ from daemon.admin import pem
 from daemon.admin.pem import BadCertificate
 from daemon.config import BadSetting, Config, DataDir
 from daemon.serve.connection import Connection
+from daemon.serve.inlet import Inlet
 from daemon.serve.tls import Keyring, end_point_of
 from daemon.store import certificates, domains
 from daemon.store.db import Store
@@ -296,10 +297,10 @@ async def test_it_works_over_sockets_with_starttls(keys: Keys) -> None:
 
     tasks = []
 
-    def make() -> Connection:
+    def make() -> Inlet:
         conn = Connection(Owner())
         loop.call_soon(lambda: tasks.append(loop.create_task(serve(conn))))
-        return conn
+        return Inlet(conn)
 
     server = await loop.create_server(make, "127.0.0.1", 0)
     client = ssl.create_default_context()

@@ -35,6 +35,21 @@ def test_memory_and_file_hold_the_same(pieces: list[bytes], in_memory: int) -> N
         assert body.bytes() == b"".join(pieces)
 
 
+@pytest.mark.parametrize("size", [1000, 60_000, 70_000, 150_000])
+def test_a_body_is_the_same_wherever_it_has_moved_to(tmp_path: Path, size: int) -> None:
+    data = os.urandom(size)
+    with Body(tmp_path, in_memory=100_000) as body:
+        for at in range(0, size, 999):
+            body.write(data[at : at + 999])
+            if at % 10 == 0:
+                body.view()
+        assert body.bytes() == data and body.size == size and body.sha256 == hashlib.sha256(data).digest()
+        fd = body.duplicate()
+    with open(fd, "rb") as file:
+        file.seek(0)
+        assert file.read() == data
+
+
 def test_a_view_taken_before_more_is_written_hides_nothing(tmp_path: Path) -> None:
     with Body(tmp_path, in_memory=3) as body:
         body.write(b"a" * 10)
