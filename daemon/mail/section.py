@@ -1,7 +1,7 @@
 """Which bytes a section of BODY[…] is (RFC 3501 §6.4.5), found in the tree without reading the message.
 
-A client sees prefix + original: what this server added stands before what it received, kept apart from it. So an
-answer is a tuple of spans, of the prefix or of the original, to be sent one after the other.
+A client sees prefix + original: what this server added stands before what it received, kept apart from it. A section
+is a stretch of that, from one octet up to another.
 """
 
 from __future__ import annotations
@@ -9,25 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from functools import lru_cache
-from typing import NamedTuple
 
 from daemon.mail.header import field_matcher
 from daemon.mail.message import Part
 
-
-class Span(NamedTuple):
-    """`length` octets from `offset`, of the prefix or of the original."""
-
-    of_prefix: bool
-    offset: int
-    length: int
+Stretch = tuple[int, int]
+"""The first octet and the one behind the last, counted from the first of the prefix."""
 
 
-Spans = tuple[Span, ...]
-
-
-def locate(root: Part, path: tuple[int, ...], text: str, prefix: int) -> Spans | None:
-    """The spans of section `path` + `text`; None when the message has no such part (the answer is NIL).
+def locate(root: Part, path: tuple[int, ...], text: str, prefix: int) -> Stretch | None:
+    """Where section `path` + `text` is; None when the message has no such part (the answer is NIL).
 
     `path` are part numbers, `text` is "", "HEADER", "TEXT" or "MIME" in upper case ("HEADER.FIELDS" and
     "HEADER.FIELDS.NOT" are answered like "HEADER", to be picked from by `pick_fields`), `prefix` the octets of ours
@@ -36,21 +27,23 @@ def locate(root: Part, path: tuple[int, ...], text: str, prefix: int) -> Spans |
     text = "HEADER" if text.startswith("HEADER") else text
     if not path:
         if text == "HEADER":
-            return _joined(prefix, root.header, root.body)
+            return 0, prefix + root.body
         if text == "TEXT":
-            return _joined(0, root.body, root.end)
-        return _joined(prefix, root.header, root.end) if not text else None
+            return prefix + root.body, prefix + root.end
+        return (0, prefix + root.end) if not text else None
     part = find_part(root, path)
     if part is None:
         return None
     if text == "MIME":
-        return _joined(0, part.header, part.body)
+        return prefix + part.header, prefix + part.body
     if not text:
-        return _joined(0, part.body, part.end)
+        return prefix + part.body, prefix + part.end
     if not part.is_message:  # RFC 3501 §6.4.5: HEADER and TEXT of a part mean the message inside it
         return None
     inner = part.parts[0]
-    return _joined(0, inner.header, inner.body) if text == "HEADER" else _joined(0, inner.body, inner.end)
+    if text == "HEADER":
+        return prefix + inner.header, prefix + inner.body
+    return prefix + inner.body, prefix + inner.end
 
 
 def find_part(root: Part, path: tuple[int, ...]) -> Part | None:
@@ -70,29 +63,11 @@ def find_part(root: Part, path: tuple[int, ...]) -> Part | None:
     return part
 
 
-def _joined(prefix: int, start: int, end: int) -> Spans:
-    own = (Span(True, 0, prefix),) if prefix else ()
-    return (*own, Span(False, start, end - start)) if end > start else own
-
-
-def cut(spans: Spans, offset: int, count: int) -> Spans:
+def cut(stretch: Stretch, offset: int, count: int) -> Stretch:
     """The octets of a partial fetch `<offset.count>`; none when `offset` is behind the end."""
-    kept = []
-    for span in spans:
-        if count <= 0:
-            break
-        if offset >= span.length:
-            offset -= span.length
-            continue
-        taken = min(span.length - offset, count)
-        kept.append(Span(span.of_prefix, span.offset + offset, taken))
-        offset, count = 0, count - taken
-    return tuple(kept)
-
-
-def size(spans: Spans) -> int:
-    """Octets in all, for the literal."""
-    return sum(span.length for span in spans)
+    start, stop = stretch
+    start = min(start + offset, stop)
+    return start, min(start + count, stop)
 
 
 def pick_fields(block: bytes, names: Collection[bytes], *, but: bool = False) -> bytes:

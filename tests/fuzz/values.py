@@ -11,7 +11,7 @@ from daemon.mail.address import Address, BadAddress, normal_domain, parse_addres
 from daemon.mail.decode import encode_words, header_text
 from daemon.mail.mailboxes import mailboxes
 from daemon.mail.message import Part, pack, scan, unpack
-from daemon.mail.section import cut, find_part, locate, pick_fields, size
+from daemon.mail.section import cut, find_part, locate, pick_fields
 from daemon.mail.summary import Summary, summarize
 from daemon.mail.text import search_text
 from daemon.wire import sasl
@@ -60,11 +60,13 @@ def _message(data: bytes, story: Story) -> None:
     for path in ((), (1,), (2,), (1, 1), (1, 2, 1), (9,)):
         part = find_part(root, path) if path else root
         for text in ("", "HEADER", "TEXT", "MIME", "HEADER.FIELDS"):
-            spans = locate(root, path, text, 7)
-            assert spans is None or part is not None
-            for span in spans or ():
-                assert span.length > 0 and span.offset + span.length <= (7 if span.of_prefix else len(data))
-            assert size(cut(spans or (), 3, 10)) <= 10
+            stretch = locate(root, path, text, 7)
+            assert stretch is None or part is not None
+            if stretch is not None:
+                start, stop = stretch
+                assert 0 <= start <= stop <= 7 + len(data)
+                first, last = cut(stretch, 3, 10)
+                assert start <= first <= last <= min(first + 10, stop)
     named = pick_fields(data[: root.body], [b"subject", b"to"])
     others = pick_fields(data[: root.body], [b"subject", b"to"], but=True)
     assert named.endswith(b"\r\n") and others.endswith(b"\r\n")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from operator import add
 from typing import TYPE_CHECKING, Any
 
 from daemon.serve.imap import news
@@ -151,14 +152,21 @@ class Telling:
         if octets is not None:
             columns += octets.columns
         template = b"* %d FETCH (" + b" ".join(_TEMPLATES[item] for item in self.items)
+        if octets is not None and self.items:
+            template += b" "
         for group in batches(slices, _ROWS):
             ranges = session.ranges(group)
             rows = self.store.read_now(messages.fetch, session.selected.id, ranges, columns)
             places = self._places(group, rows)
-            heads = self._heads(template, rows, places)
+            if not rows:
+                continue
+            values = list(zip(*rows, strict=True))
+            heads = self._heads(template, values, places)
             if octets is not None:
-                yield from octets.pieces(heads, rows, places, 1 + len(self.items))
-            elif rows:
+                if self.seen.mask:
+                    heads = list(map(add, heads, map(self._seen_now, places)))
+                yield from octets.pieces(heads, values[1 + len(self.items) :])
+            else:
                 yield b")\r\n".join(heads) + b")\r\n"
 
     def _places(self, group: Sequence[Slice], rows: Sequence[tuple[Any, ...]]) -> Sequence[int]:
@@ -171,13 +179,10 @@ class Telling:
         place_of = {uids[place]: place for place in places}
         return [place_of[row[0]] for row in rows]
 
-    def _heads(self, template: bytes, rows: Sequence[tuple[Any, ...]], places: Sequence[int]) -> list[bytes]:
+    def _heads(self, template: bytes, columns: Sequence[Sequence[Any]], places: Sequence[int]) -> list[bytes]:
         """What is told of each row, but for octets and the closing parenthesis."""
-        columns = list(zip(*rows, strict=True)) if rows else []
         values: list[Iterable[Any]] = [[place + 1 for place in places]]
         for number, item in enumerate(self.items, 1):
-            if not columns:
-                break
             convert = _CONVERSIONS.get(item)
             if item == "FLAGS":
                 values.append(self._labels(places))
@@ -191,15 +196,14 @@ class Telling:
         states, label = self.session.states, self.label
         return [label(state) for start, stop in runs(places) for state in states(start, stop)]
 
-    def seen_now(self, place: int) -> list[bytes]:
+    def _seen_now(self, place: int) -> bytes:
         """What is told of a message because this FETCH made it \\Seen, unless it is told anyway."""
-        if not self.seen.mask or not self.seen.mask[place]:
-            return []
-        told = []
-        if "FLAGS" not in self.items:
-            told.append(b"FLAGS " + self.label(self.session.states(place, place + 1)[0]))
-        if self.session.condstore and "MODSEQ" not in self.items:
-            told.append(b"MODSEQ (%d)" % self.seen.modseq)
+        told = b""
+        if self.seen.mask[place]:
+            if "FLAGS" not in self.items:
+                told += b"FLAGS %b " % self.label(self.session.states(place, place + 1)[0])
+            if self.session.condstore and "MODSEQ" not in self.items:
+                told += b"MODSEQ (%d) " % self.seen.modseq
         return told
 
 

@@ -1,17 +1,20 @@
 """BODY[...] and its old names: octets of messages, found by the offsets that were kept at delivery.
 
-A client sees the prefix and then the original, byte for byte. Messages that lie beside one another in a segment are
-read together; long ones are sent in pieces as the client takes them.
+A client sees the prefix and then the original, byte for byte; a section is a stretch of that. Messages that lie beside
+one another in a segment are read together; long ones are sent in pieces as the client takes them. What is known of a
+batch of messages is kept in columns, so that a step is taken for all of them at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
+from operator import add, sub
 from typing import TYPE_CHECKING, Any
 
 from daemon.mail.message import unpack, unpack_root
-from daemon.mail.section import Span, Spans, cut, locate, pick_fields, size
+from daemon.mail.section import Stretch, cut, locate, pick_fields
 from daemon.serve.imap.answer import Torn
 from daemon.store.segments import SegmentDamaged
 from daemon.wire.imap_fetch import BodySection
@@ -19,27 +22,36 @@ from daemon.wire.imap_fetch import BodySection
 if TYPE_CHECKING:
     from daemon.serve.imap.fetch import Telling
 
-_PIECE = 256 * 1024  # octets read and sent at once
+_PIECE = 224 * 1024  # octets read and sent at once: a block that is used again (`listen.tune` keeps larger ones apart)
 _GAP = 1024  # octets between two messages that are read along rather than apart
+_NIL = (1 << 62, -1)  # the stretch of a part that is not there: it begins after any other and ends before any
 
 Bytes = bytes | memoryview
 
 
 @dataclass(slots=True)
-class _Wanted:
-    """What is wanted of one message: for each section where its octets are, None for NIL.
+class _Places:
+    """One section of many messages: its stretches, and which octets of the segment are in them."""
 
-    `low` to `high` is what must be read of the original.
-    """
+    starts: Sequence[int]
+    stops: Sequence[int]
+    begins: list[int]
+    ends: list[int]
 
-    place: int
-    head: bytes
-    prefix: bytes
-    segment: int
-    offset: int
-    spans: Sequence[Spans | None]
-    low: int
-    high: int
+
+@dataclass(slots=True)
+class _Batch:
+    """Many messages: what must be read of the segment for each, from `begins` to `ends`, and `sizes`, the octets
+    that are read or told, whichever are more."""
+
+    heads: Sequence[bytes]
+    prefixes: Sequence[bytes]
+    segments: Sequence[int]
+    offsets: Sequence[int]
+    sections: list[_Places]
+    begins: list[int]
+    ends: list[int]
+    sizes: list[int]
 
 
 class Octets:
@@ -48,174 +60,164 @@ class Octets:
     def __init__(self, telling: Telling, sections: Sequence[BodySection]) -> None:
         self.telling = telling
         self.sections = sections
+        self.echoes = [b" " * bool(number) + section.echo for number, section in enumerate(sections)]
         self.read = telling.store.segments.read
         self.whole = all(not s.section.path and not s.section.kind for s in sections)
         self.unpack = unpack if any(s.section.path for s in sections) else unpack_root
         self.columns = ["prefix", "segment_id", "offset", "length"] + ([] if self.whole else ["parts"])
 
-    def pieces(
-        self, heads: Sequence[bytes], rows: Sequence[tuple[Any, ...]], places: Sequence[int], first: int
-    ) -> Iterator[bytes]:
-        """Whole answers, about `_PIECE` octets at a time. `first` is the first of our columns in `rows`."""
-        waiting: list[_Wanted] = []
-        room = _PIECE
-        for head, row, place in zip(heads, rows, places, strict=True):
-            wanted = self._wanted(place, head, row[first:])
-            length = max(wanted.high - wanted.low, sum(size(spans) for spans in wanted.spans if spans))
-            if length > _PIECE:
-                if waiting:
-                    yield self._together(waiting)
-                    waiting, room = [], _PIECE
-                yield from self._alone(wanted)
-                continue
-            waiting.append(wanted)
-            room -= length + len(head)
-            if room <= 0:
-                yield self._together(waiting)
-                waiting, room = [], _PIECE
-        if waiting:
-            yield self._together(waiting)
-
-    def _wanted(self, place: int, head: bytes, row: Sequence[Any]) -> _Wanted:
-        prefix, segment, offset, length, *parts = row
-        spans: list[Spans | None] = []
-        low, high = length, 0
-        root = None if self.whole else self.unpack(parts[0])
-        for item in self.sections:
-            if root is None:
-                found: Spans | None = locate_whole(len(prefix), length)
+    def pieces(self, heads: Sequence[bytes], columns: Sequence[Sequence[Any]]) -> Iterator[bytes]:
+        """Whole answers, up to `_PIECE` octets at a time: `heads`, each with the octets that `columns` say."""
+        batch = self._batch(heads, *columns)
+        for first, end in _groups(batch):
+            if batch.sizes[first] > _PIECE:
+                yield from self._alone(batch, first)
             else:
-                found = locate(root, item.section.path, item.section.kind, len(prefix))
-            if found is not None and item.partial is not None and not item.section.fields:
-                found = cut(found, *item.partial)
-            for span in found or ():
-                if not span.of_prefix:
-                    low, high = min(low, span.offset), max(high, span.offset + span.length)
-            spans.append(found)
-        for told in self.telling.seen_now(place):
-            head += told if head.endswith(b"(") else b" " + told
-        return _Wanted(place, head, prefix, segment, offset, spans, min(low, high), high)
+                yield self._together(batch, first, end)
 
-    def _together(self, messages: Sequence[_Wanted]) -> bytes:
-        """Whole answers of several messages."""
-        out: list[Bytes] = []
-        for wanted, data in zip(messages, self._read_many(messages), strict=True):
-            if data is None:
-                self.telling.damaged += 1
-                continue
-            out.append(wanted.head)
-            for number, item in enumerate(self.sections):
-                self._answer(out, wanted, number, item, data)
-            out.append(b")\r\n")
-        return b"".join(out)
+    # -- where they are ------------------------------------------------------------------------------------------------
 
-    def _answer(self, out: list[Bytes], wanted: _Wanted, number: int, item: BodySection, data: Bytes) -> None:
-        """One section, its octets out of `data`."""
-        spans = wanted.spans[number]
-        out.append(_space(wanted, number))
-        if spans is None:
-            out.append(item.echo + b" NIL")
-            return
-        found: list[Bytes] = [
-            wanted.prefix[span.offset : span.offset + span.length]
-            if span.of_prefix
-            else data[span.offset - wanted.low : span.offset - wanted.low + span.length]
-            for span in spans
-        ]
-        if item.section.fields:
-            picked = _fields(item, b"".join(found))
-            out.append(b"%b {%d}\r\n" % (item.echo, len(picked)))
-            out.append(picked)
-            return
-        out.append(b"%b {%d}\r\n" % (item.echo, size(spans)))
-        out += found
+    def _batch(
+        self,
+        heads: Sequence[bytes],
+        prefixes: Sequence[bytes],
+        segments: Sequence[int],
+        offsets: Sequence[int],
+        lengths: Sequence[int],
+        trees: Sequence[bytes] = (),
+    ) -> _Batch:
+        before = list(map(len, prefixes))
+        shifts = list(map(sub, offsets, before))  # where a message would begin, were its prefix in the segment
+        roots = list(map(self.unpack, trees))
+        sections = []
+        for item in self.sections:
+            found: list[Stretch | None]
+            if self.whole:
+                found = [(0, size) for size in map(add, before, lengths)]
+            else:
+                path, kind = item.section.path, item.section.kind
+                found = [locate(root, path, kind, prefix) for root, prefix in zip(roots, before, strict=True)]
+            if item.partial is not None and not item.section.fields:
+                first, count = item.partial
+                found = [stretch and cut(stretch, first, count) for stretch in found]
+            starts, stops = zip(*(stretch or _NIL for stretch in found), strict=True)
+            begins = list(map(max, map(add, starts, shifts), offsets))
+            ends = list(map(max, map(add, stops, shifts), offsets))
+            sections.append(_Places(starts, stops, begins, ends))
+        begins = [min(each) for each in zip(*(places.begins for places in sections), strict=True)]
+        ends = [max(each) for each in zip(begins, *(places.ends for places in sections), strict=True)]
+        told = zip(*(map(max, map(sub, p.stops, p.starts), repeat(0)) for p in sections), strict=True)
+        sizes = list(map(max, map(sub, ends, begins), map(sum, told)))
+        return _Batch(heads, prefixes, segments, offsets, sections, begins, ends, sizes)
 
-    def _read_many(self, messages: Sequence[_Wanted]) -> list[Bytes | None]:
-        """The octets of each from `low` to `high`, neighbours with one read; None for what is damaged."""
-        found: list[Bytes | None] = []
-        at = 0
-        while at < len(messages):
-            first = messages[at]
-            begin, end = first.offset + first.low, first.offset + first.high
-            until = at + 1
-            while until < len(messages):
-                after = messages[until]
-                start = after.offset + after.low
-                if after.segment != first.segment or not 0 <= start - end <= _GAP:
-                    break
-                end = after.offset + after.high
-                until += 1
-            found += self._read_run(messages[at:until], begin, end)
-            at = until
-        return found
+    # -- some messages at once -----------------------------------------------------------------------------------------
 
-    def _read_run(self, run: Sequence[_Wanted], begin: int, end: int) -> list[Bytes | None]:
+    def _together(self, batch: _Batch, first: int, end: int) -> bytes:
+        """Whole answers of some messages. One that is damaged harms no other."""
         try:
-            data = memoryview(self.read(run[0].segment, begin, end - begin) if end > begin else b"")
+            return self._answers(batch, first, end)
         except SegmentDamaged:
-            if len(run) == 1:
-                return [None]
-            return [self._read_run([one], one.offset + one.low, one.offset + one.high)[0] for one in run]
-        return [data[one.offset + one.low - begin : one.offset + one.high - begin] for one in run]
+            if end - first > 1:
+                return b"".join(self._together(batch, at, at + 1) for at in range(first, end))
+            self.telling.damaged += 1
+            return b""
 
-    def _alone(self, wanted: _Wanted) -> Iterator[bytes]:
+    def _answers(self, batch: _Batch, first: int, end: int) -> bytes:
+        views: list[Bytes] = []  # for each message what was read with its neighbours, and where that begins
+        origins: list[int] = []
+        for low, high in _neighbours(batch, first, end):
+            begin, size = batch.begins[low], batch.ends[high - 1] - batch.begins[low]
+            data = memoryview(self.read(batch.segments[low], begin, size)) if size else b""
+            views += repeat(data, high - low)
+            origins += repeat(begin, high - low)
+        some = slice(first, end)
+        columns: list[Sequence[Bytes]] = [batch.heads[some]]
+        for item, echo, places in zip(self.sections, self.echoes, batch.sections, strict=True):
+            starts, stops = places.starts[some], places.stops[some]
+            of_prefix = [
+                prefix[start:stop] for prefix, start, stop in zip(batch.prefixes[some], starts, stops, strict=True)
+            ]
+            octets = [
+                view[begin - origin : end - origin]
+                for view, origin, begin, end in zip(views, origins, places.begins[some], places.ends[some], strict=True)
+            ]
+            sizes = map(sub, stops, starts)
+            if item.section.fields:
+                blocks = map(b"".join, zip(of_prefix, octets, strict=True))
+                columns.append([_fields(item, echo, *told) for told in zip(sizes, blocks, strict=True)])
+            else:
+                columns += ([_opening(echo, size) for size in sizes], of_prefix, octets)
+        columns.append([b")\r\n"] * (end - first))
+        return b"".join(chain.from_iterable(zip(*columns, strict=True)))
+
+    # -- a long message ------------------------------------------------------------------------------------------------
+
+    def _alone(self, batch: _Batch, at: int) -> Iterator[bytes]:
         """One long message, sent as it is read. Raises `Torn` when it breaks off in the middle."""
-        begun = False
+        begun, said = False, batch.heads[at]
         try:
-            out: list[Bytes] = [wanted.head]
-            for number, item in enumerate(self.sections):
-                spans = wanted.spans[number]
-                if spans is None or item.section.fields or size(spans) <= _PIECE:
-                    low, high = _extent(spans)
-                    data = self.read(wanted.segment, wanted.offset + low, high - low) if high > low else b""
-                    part = _Wanted(0, wanted.head, wanted.prefix, 0, 0, wanted.spans, low, high)
-                    self._answer(out, part, number, item, data)
-                    if sum(map(len, out)) > _PIECE:
-                        yield b"".join(out)
-                        begun, out = True, []
-                    continue
-                out += (_space(wanted, number), b"%b {%d}\r\n" % (item.echo, size(spans)))
-                for piece in self._span_pieces(wanted, spans):
-                    out.append(piece)
-                    yield b"".join(out)
-                    begun, out = True, []
-            out.append(b")\r\n")
-            yield b"".join(out)
+            for item, echo, places in zip(self.sections, self.echoes, batch.sections, strict=True):
+                for more in self._parts(batch, at, item, echo, places.starts[at], places.stops[at]):
+                    said += more
+                    if len(said) > _PIECE:
+                        yield said
+                        begun, said = True, b""
+            yield said + b")\r\n"
         except SegmentDamaged as error:
             if begun:
                 raise Torn(str(error)) from None
             self.telling.damaged += 1
 
-    def _span_pieces(self, wanted: _Wanted, spans: Spans) -> Iterator[bytes]:
-        for span in spans:
-            if span.of_prefix:
-                yield wanted.prefix[span.offset : span.offset + span.length]
-                continue
-            for at in range(span.offset, span.offset + span.length, _PIECE):
-                yield self.read(wanted.segment, wanted.offset + at, min(_PIECE, span.offset + span.length - at))
+    def _parts(self, batch: _Batch, at: int, item: BodySection, echo: bytes, start: int, stop: int) -> Iterator[bytes]:
+        """One section of it."""
+        if item.section.fields:
+            yield _fields(item, echo, stop - start, self._octets(batch, at, start, stop))
+            return
+        yield _opening(echo, stop - start)
+        for first in range(start, stop, _PIECE):
+            yield self._octets(batch, at, first, min(first + _PIECE, stop))
+
+    def _octets(self, batch: _Batch, at: int, start: int, stop: int) -> bytes:
+        """A stretch of a message."""
+        prefix = batch.prefixes[at]
+        first, size = max(start, len(prefix)), stop - max(start, len(prefix))
+        data = self.read(batch.segments[at], batch.offsets[at] + first - len(prefix), size) if size > 0 else b""
+        return prefix[start:stop] + data
 
 
-def locate_whole(prefix: int, length: int) -> Spans:
-    """BODY[]: everything there is."""
-    own = (Span(True, 0, prefix),) if prefix else ()
-    return (*own, Span(False, 0, length)) if length else own
+def _groups(batch: _Batch) -> Iterator[tuple[int, int]]:
+    """The messages of each piece, as [first, end). A long one is by itself."""
+    first = told = 0
+    for at, size in enumerate(map(add, map(len, batch.heads), batch.sizes)):
+        if told + size > _PIECE and at > first:
+            yield first, at
+            first, told = at, 0
+        told += size
+    yield first, len(batch.sizes)
 
 
-def _space(wanted: _Wanted, number: int) -> bytes:
-    """Between this answer and the one before, if there is one."""
-    return b" " if number or not wanted.head.endswith(b"(") else b""
+def _neighbours(batch: _Batch, first: int, end: int) -> Iterator[tuple[int, int]]:
+    """The messages from `first` to `end` that are read together, as [low, high)."""
+    low = first
+    for at in range(first + 1, end):
+        gap = batch.begins[at] - batch.ends[at - 1]
+        if batch.segments[at] != batch.segments[low] or not 0 <= gap <= _GAP:
+            yield low, at
+            low = at
+    yield low, end
 
 
-def _extent(spans: Spans | None) -> tuple[int, int]:
-    """What must be read of the original."""
-    places = [(span.offset, span.offset + span.length) for span in spans or () if not span.of_prefix]
-    return (min(low for low, _ in places), max(high for _, high in places)) if places else (0, 0)
+def _opening(echo: bytes, size: int) -> bytes:
+    """What stands before the octets of a section; all there is when there is no such part, which has no size."""
+    return b"%b {%d}\r\n" % (echo, size) if size >= 0 else echo + b" NIL"
 
 
-def _fields(item: BodySection, block: bytes) -> bytes:
-    """The fields that HEADER.FIELDS or .NOT asks for."""
+def _fields(item: BodySection, echo: bytes, size: int, block: bytes) -> bytes:
+    """The fields that HEADER.FIELDS or .NOT asks for, as a literal; `size` is that of the header."""
+    if size < 0:
+        return _opening(echo, size)
     picked = pick_fields(block, item.section.fields, but=item.section.kind.endswith("NOT"))
     if item.partial is not None:
         first, count = item.partial
         picked = picked[first : first + count]
-    return picked
+    return _opening(echo, len(picked)) + picked
