@@ -13,7 +13,7 @@ import socket
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -350,9 +350,15 @@ def contains(networks: tuple[Network, ...], address: str) -> bool:
     """Whether `address` is in one of the networks; a mapped IPv4 address counts as IPv4."""
     if not networks:
         return False
+    ip = _address(address)
+    return ip is not None and any(ip in network for network in networks)
+
+
+@lru_cache(maxsize=1024)
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Read once for all that is asked about a peer."""
     try:
-        ip = ipaddress.ip_address(address)
+        ip = ipaddress.ip_address(text)
     except ValueError:
-        return False
-    mapped = getattr(ip, "ipv4_mapped", None)
-    return any((mapped or ip) in network for network in networks)
+        return None
+    return getattr(ip, "ipv4_mapped", None) or ip

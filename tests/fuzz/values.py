@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 
 from daemon.limits import LIMITS
 from daemon.mail import headers as our_headers
@@ -12,7 +12,7 @@ from daemon.mail.decode import encode_words, header_text
 from daemon.mail.mailboxes import mailboxes
 from daemon.mail.message import Part, pack, scan, unpack
 from daemon.mail.section import cut, find_part, locate, pick_fields
-from daemon.mail.summary import Summary, summarize
+from daemon.mail.summary import summarize
 from daemon.mail.text import search_text
 from daemon.wire import sasl
 from daemon.wire.imap import Bad, Command
@@ -47,12 +47,11 @@ def _message(data: bytes, story: Story) -> None:
     check_envelope(read(summary.envelope))
     check_body(read(summary.body), extended=False)
     check_body(read(summary.bodystructure), extended=True)
-    for told in fields(Summary):
-        value = getattr(summary, told.name)
+    for name, value in summary._asdict().items():
         for text in value if isinstance(value, tuple) else (value,):
             if isinstance(text, str):
                 text.encode()  # what is no UTF-8 cannot be stored
-                assert "\n" not in text and "\r" not in text and "\0" not in text, told.name
+                assert "\n" not in text and "\r" not in text and "\0" not in text, name
     root = unpack(summary.parts)
     assert pack(root) == summary.parts
     assert [(p.header, p.body, p.end) for p in root.walk()] == [(p.header, p.body, p.end) for p in message.root.walk()]

@@ -40,7 +40,7 @@ class Incoming:
     __slots__ = ("body", "content", "error")
 
     def __init__(self, smtp: Smtp) -> None:
-        self.body = Body(smtp.post.store.data.spool)
+        self.body = Body(smtp.post.spool)
         self.content = Content(self, smtp.rules.message_size, normalize=smtp.normalizes)
         self.error: Exception | None = None
 

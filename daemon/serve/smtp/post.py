@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from time import monotonic
 
 from daemon.config import Config, Network
@@ -62,10 +63,12 @@ class Post:
     port25_context: Callable[[], ssl.SSLContext | None] = _none
     end_point: Callable[[ssl.SSLObject], bytes | None] = field(default=lambda _: None)
     recipients: Recipients = field(init=False)
+    spool: Path = field(init=False)
     _roomy_until: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
         self.recipients = Recipients(self.store)
+        self.spool = self.store.data.spool
 
     def has_room(self, size: int, largest: int) -> bool:
         """Whether the disk takes `size` octets; asked at most once a second while it takes the `largest` message."""
