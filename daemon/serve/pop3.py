@@ -28,7 +28,7 @@ from daemon.wire.stream import EndOfStream, TooLong
 _JOINED = 128 * 1024  # octets of replies that are sent at once
 _PIECE = 192 * 1024  # octets of a long message read at once
 _LISTED = 5000  # lines of LIST and UIDL made before others get their turn
-_HTTP = frozenset(("GET", "POST", "HEAD", "PUT", "OPTIONS", "CONNECT"))
+_HTTP = frozenset((b"GET", b"POST", b"HEAD", b"PUT", b"OPTIONS", b"CONNECT"))
 _TLS_FIRST = err("TLS required: send STLS first, or connect to port 995", "AUTH")
 
 
@@ -106,8 +106,7 @@ class Session:
         """From the greeting to the end. Raises what ended the connection, if not a goodbye."""
         self.say(ok(f"{self.pop3.config().hostname} POP3 server ready"))
         try:
-            while not self.ended:
-                await self._once()
+            await self._talk()
             await self.flush()
         except TooLong:
             await self._last(err("line too long"))
@@ -122,26 +121,27 @@ class Session:
         self.conn.nudge()
         self.conn.abort()
 
-    async def _once(self) -> None:
+    async def _talk(self) -> None:
+        """Command after command."""
         conn = self.conn
-        if b"\n" not in conn.stream.buffer or self._size > _JOINED:
-            await self.flush()
-        known = self.drop is not None
-        patience = LIMITS.pop3_patience if known else LIMITS.pop3_patience_before_login
-        limit = LIMITS.pop3_line if known else LIMITS.pop3_auth_line
-        asked = await conn.take(
-            pop3.read_command(conn.stream, limit), patience, within=None if known else patience, resting=True
-        )
-        reply = await self._obey(asked.verb, asked.argument)
-        if reply[:1] == b"-":
-            self.errors += 1
-            if self.errors > LIMITS.pop3_errors:
-                raise Goodbye("too many errors")
-        else:
-            self.errors = 0
-        self.say(reply)
+        while not self.ended:
+            if self._said and (b"\n" not in conn.stream.buffer or self._size > _JOINED):
+                await self.flush()
+            known = self.drop is not None
+            patience = LIMITS.pop3_patience if known else LIMITS.pop3_patience_before_login
+            limit = LIMITS.pop3_line if known else LIMITS.pop3_auth_line
+            reading = pop3.read_command(conn.stream, limit)
+            verb, argument = await conn.take(reading, patience, within=None if known else patience, resting=True)
+            reply = await self._obey(verb, argument)
+            if reply[:1] == b"-":
+                self.errors += 1
+                if self.errors > LIMITS.pop3_errors:
+                    raise Goodbye("too many errors")
+            else:
+                self.errors = 0
+            self.say(reply)
 
-    async def _obey(self, verb: str, argument: bytes) -> bytes:
+    async def _obey(self, verb: bytes, argument: bytes) -> bytes:
         row = COMMANDS.get(verb)
         if row is None:
             if verb in _HTTP:
@@ -149,7 +149,7 @@ class Session:
             return err("unknown command")
         if not row.before if self.drop is None else not row.after:
             return err("log in first" if self.drop is None else "not after login")
-        if len(argument) > LIMITS.pop3_line and verb not in ("AUTH", "PASS"):
+        if len(argument) > LIMITS.pop3_line and verb not in (b"AUTH", b"PASS"):
             raise TooLong("line too long")
         try:
             return await row.run(self, argument)
@@ -200,7 +200,7 @@ class Session:
 
     def number(self, argument: bytes) -> int:
         """The index of the message a command names. Raises `BadArgument`."""
-        return self.there(pop3.message_number(argument, len(self.messages)))
+        return self.there(pop3.message_number(argument, len(self.messages.uids)))
 
     def there(self, number: int) -> int:
         if number - 1 in self.messages.deleted:
@@ -393,7 +393,7 @@ async def top(session: Session, argument: bytes) -> bytes:
         return err("that message is gone")
     beginning = Beginning(lines)
     if letter.data is not None:
-        return pop3.message(ok("top of message follows"), beginning.piece(letter.data))
+        return pop3.message(ok("top of message follows"), beginning.piece(bytes(letter.data)))
     return await _send_long(session, letter, "top of message follows", beginning)
 
 
@@ -458,21 +458,21 @@ class Row:
 
 COMMANDS = {
     # verb       before login, after, what runs
-    "CAPA": Row(True, True, capa),
-    "NOOP": Row(False, True, noop),
-    "QUIT": Row(True, True, quit_),
-    "STLS": Row(True, False, stls),
-    "USER": Row(True, False, user),
-    "PASS": Row(True, False, password),
-    "APOP": Row(True, False, apop),
-    "AUTH": Row(True, False, auth),
-    "UTF8": Row(True, False, utf8),
-    "LANG": Row(True, True, lang),
-    "STAT": Row(False, True, stat),
-    "LIST": Row(False, True, list_),
-    "UIDL": Row(False, True, uidl),
-    "RETR": Row(False, True, retr),
-    "TOP": Row(False, True, top),
-    "DELE": Row(False, True, dele),
-    "RSET": Row(False, True, rset),
+    b"CAPA": Row(True, True, capa),
+    b"NOOP": Row(False, True, noop),
+    b"QUIT": Row(True, True, quit_),
+    b"STLS": Row(True, False, stls),
+    b"USER": Row(True, False, user),
+    b"PASS": Row(True, False, password),
+    b"APOP": Row(True, False, apop),
+    b"AUTH": Row(True, False, auth),
+    b"UTF8": Row(True, False, utf8),
+    b"LANG": Row(True, True, lang),
+    b"STAT": Row(False, True, stat),
+    b"LIST": Row(False, True, list_),
+    b"UIDL": Row(False, True, uidl),
+    b"RETR": Row(False, True, retr),
+    b"TOP": Row(False, True, top),
+    b"DELE": Row(False, True, dele),
+    b"RSET": Row(False, True, rset),
 }

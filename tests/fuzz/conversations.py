@@ -226,24 +226,24 @@ def _pop3(stream: Stream, story: Story) -> Reading[None]:
     mail: deque[bytes] = deque(maxlen=20)
     while True:
         try:
-            asked = yield from pop3.read_command(stream, LINE)
+            verb, argument = yield from pop3.read_command(stream, LINE)
         except TooLong:
             story.add("too long")
             return
         except EndOfStream:
             break
-        story.add(asked.verb, asked.argument)
-        mail.append(asked.argument + b"\r\n")
+        story.add(verb, argument)
+        mail.append(argument + b"\r\n")
         try:
-            match asked.verb:
-                case "TOP":
-                    story.add(pop3.number_and_lines(asked.argument, 50))
-                case "AUTH":
-                    yield from _auth(stream, story, asked.argument)
-                case "USER" | "PASS":
-                    story.add(pop3.text(asked.argument))
+            match verb:
+                case b"TOP":
+                    story.add(pop3.number_and_lines(argument, 50))
+                case b"AUTH":
+                    yield from _auth(stream, story, argument)
+                case b"USER" | b"PASS":
+                    story.add(pop3.text(argument))
                 case _:
-                    number = pop3.message_number(asked.argument, 50)
+                    number = pop3.message_number(argument, 50)
                     assert 1 <= number <= 50
                     story.add(number)
         except pop3.BadArgument as bad:
