@@ -1,6 +1,6 @@
 """Should we believe it? What the proofs of a message say, and how we prove our own.
 
-Checks (`spf`, `dkim`, `arc`, `iprev`) ask the DNS through the `Resolver` they are handed and return values of `results`;
+Checks (`spf`, `dkim`, `arc`, `iprev`) ask the DNS through the `Resolver` they are handed, and return `results`;
 `dmarc` puts them together as the domain in From wants it, `verdict` says what we do. `examine` runs them side by side.
 `tls_policy` says how another server must be talked to. Nothing here writes, and time is handed in.
 
