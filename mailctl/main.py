@@ -33,7 +33,7 @@ NOUNS = {
         "setup": "From a bare machine to a first message.",
         "serve": "Run the server, or its trial on this machine only.",
         "status": "Whether the server runs, what it has, what needs a look.",
-        "doctor": "Prove that the store is sound.",
+        "doctor": "Look at everything at once, and say what is wrong and what to do.",
         "config": "The settings: what they are, what they do, who changed them.",
         "cert": "The certificates TLS shows.",
         "ban": "Networks that may not talk to the server for a while.",
