@@ -34,6 +34,7 @@ NOUNS = {
         "serve": "Run the server, or its trial on this machine only.",
         "status": "Whether the server runs, what it has, what needs a look.",
         "doctor": "Look at everything at once, and say what is wrong and what to do.",
+        "selftest": "Send a message through the whole server, and read it back.",
         "config": "The settings: what they are, what they do, who changed them.",
         "cert": "The certificates TLS shows.",
         "ban": "Networks that may not talk to the server for a while.",

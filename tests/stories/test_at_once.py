@@ -436,7 +436,7 @@ READS: Sequence[tuple[str, ...]] = (
     ("config", "diff"), ("config", "history"), ("cert", "list"), ("cert", "show", "2"), ("ban", "list"), ("version",),
 )  # fmt: skip
 
-ELSEWHERE = {("serve",), ("setup",), ("completion",)}  # tests/mailctl
+ELSEWHERE = {("serve",), ("setup",), ("completion",), ("selftest",)}  # tests/mailctl, tests/admin
 # a running server acts on them at once: test_relay
 ACTED_ON = {("queue", verb) for verb in ("release", "flush", "retry", "reroute", "bounce")}
 
