@@ -70,6 +70,7 @@ class Carrier:
                     peer.sendall(b"250 2.0.0 taken\r\n")
                     self._message = message
                     self._came.set()
+                    return  # the queue keeps its sessions open for a while, and need not keep us
                 elif word == "QUIT":
                     peer.sendall(b"221 2.0.0 bye\r\n")
                     return
