@@ -143,6 +143,17 @@ class Limits:
     dns_negative: int = 900  # seconds "there is none" is kept at most; RFC 2308 §5 asks for one to three hours or less
     dns_failure: int = 5  # seconds a failure is kept: a storm of mail asks a broken server once
 
+    # -- reports (RFC 9990, RFC 8460) ---------------------------------------------------------------------------------
+    report_packed: int = 10 * MIB  # octets of an attachment looked at
+    report_size: int = 32 * MIB  # octets of its XML when it is unpacked: some seconds of reading
+    tls_report_size: int = 2 * MIB  # octets of JSON when it is unpacked: it is read as a whole, thirty times as large
+    report_files: int = 10  # entries of a zip archive looked at until one is a file
+    report_records: int = 20_000  # records of one report, entries of one list
+    report_elements: int = 1_000_000  # XML elements in all: some seconds of reading
+    report_record: int = 2000  # XML elements in one record: they are held until it ends
+    report_proofs: int = 100  # signatures told for one record; RFC 9990 §3.1.4
+    report_count: int = 10**12  # messages in one record
+
     # -- administration -----------------------------------------------------------------------------------------------
     doctor_patience: int = 8  # seconds for one check of the doctor; they run side by side, an answer in 10 is promised
 
