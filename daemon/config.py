@@ -172,6 +172,13 @@ def _newlines(text: str) -> str:
     return text
 
 
+def _mailbox(text: str) -> str:
+    """Only the outline: who uses it reads it as an address."""
+    if text and not re.fullmatch(r"[^\s@<>]{1,64}@[^\s@<>]{1,255}", text):
+        raise BadSetting(f"{text!r} is not an address such as postmaster@example.org")
+    return text
+
+
 def _path(text: str) -> str:
     if text and not text.startswith("/"):
         raise BadSetting(f"{text!r} is not an absolute path")
@@ -209,6 +216,7 @@ TYPES: Mapping[str, Callable[[str], Any]] = {
     "servers": _servers,
     "networks": _networks,
     "refuse/normalize": _newlines,
+    "address": _mailbox,
     "path": _path,
 }
 
@@ -278,6 +286,12 @@ _ROWS = (
         "connections",
     ),
     Setting("queue.hold_external", "yes/no", "no", "Mail for other domains waits in the queue, held (trial mode)."),
+    Setting(
+        "reports.send", "yes/no", "yes", "Send DMARC and TLS reports, once a day, to the domains that ask for them."
+    ),
+    Setting(
+        "reports.from", "address", "", "The address reports come from; empty: postmaster at the domain this host is of."
+    ),
     Setting("smtp.trusted_networks", "networks", "", "Peers that may relay without a password.", "networks"),
     Setting(
         "smtp.bare_newline",

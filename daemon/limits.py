@@ -153,6 +153,17 @@ class Limits:
     report_record: int = 2000  # XML elements in one record: they are held until it ends
     report_proofs: int = 100  # signatures told for one record; RFC 9990 §3.1.4
     report_count: int = 10**12  # messages in one record
+    reports_kept: int = 500_000  # rows of others' reports kept in all; beyond, the oldest go
+    report_look: int = 200  # messages looked at for reports in one step
+    report_round: int = 600  # seconds between two rounds of the worker that sends and collects reports
+    report_batch: int = 100  # reports made in one round
+    report_uris: int = 10  # addresses one domain may have its reports sent to
+    report_files_of_mail: int = 3  # reports read out of one message
+    report_post_patience: int = 30  # seconds for handing a report in over HTTPS
+    evidence_domains: int = 2000  # domains counted in one day: as many reports might be sent
+    evidence_rows: int = 5000  # rows of one domain in one day
+    evidence_day: int = 50_000  # rows of all domains in one day, some hundred octets each
+    evidence_signatures: int = 10  # DKIM signatures told of one message: they make rows differ
 
     # -- administration -----------------------------------------------------------------------------------------------
     doctor_patience: int = 8  # seconds for one check of the doctor; they run side by side, an answer in 10 is promised

@@ -27,6 +27,7 @@ NOUNS = {
     "The way out": {
         "queue": "What waits to go out to other servers.",
         "route": "Smart hosts, by sender, by recipient or for all mail.",
+        "report": "What others tell of mail in our name, and of TLS towards us.",
         "dns": "What the world must know of a domain, and whether it does.",
     },
     "The server": {
