@@ -23,15 +23,15 @@ _SMALL = 256 * 1024  # octets of a message that is read whole
 _STEP = LIMITS.step
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Letter:
-    """A message to send: `data` when it is small, else the prefix and where the rest lies."""
+    """A message to send: its prefix, where the rest lies, and both in `data` when it is small."""
 
-    data: bytes | None
-    prefix: bytes = b""
-    segment: int = 0
-    offset: int = 0
-    length: int = 0
+    prefix: bytes
+    segment: int
+    offset: int
+    length: int
+    data: bytes | memoryview | None = None
 
 
 class Maildrop:
@@ -129,17 +129,20 @@ class Maildrop:
         rows = messages.fetch(
             tx, self.mailbox_id, messages.to_ranges(list(by_uid)), ("uid", "prefix", "segment_id", "offset", "length")
         )
-        found: dict[int, Letter] = {}
-        for uid, prefix, segment, offset, length in rows:
-            index = by_uid[uid]
-            if len(prefix) + length > _SMALL:
-                found[index] = Letter(None, prefix, segment, offset, length)
-                continue
-            try:
-                found[index] = Letter(prefix + self._store.segments.read(segment, offset, length))
-            except SegmentDamaged:
-                if index == wanted[0]:
-                    raise  # one that was read ahead is told of when it is asked for
+        found = {by_uid[uid]: Letter(*where) for uid, *where in rows}
+        small = {index: letter for index, letter in found.items() if len(letter.prefix) + letter.length <= _SMALL}
+        try:
+            read = self._store.segments.read_many(
+                [letter.segment for letter in small.values()],
+                [letter.offset for letter in small.values()],
+                [letter.offset + letter.length for letter in small.values()],
+            )
+        except SegmentDamaged:
+            if len(wanted) == 1:
+                raise
+            return self._letters(tx, wanted[:1])  # the others are told of when they are asked for
+        for letter, data in zip(small.values(), read, strict=True):
+            letter.data = letter.prefix + data if letter.prefix else data
         return found
 
     # -- the end -------------------------------------------------------------------------------------------------------

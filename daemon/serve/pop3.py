@@ -393,7 +393,7 @@ async def top(session: Session, argument: bytes) -> bytes:
         return err("that message is gone")
     beginning = Beginning(lines)
     if letter.data is not None:
-        return pop3.message(ok("top of message follows"), beginning.piece(letter.data))
+        return pop3.message(ok("top of message follows"), beginning.piece(bytes(letter.data)))
     return await _send_long(session, letter, "top of message follows", beginning)
 
 

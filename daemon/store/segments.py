@@ -13,7 +13,7 @@ import hashlib
 import os
 import struct
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock, Thread
@@ -23,6 +23,8 @@ from daemon.store.spool import Body
 
 HEAD = struct.Struct(">4sQ32s")
 MAGIC = b"MSG1"
+_GAP = 1024  # octets between two places that are read along rather than apart
+_BLOCK = 224 * 1024  # octets of neighbours read at once: glibc is to take larger blocks from the system (`listen.tune`)
 _OPEN_READERS = 64
 
 
@@ -205,6 +207,29 @@ class Reader:
         if len(data) != length:
             raise SegmentDamaged(f"segment {segment} ends before octet {offset + length}")
         return data
+
+    def read_many(
+        self, segments: Sequence[int], begins: Sequence[int], ends: Sequence[int]
+    ) -> list[bytes | memoryview]:
+        """The octets of many places, those that lie beside one another with one read.
+
+        Raises `SegmentDamaged` when those of one are not there.
+        """
+        found: list[bytes | memoryview] = []
+        low, count = 0, len(segments)
+        for at in range(1, count + 1):
+            if (
+                at < count
+                and segments[at] == segments[low]
+                and 0 <= begins[at] - ends[at - 1] <= _GAP
+                and ends[at] - begins[low] <= _BLOCK
+            ):
+                continue
+            begin, length = begins[low], ends[at - 1] - begins[low]
+            data = memoryview(self.read(segments[low], begin, length)) if length else b""
+            found += [data[b - begin : e - begin] for b, e in zip(begins[low:at], ends[low:at], strict=True)]
+            low = at
+        return found
 
     def verify(self, segment: int, offset: int, length: int, sha256: bytes) -> None:
         """Compare head and bytes with what the row says. Raises `SegmentDamaged`."""

@@ -98,10 +98,10 @@ def capabilities(*, tls: bool, may_start_tls: bool, may_log_in: bool, mechanisms
 # -- messages ----------------------------------------------------------------------------------------------------------
 
 
-def message(head: bytes, data: bytes) -> bytes:
+def message(head: bytes, data: bytes | memoryview) -> bytes:
     """A whole reply with a message in it: dot-stuffed, ended with CRLF if it was not (RFC 1939 §3)."""
     if _DOT.search(data):
-        data = data.replace(b"\n.", b"\n..")
+        data = bytes(data).replace(b"\n.", b"\n..")
     dot = b"." if data[:1] == b"." else b""
     return b"".join((head, dot, data, END if data[-2:] == b"\r\n" or not data else b"\r\n.\r\n"))
 

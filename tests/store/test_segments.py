@@ -82,6 +82,32 @@ def test_a_short_or_missing_segment_is_damage(tmp_path: Path) -> None:
     reader.close()
 
 
+def test_neighbours_are_read_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = bodies(b"a" * 10, b"", b"c" * 2000, b"d" * 30, b"e" * 40)
+    for segment, some in ((1, kept[:4]), (2, kept[4:])):
+        appender = Appender(tmp_path, segment)
+        appender.append(some)
+        appender.close()
+    reader = Reader(tmp_path)
+    reads: list[int] = []
+    read = reader.read
+    monkeypatch.setattr(reader, "read", lambda *place: reads.append(place[0]) or read(*place))
+    for order, runs in (((0, 1, 2, 3, 4), 2), ((0, 1, 3), 2), ((3, 2, 0), 3), ((2, 2), 2), ((1,), 0), ((), 0)):
+        some = [kept[at] for at in order]
+        places = [b.segment for b in some], [b.offset for b in some], [b.offset + b.size for b in some]
+        reads.clear()
+        assert [bytes(data) for data in reader.read_many(*places)] == [body.bytes() for body in some]
+        assert len(reads) == runs
+    monkeypatch.setattr("daemon.store.segments._BLOCK", 2100)
+    places = [b.segment for b in kept], [b.offset for b in kept], [b.offset + b.size for b in kept]
+    reads.clear()
+    assert b"".join(reader.read_many(*places)) == b"".join(body.bytes() for body in kept) and len(reads) == 3
+    os.truncate(path_of(tmp_path, 2), kept[4].offset + 39)
+    with pytest.raises(SegmentDamaged):
+        reader.read_many([1, 2], [kept[0].offset, kept[4].offset], [kept[0].offset + 10, kept[4].offset + 40])
+    reader.close()
+
+
 def test_bytes_go_behind_a_torn_tail(tmp_path: Path) -> None:
     first, second = bodies(b"x" * 100, b"y" * 100)
     appender = Appender(tmp_path, 1)

@@ -101,7 +101,8 @@ def test_pop2_the_capabilities_are_complete() -> None:
     ],
 )
 def test_messages_are_dot_stuffed_and_ended_whole_and_in_pieces(data: bytes, want: bytes) -> None:
-    assert pop3.message(b"+OK\r\n", data) == b"+OK\r\n" + want
+    for whole in (data, memoryview(data)):
+        assert pop3.message(b"+OK\r\n", whole) == b"+OK\r\n" + want
     for pieces in cuts(data):
         stuffer = Stuffer()
         assert b"".join(stuffer.piece(p) for p in pieces) + stuffer.end() == want

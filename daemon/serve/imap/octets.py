@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from daemon.serve.imap.fetch import Telling
 
 _PIECE = 224 * 1024  # octets read and sent at once: a block that is used again (`listen.tune` keeps larger ones apart)
-_GAP = 1024  # octets between two messages that are read along rather than apart
 _NIL = (1 << 62, -1)  # the stretch of a part that is not there: it begins after any other and ends before any
 
 Bytes = bytes | memoryview
@@ -61,7 +60,7 @@ class Octets:
         self.telling = telling
         self.sections = sections
         self.echoes = [b" " * bool(number) + section.echo for number, section in enumerate(sections)]
-        self.read = telling.store.segments.read
+        self.segments = telling.store.segments
         self.whole = all(not s.section.path and not s.section.kind for s in sections)
         self.unpack = unpack if any(s.section.path for s in sections) else unpack_root
         self.columns = ["prefix", "segment_id", "offset", "length"] + ([] if self.whole else ["parts"])
@@ -123,14 +122,9 @@ class Octets:
             return b""
 
     def _answers(self, batch: _Batch, first: int, end: int) -> bytes:
-        views: list[Bytes] = []  # for each message what was read with its neighbours, and where that begins
-        origins: list[int] = []
-        for low, high in _neighbours(batch, first, end):
-            begin, size = batch.begins[low], batch.ends[high - 1] - batch.begins[low]
-            data = memoryview(self.read(batch.segments[low], begin, size)) if size else b""
-            views += repeat(data, high - low)
-            origins += repeat(begin, high - low)
         some = slice(first, end)
+        begins = batch.begins[some]
+        read = self.segments.read_many(batch.segments[some], begins, batch.ends[some])
         columns: list[Sequence[Bytes]] = [batch.heads[some]]
         for item, echo, places in zip(self.sections, self.echoes, batch.sections, strict=True):
             starts, stops = places.starts[some], places.stops[some]
@@ -138,8 +132,8 @@ class Octets:
                 prefix[start:stop] for prefix, start, stop in zip(batch.prefixes[some], starts, stops, strict=True)
             ]
             octets = [
-                view[begin - origin : end - origin]
-                for view, origin, begin, end in zip(views, origins, places.begins[some], places.ends[some], strict=True)
+                data[low - begin : high - begin]
+                for data, begin, low, high in zip(read, begins, places.begins[some], places.ends[some], strict=True)
             ]
             sizes = map(sub, stops, starts)
             if item.section.fields:
@@ -179,9 +173,9 @@ class Octets:
 
     def _octets(self, batch: _Batch, at: int, start: int, stop: int) -> bytes:
         """A stretch of a message."""
-        prefix = batch.prefixes[at]
-        first, size = max(start, len(prefix)), stop - max(start, len(prefix))
-        data = self.read(batch.segments[at], batch.offsets[at] + first - len(prefix), size) if size > 0 else b""
+        prefix, begin = batch.prefixes[at], batch.offsets[at]
+        first, size = max(start - len(prefix), 0), stop - max(start, len(prefix))
+        data = self.segments.read(batch.segments[at], begin + first, size) if size > 0 else b""
         return prefix[start:stop] + data
 
 
@@ -194,17 +188,6 @@ def _groups(batch: _Batch) -> Iterator[tuple[int, int]]:
             first, told = at, 0
         told += size
     yield first, len(batch.sizes)
-
-
-def _neighbours(batch: _Batch, first: int, end: int) -> Iterator[tuple[int, int]]:
-    """The messages from `first` to `end` that are read together, as [low, high)."""
-    low = first
-    for at in range(first + 1, end):
-        gap = batch.begins[at] - batch.ends[at - 1]
-        if batch.segments[at] != batch.segments[low] or not 0 <= gap <= _GAP:
-            yield low, at
-            low = at
-    yield low, end
 
 
 def _opening(echo: bytes, size: int) -> bytes:
