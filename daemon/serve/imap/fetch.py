@@ -2,7 +2,7 @@
 
 What is asked decides the road. UID and FLAGS come from the generation in memory; columns prepared at delivery are read
 in batches; octets (`octets`) are read where the tree of the message says. Each piece is made whole before it is sent,
-so that no transaction waits for the client; long answers are made in a reader thread, one piece ahead.
+so that no transaction waits for the client; long answers are made in a reader thread, ahead of what is sent.
 """
 
 from __future__ import annotations
