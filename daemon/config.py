@@ -13,7 +13,7 @@ import socket
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -348,11 +348,14 @@ def default_data_dir(*, local: bool = False, environ: Mapping[str, str] = os.env
 
 def contains(networks: tuple[Network, ...], address: str) -> bool:
     """Whether `address` is in one of the networks; a mapped IPv4 address counts as IPv4."""
-    if not networks:
-        return False
+    ip = _counted_as(address) if networks else None
+    return ip is not None and any(ip in network for network in networks)
+
+
+@lru_cache(4096)
+def _counted_as(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
-        return False
-    mapped = getattr(ip, "ipv4_mapped", None)
-    return any((mapped or ip) in network for network in networks)
+        return None
+    return getattr(ip, "ipv4_mapped", None) or ip
