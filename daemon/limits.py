@@ -143,6 +143,9 @@ class Limits:
     dns_negative: int = 900  # seconds "there is none" is kept at most; RFC 2308 §5 asks for one to three hours or less
     dns_failure: int = 5  # seconds a failure is kept: a storm of mail asks a broken server once
 
+    # -- trust --------------------------------------------------------------------------------------------------------
+    ptr_names: int = 10  # names of a connecting address looked at; RFC 7208 §4.6.4, RFC 8601 §3
+
     # -- store --------------------------------------------------------------------------------------------------------
     segment: int = 256 * MIB  # octets at which a segment is sealed
     write_group: int = 200  # pieces in one commit

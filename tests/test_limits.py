@@ -110,6 +110,7 @@ PROOFS = {
     "test_answers_are_kept_as_long_as_their_ttl": "dns_positive",
     "test_no_is_kept_as_long_as_the_zone_says": "dns_negative",
     "test_a_failure_is_asked_again_soon_but_not_at_once": "dns_failure",
+    "test_a_thousand_names_cost_ten_questions": "ptr_names",
     "test_a_full_segment_is_sealed_and_never_changes_again": "segment",
     "test_a_group_is_not_larger_than_its_limit": "write_group",
     "test_another_process_that_holds_the_database_means_busy_and_nothing_written": "busy",
