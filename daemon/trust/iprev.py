@@ -36,7 +36,7 @@ def read_ip(text: str) -> IPAddress | None:
 
 
 def number(address: str) -> int:
-    """An IP address as a number, -1 when it is none."""
+    """An IP address as a number; -1, which no network holds, when it is none."""
     try:
         return int.from_bytes(socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address), "big")
     except (OSError, ValueError):

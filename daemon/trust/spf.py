@@ -108,7 +108,7 @@ class _Check:
         dotted = str(ip) if ip.version == 4 else ".".join(f"{int(ip):032X}")
         self.values = {
             "s": f"{local}@{domain}", "l": local, "o": domain, "i": dotted, "c": str(ip),
-            "h": _a_labels(helo) or helo[: LIMITS.smtp_address], "v": "in-addr" if ip.version == 4 else "ip6",
+            "h": _a_labels(helo) or helo, "v": "in-addr" if ip.version == 4 else "ip6",
             "r": receiver or "unknown", "t": str(int(now)),
         }  # fmt: skip
 
@@ -177,7 +177,7 @@ class _Check:
         """Whether one of them shares the bits that count."""
         shift = 32 - mechanism.prefix4 if self.ip.version == 4 else 128 - mechanism.prefix6
         wanted = int(self.ip) >> shift
-        return any(address >= 0 and address >> shift == wanted for address in addresses)
+        return any(address >> shift == wanted for address in addresses)
 
     def pay(self) -> None:
         """For a term that asks the DNS (§4.6.4)."""

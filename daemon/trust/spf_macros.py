@@ -88,7 +88,7 @@ def _read(text: str, piece: re.Pattern[str]) -> tuple[MacroString, str]:
 def _keep(digits: str) -> int:
     if digits and not digits.strip("0"):
         raise BadSyntax("a macro that keeps no part")  # RFC 7208 §7.1: "the value MUST be nonzero"
-    return int(digits[-4:] if len(digits.lstrip("0")) <= 4 else "9999") if digits else 0
+    return int(digits.lstrip("0")[:5] or 0)  # no name has ten thousand parts
 
 
 def letters(string: MacroString) -> set[str]:

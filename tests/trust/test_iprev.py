@@ -21,6 +21,7 @@ NO_WAY_BACK = IPRev("fail", reason="no name of the address leads back to it")
         ),
         ("::ffff:192.0.2.1", {PTR4: {"PTR": ["a.org"]}, "a.org": {"A": ["192.0.2.9", FOUR]}}, IPRev("pass", "a.org")),
         (SIX, {PTR6: {"PTR": ["a.org"]}, "a.org": {"AAAA": ["2001:DB8:0::1"]}}, IPRev("pass", "a.org")),
+        (SIX + "%eth0", {PTR6: {"PTR": ["a.org"]}, "a.org": {"AAAA": [SIX]}}, IPRev("pass", "a.org")),
         (FOUR, {PTR4: {"PTR": ["x.org", "a.org"]}, "a.org": {"A": [FOUR]}}, IPRev("pass", "a.org")),
         (
             FOUR,

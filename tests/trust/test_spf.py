@@ -118,6 +118,12 @@ async def test_addresses_are_compared_by_the_bits_that_count(ip: str, text: str,
     assert (await check({"example.org": here}, ip=ip)).result == result
 
 
+async def test_a_null_mx_has_no_address() -> None:
+    zone = Zone({"example.org": {"TXT": ["v=spf1 mx -all"], "MX": ["0 ."]}})
+    assert (await check(zone)).result == "fail"
+    assert zone.asked == [("example.org", "TXT"), ("example.org", "MX")]
+
+
 # -- what is answered --------------------------------------------------------------------------------------------------
 async def test_the_term_that_decided_is_told() -> None:
     names = policy("v=spf1 include:a.org ?mx ~all", a_org={"TXT": ["v=spf1 +ip4:192.0.2.1 -all"]})
@@ -196,10 +202,12 @@ async def test_names_count_when_they_lead_back(text: str, result: str) -> None:
         ("a.example.org", "b.a.example.org"),
         ("b.a.example.org", "b.a.example.org"),
         ("x.org", "other.net"),
+        ("example.org", "example.org"),
     ],
 )
 async def test_p_is_the_domain_then_a_name_below_then_any(domain: str, name: str) -> None:
     names = dict(NAMED)
+    names["example.org"] = {"A": [IP]}
     names[domain] = {**names.get(domain, {}), "TXT": ["v=spf1 -all exp=why.org"]}
     assert (await check(names | {"why.org": {"TXT": ["%{p}"]}}, f"me@{domain}")).explanation == name
 

@@ -53,6 +53,7 @@ OVER_SIX = {**VALUES, "i": "2.0.0.1.0.D.B.8.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.
         ("%{d007}", "email.example.com"),
         ("%{d99999999999999999999999999999}", "email.example.com"),
         ("a%%b%_c%-d.example", "a%b c%20d.example"),
+        ("%{d10001}", "email.example.com"),
         ("%{h}", "mx.example.org"),
         ("%{p2}", "example.org"),
     ],
