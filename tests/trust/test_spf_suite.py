@@ -20,8 +20,7 @@ SUITE = "pyspf-2.0.14/test/rfc7208-tests.yml"
 CASES = 203
 
 
-@pytest.fixture
-def suite(pytestconfig: pytest.Config) -> list[dict[str, Any]]:
+def _suite(pytestconfig: pytest.Config) -> list[dict[str, Any]]:
     """Its sections. A suite that cannot be had is a failure: nothing else shows what this test is to show."""
     assert pytestconfig.cache is not None
     folder = pytestconfig.cache.mkdir("rfc7208-suite")
@@ -43,9 +42,9 @@ def _download(folder: Path) -> None:
     assert done.returncode == 0, f"pip cannot fetch {PACKAGE}:\n{done.stderr}"
 
 
-async def test_the_public_suite_passes_whole(suite: list[dict[str, Any]]) -> None:
+async def test_the_public_suite_passes_whole(pytestconfig: pytest.Config) -> None:
     wrong, number = [], 0
-    for section in suite:
+    for section in _suite(pytestconfig):
         for name, case in section["tests"].items():
             number += 1
             got = await spf.check_host(
