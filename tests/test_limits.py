@@ -111,6 +111,8 @@ PROOFS = {
     "test_no_is_kept_as_long_as_the_zone_says": "dns_negative",
     "test_a_failure_is_asked_again_soon_but_not_at_once": "dns_failure",
     "test_a_long_body_is_read_in_pieces_of_lines": "dkim_piece",
+    "test_private_keys_are_read_once_and_so_many_are_held": "signing_keys",
+    "test_the_worker_looks_now_and_then": "signing_round",
     "test_a_full_segment_is_sealed_and_never_changes_again": "segment",
     "test_a_group_is_not_larger_than_its_limit": "write_group",
     "test_another_process_that_holds_the_database_means_busy_and_nothing_written": "busy",
