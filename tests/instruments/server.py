@@ -67,7 +67,8 @@ class Server:
                 address = parse_address(text)
                 if domains.find(tx, address.domain) is None:
                     domains.add(tx, address.domain)
-                    dkim_keys.add(tx, address.domain, _pair())
+                    for key in dkim_keys.add(tx, address.domain, _pair()):
+                        dkim_keys.note(tx, key.id, True)  # seen already: no name server is asked at the start
                 accounts.add(tx, address, accounts.Password(*passwords.keep(password)))
 
         store.write_now(fill)
