@@ -29,6 +29,7 @@ NOUNS = {
         "route": "Smart hosts, by sender, by recipient or for all mail.",
         "report": "What others tell of mail in our name, and of TLS towards us.",
         "dns": "What the world must know of a domain, and whether it does.",
+        "dkim": "The keys that sign what goes out.",
     },
     "The server": {
         "setup": "From a bare machine to a first message.",
