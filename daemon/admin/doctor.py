@@ -17,7 +17,7 @@ from daemon.admin.findings import Facts, Finding
 from daemon.config import BadSetting, Config
 from daemon.limits import LIMITS
 from daemon.resolver import DNS
-from daemon.store import check, domains, settings
+from daemon.store import check, dkim_keys, domains, settings
 from daemon.store.db import Store
 from daemon.store.tx import Tx
 
@@ -27,6 +27,7 @@ Check = Callable[[Facts], Iterable[Finding] | Awaitable[Iterable[Finding]]]
 
 _SEVERITY = {"error": 0, "warning": 1, "info": 2, "ok": 3}
 _RESERVED = ("test", "example", "invalid", "localhost", "local", "localdomain")  # RFC 6761, RFC 6762: in nobody's DNS
+_FORGOTTEN = 7 * 86_400_000  # ms a new DKIM key may wait for its record
 _AT_ONCE = 8  # domains asked about at a time
 
 
@@ -115,6 +116,23 @@ async def _domain(facts: Facts, resolver: DNS, name: str, door: asyncio.Semaphor
     return [Finding(f.level, f.reason, f.subject, f.text, f"publish: {f.record}" if f.record else None) for f in found]
 
 
+def _dkim(facts: Facts) -> list[Finding]:
+    """Whether every domain has keys that sign; whether their records are published, `_dns` says."""
+    keys = facts.store.read_now(dkim_keys.everyone)
+    found: list[Finding] = []
+    for name in facts.domains:
+        own = [key for key in keys if key.domain == name]
+        waiting = [key for key in own if key.state == "pending" and facts.now - key.created_at > _FORGOTTEN]
+        if not any(key.state == "active" for key in own):
+            text = "no key signs for it: its mail goes out without a proof"
+            found.append(Finding("error", "dkim-no-key", name, text, f"`mailctl dkim add {name}`, or start the server"))
+        elif waiting:
+            text = f"a new key waits since {(facts.now - waiting[0].created_at) // 86_400_000} days for its DNS record"
+            remedy = f"publish what `mailctl dkim list {name}` shows"
+            found.append(Finding("warning", "dkim-waits", waiting[0].name, text, remedy))
+    return found or [Finding("ok", "dkim-keys", "dkim", "every domain has keys that sign")]
+
+
 def _hashes(facts: Facts) -> list[Finding]:
     """Passwords are worth nothing if the libraries that prove them say yes to anything, or no to everything."""
     try:
@@ -149,6 +167,7 @@ def _store(facts: Facts) -> list[Finding]:
 CHECKS: dict[str, Check] = {
     "ports": knock.check,
     "certificates": certcheck.check,
+    "dkim": _dkim,
     "settings": conflicts.check,
     "disk": machine.disk,
     "clock": machine.clock,

@@ -334,3 +334,21 @@ def test_hashes_that_say_yes_to_anything_are_found(store: Store, monkeypatch: py
 def test_a_store_too_large_for_a_quick_look_is_said(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "LIMITS", dataclasses.replace(LIMITS, doctor_patience=-1))
     assert reasons(doctor._store(facts(store))) == [("info", "store-large")]
+
+
+def test_a_domain_without_a_key_that_signs_is_found(ctl: Ctl) -> None:
+    ctl.ok("domain", "add", "example.org")
+    store = ctl.store()
+    try:
+        now = facts(store)
+        about = dataclasses.replace(now, domains=("example.org",))
+        assert [f.reason for f in doctor._dkim(about)] == ["dkim-keys"]
+        ctl.ok("dkim", "add", "example.org")
+        late = dataclasses.replace(about, now=now.now + 8 * 86_400_000)
+        assert [(f.level, f.reason) for f in doctor._dkim(about)] == [("ok", "dkim-keys")]
+        assert reasons(doctor._dkim(late)) == [("warning", "dkim-waits")]
+        store.write_now(lambda tx: tx.run("delete from dkim_key"))
+        (found,) = doctor._dkim(about)
+        assert (found.level, found.reason, found.subject) == ("error", "dkim-no-key", "example.org")
+    finally:
+        store.close()
