@@ -154,8 +154,8 @@ class Limits:
     report_proofs: int = 100  # signatures told for one record; RFC 9990 §3.1.4
     report_count: int = 10**12  # messages in one record
     reports_kept: int = 500_000  # rows of others' reports kept in all; beyond, the oldest go
-    report_look: int = 200  # messages looked at for reports in one step
-    report_round: int = 600  # seconds between two rounds of the worker that sends and collects reports
+    report_look: int = 2000  # messages looked at for reports in one step
+    report_round: int = 60  # seconds between two looks for reports that came; every tenth time some are sent
     report_batch: int = 100  # reports made in one round
     report_uris: int = 10  # addresses one domain may have its reports sent to
     report_files_of_mail: int = 3  # reports read out of one message

@@ -9,10 +9,13 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from daemon.limits import LIMITS
+from daemon.resolver import Resolver, TemporaryDNSError
 
 _MEDIA = "application/tlsrpt+gzip"
+_INSIDE = "not on the public Internet"
 
 
 def is_public(address: str) -> bool:
@@ -22,38 +25,61 @@ def is_public(address: str) -> bool:
 
 
 async def hand_in(
-    uri: str, content: bytes, *, context: ssl.SSLContext | None = None, public: Callable[[str], bool] = is_public
+    resolver: Resolver,
+    uri: str,
+    content: bytes,
+    *,
+    context: ssl.SSLContext | None = None,
+    public: Callable[[str], bool] = is_public,
 ) -> str:
     """POST a packed report; what went wrong, '' if nothing did. `context` and `public` are for tests."""
     import aiohttp  # late: half a second, and few reports go this way
+    from aiohttp.abc import AbstractResolver, ResolveResult
 
-    class Public(aiohttp.ThreadedResolver):
+    class Public(AbstractResolver):
         async def resolve(
-            self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-        ) -> list[aiohttp.abc.ResolveResult]:
-            found = await super().resolve(host, port, family)
-            return [one for one in found if public(one["host"])]
+            self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+        ) -> list[ResolveResult]:
+            found = [a for a in await _addresses(resolver, host) if public(a)]
+            if not found:
+                raise OSError(_INSIDE)
+            return [
+                ResolveResult(
+                    hostname=host, host=address, port=port, proto=0, flags=socket.AI_NUMERICHOST,
+                    family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                )
+                for address in found
+            ]  # fmt: skip
 
-    def literal(host: str | None) -> bool:
-        try:
-            return public(host) if host else False
-        except ValueError:
-            return True  # a name: the resolver sees to it
+        async def close(self) -> None: ...
 
+    if urlsplit(uri).scheme.lower() != "https" or not _may_be(urlsplit(uri).hostname or "", public):
+        return _INSIDE
     timeout = aiohttp.ClientTimeout(total=LIMITS.report_post_patience)
     connector = aiohttp.TCPConnector(resolver=Public(), ssl=context or True)
     try:
-        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
-            from yarl import URL
-
-            url = URL(uri)
-            if url.scheme != "https" or not literal(url.host):
-                return "not on the public Internet"
-            async with session.post(
-                url, data=content, headers={"Content-Type": _MEDIA}, allow_redirects=False
-            ) as answer:
-                return "" if 200 <= answer.status < 300 else f"the answer is {answer.status}"
+        async with (
+            aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
+            session.post(uri, data=content, headers={"Content-Type": _MEDIA}, allow_redirects=False) as answer,
+        ):
+            return "" if 200 <= answer.status < 300 else f"the answer is {answer.status}"
     except TimeoutError:
         return f"no answer within {LIMITS.report_post_patience} s"
     except (aiohttp.ClientError, OSError, ValueError) as error:
         return str(error)[:200] or type(error).__name__
+
+
+async def _addresses(resolver: Resolver, name: str) -> list[str]:
+    try:
+        answers = [await resolver.ask(name, kind) for kind in ("A", "AAAA")]
+    except TemporaryDNSError as error:
+        raise OSError(str(error)) from None
+    return [str(record) for answer in answers for record in answer.records]
+
+
+def _may_be(host: str, public: Callable[[str], bool]) -> bool:
+    """A name, whose addresses are looked at later, or an address that may be asked: no resolver sees that."""
+    try:
+        return public(host)
+    except ValueError:
+        return bool(host)

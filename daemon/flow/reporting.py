@@ -13,6 +13,8 @@ import hashlib
 import zlib
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
+from itertools import count
 from typing import NamedTuple
 
 from daemon import log
@@ -39,6 +41,7 @@ from daemon.trust.tls_report import Failure, Policy
 
 _SPREAD = 4 * 3_600_000  # ms after midnight within which servers choose their moment (RFC 8460 §4.1)
 _REPORTS_KEPT = 400 * DAY
+_SELDOM = 10  # rounds from one to the next in which reports are made
 Post = Callable[[str, bytes], Awaitable[str]]
 """Hands a packed report in at an HTTPS address; what went wrong, '' if nothing did."""
 
@@ -88,18 +91,20 @@ class Reporting:
         resolver: Resolver,
         *,
         every: float = LIMITS.report_round,
-        post: Post = hand_in,
+        post: Post | None = None,
     ) -> None:
         self._store = store
         self._config = config
         self._resolver = resolver
         self._every = every
-        self._post = post
+        self._post = post or partial(hand_in, resolver)
 
     async def run(self) -> None:
         """Rounds, one fault of which ends no other."""
-        while not self._store.broken:
-            for work in (self.collect, self.send, self.forget):
+        for number in count():
+            if self._store.broken:
+                return
+            for work in (self.collect, self.send, self.forget) if number % _SELDOM == 0 else (self.collect,):
                 try:
                     await work()
                 except StoreError as error:
