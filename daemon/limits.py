@@ -165,7 +165,7 @@ class Limits:
     arc_sets: int = 50  # instances of a chain; RFC 8617 §4.2.1
 
     # -- signing ------------------------------------------------------------------------------------------------------
-    signing_keys: int = 1000  # private keys held ready to sign; reading one costs a hundred signatures
+    signing_keys: int = 1000  # private keys held ready to sign
     signing_round: int = 60  # seconds between two looks whether the records of new keys are in the DNS
 
     # -- store --------------------------------------------------------------------------------------------------------
