@@ -237,6 +237,14 @@ _ROWS = (
     Setting("listen.pop3s", "listeners", ":995", "POP3, TLS from the start.", restart=True),
     Setting("dns.servers", "servers", "", "Name servers to ask; empty: the system's.", "HOST:PORT"),
     Setting(
+        "dns.update_server",
+        "servers",
+        "",
+        "The name server that takes changes of our zones (RFC 2136), for `mailctl dns publish` and ACME; empty: none.",
+        "HOST:PORT",
+    ),
+    Setting("dns.update_key", "path", "", "File with the TSIG key that signs them, as tsig-keygen writes it.", "file"),
+    Setting(
         "limits.message_size", "size", "50M", "The largest message that is taken, also IMAP's APPENDLIMIT.", "octets"
     ),
     Setting("limits.recipients", "number", str(LIMITS.smtp_recipients), "Recipients of one message.", "recipients"),
