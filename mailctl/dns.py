@@ -54,6 +54,8 @@ def tell(desk: Desk, found: list[Finding]) -> None:
     for one in found:
         out.print(f"{out.styled(one.level.ljust(7), '1;' + LEVELS[one.level])}  {out.bold(clean(one.subject))}")
         out.print(f"         {clean(one.text)}")
+        if one.breaks:
+            out.print(f"         {out.dim(clean(one.breaks))}")
         if one.record:
             out.print(f"         {out.styled(clean(one.record), '36')}")
 

@@ -26,6 +26,7 @@ import dns.rrset
 import dns.tsig
 import dns.update
 
+from daemon.admin.dnsrecords import quoted
 from daemon.admin.errors import BadData, NotPermitted, Unavailable
 from daemon.config import Config, HostPort
 from daemon.limits import LIMITS
@@ -97,12 +98,6 @@ async def remove_txt(server: HostPort, key: Key, name: str, values: Sequence[str
     for value in values:
         change.delete(owner, dns.rrset.from_text(owner, 0, "IN", "TXT", quoted(value))[0])
     await send(server, key, change)
-
-
-def quoted(text: str) -> str:
-    """The strings of a TXT record, each at most 255 octets, as a zone file has them."""
-    pieces = [text[at : at + 255] for at in range(0, len(text), 255)] or [""]
-    return " ".join('"' + piece.replace("\\", "\\\\").replace('"', '\\"') + '"' for piece in pieces)
 
 
 async def zone_of(server: HostPort, key: Key, name: str) -> str:
