@@ -58,6 +58,7 @@ class Wishes:
     `named`: the addresses were given, not found out. `dkim`: names and texts of the public keys that sign now or next.
     `tlsa`: hashes of the public key that port 25 shows, and of the next one. `policy_id` of MTA-STS, '' when no policy
     is served. `issuer`: whose certificates we use, as CAA names it; '' when nobody's.
+    `gone`: names of keys that sign no more, whose records may go.
     """
 
     domain: str
@@ -68,6 +69,7 @@ class Wishes:
     tlsa: tuple[str, ...] = ()
     policy_id: str = ""
     issuer: str = ""
+    gone: tuple[str, ...] = ()
 
     @property
     def host(self) -> str:

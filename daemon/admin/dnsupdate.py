@@ -153,6 +153,8 @@ def _see(server: HostPort, key: Key, rcode: int) -> None:
         )
     if rcode in (dns.rcode.NOTAUTH, dns.rcode.NOTZONE):
         raise Unavailable(f"{server} is not the primary of the zone ({word}); name the server where it can be changed")
+    if rcode in (dns.rcode.YXRRSET, dns.rcode.NXRRSET, dns.rcode.YXDOMAIN):
+        raise Unavailable(f"somebody else changed the zone at {server} meanwhile ({word}); look again")
     raise Unavailable(f"the name server {server} could not do it ({word}); its log says why")
 
 

@@ -176,8 +176,9 @@ async def _covered(at: Looking, domain: str, right: Record) -> bool | None:
     """Whether a message from each of this server's addresses would pass."""
     if any(f.reason == "dns-failed" for f in at.found):
         return None
+    ours = at.addresses or (at.wanted.addresses if at.wanted.named else ())
     left = []
-    for address in at.addresses:
+    for address in ours:
         verdict = await _passes(at, domain, address)
         if verdict is None:
             return None
@@ -185,9 +186,9 @@ async def _covered(at: Looking, domain: str, right: Record) -> bool | None:
             left.append(address)
     if left:
         at.say("error", "spf-not-us", domain, f"it does not let {several(left)} send for the domain", right)
-    elif at.addresses:
+    elif ours:
         at.good("spf-found", domain, "it lets this server send for the domain")
-    return None if not at.addresses else not left
+    return not left if ours else None
 
 
 async def _helo(at: Looking) -> None:
