@@ -117,11 +117,23 @@ async def plan(server: HostPort, key: Key, wanted: Wishes, *, replace: bool = Fa
             steps.append(Step("elsewhere", name, kind, note=note))
             continue
         steps += await _compare(server, key, zone, name, kind, records, replace)
+    if not wanted.addresses:
+        await _has_address(server, key, wanted.host)
     for name in wanted.gone:
         there = _records(await dnsupdate.ask(server, key, name, "TXT"), name, "TXT")
         if there:
             steps.append(Step("remove", name, "TXT", old=there, found=there, zone=zones[wanted.domain]))
     return Plan(wanted.domain, str(server), tuple(steps))
+
+
+async def _has_address(server: HostPort, key: Key, host: str) -> None:
+    """An MX that leads nowhere is not published; name servers refuse it, too. A host elsewhere is not ours to judge."""
+    try:
+        answers = [await dnsupdate.ask(server, key, host, kind) for kind in ("A", "AAAA")]
+    except (Unavailable, NotPermitted):
+        return
+    if not any(answer.answer for answer in answers):
+        raise BadData(f"{host} has no address in the DNS, and none is known here; name it by --address")
 
 
 async def carry_out(server: HostPort, key: Key, planned: Plan) -> None:

@@ -6,6 +6,7 @@ The zones are tests/zones/*.zone: what is wrong in each stands in its head.
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -108,7 +109,8 @@ async def test_silence_to_the_first_question_is_all_there_is_to_say() -> None:
     assert [f.reason for f in found] == ["dns-failed"]
 
 
-async def test_name_servers_that_disagree_are_named_with_what_each_says() -> None:
+async def test_name_servers_that_disagree_are_named_with_what_each_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zone, "LIMITS", replace(LIMITS, ns_patience=0.5))
     two = GOOD + "example.org. NS ns2.example.org.\nns2.example.org. A 127.0.0.2\n"
     old = two.replace("v=spf1 mx -all", "v=spf1 a:old.example.org -all")
     async with (
@@ -200,6 +202,31 @@ async def test_a_hostile_spf_record_costs_a_bounded_number_of_questions() -> Non
         async with DNSServer(text, validated=True) as server:
             assert reason in faults(await look(server))
             assert len(server.asked) < 300
+
+
+async def test_hostile_zones_cost_bounded_time_and_a_clear_finding() -> None:
+    """As many MX as one answer holds, 64 KB of text, aliases that go round in a circle."""
+    mx = "".join(f"example.org. MX 5 m{n}.example.org.\n" for n in range(3000))
+    long = "example.org. TXT " + dnsrecords.quoted("v=spf1 " + "a:x.example " * 4500) + "\n"
+    circle = "_dmarc.example.org. CNAME x.example.\nx.example. CNAME _dmarc.example.org.\n"
+    text = re.sub(r"(?m)^(_dmarc|example\.org\. TXT).*\n", "", GOOD)
+    async with DNSServer(text + mx + long + circle, validated=True) as server:
+        started = time.monotonic()
+        found = await look(server)
+        assert len(server.asked) < 400
+    assert time.monotonic() - started < 5
+    assert {"mx-no-address", "spf-lookups", "dns-failed"} <= set(faults(found))
+    assert max(len(f.text) for f in found) < 1000 and len(found) < 60
+
+
+async def test_a_subdomain_has_the_dmarc_record_of_the_domain_above() -> None:
+    below = replace(WISHES, domain="sub.example.org", dkim=())
+    text = GOOD + "sub.example.org. MX 10 mail.example.org.\n"
+    async with DNSServer(text, validated=True) as server:
+        found = await look(server, below)
+        assert "dmarc-found" in {f.reason for f in found}
+        server.remove("_dmarc.example.org", "TXT")
+        assert "dmarc-missing" in faults(await look(server, below))
 
 
 def test_every_reason_is_in_the_man_page() -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from daemon.admin import dnspublish, dnsrecords
+from daemon.admin.errors import BadData, Unavailable
 from tests.instruments.primary import Primary
 from tests.mailctl.conftest import Ctl
 
@@ -120,6 +123,11 @@ def test_a_server_that_refuses_is_told_in_a_sentence(house: Ctl, primary: Primar
         assert word in said and other not in said
         assert word in house.fails(code, "dns", "publish", *DOMAIN, "--yes", "--key-stdin", input=text)
     house.fails(69, "dns", "publish", *DOMAIN, "--yes", "--server", "127.0.0.1:9")
+    store = house.store()
+    homeless = replace(dnsrecords.wishes(store, "example.org"), addresses=())
+    store.close()
+    with pytest.raises(BadData, match="--address"):
+        dnspublish.look(*dnspublish.target(homeless.config, None, None), homeless)
     house.fails(65, "dns", "publish", *DOMAIN, "--yes", "--server", "nonsense:x")
     house.fails(64, "dns", "publish", *DOMAIN, "--yes", "--key-stdin", "--key-file", "x")
     house.fails(65, "dns", "publish", *DOMAIN, "--yes", "--key-file", str(tmp_path / "nothing"))
@@ -128,3 +136,29 @@ def test_a_server_that_refuses_is_told_in_a_sentence(house: Ctl, primary: Primar
     assert "--key-file" in house.fails(78, "dns", "publish", *DOMAIN, "--yes")
     house.ok("config", "unset", "dns.update_server")
     assert "--server" in house.fails(78, "dns", "publish", *DOMAIN, "--yes")
+
+
+def test_who_changed_the_zone_in_between_is_not_overwritten(house: Ctl, primary: Primary) -> None:
+    store = house.store()
+    wanted = dnsrecords.wishes(store, "example.org", ["9.9.9.9"])
+    store.close()
+    place, key = dnspublish.target(wanted.config, None, None)
+    planned = dnspublish.look(place, key, wanted, replace=True)
+    primary.change("add example.org 300 MX 10 new.example.")
+    with pytest.raises(Unavailable, match="meanwhile"):
+        dnspublish.publish(place, key, planned)
+    assert primary.ask("example.org", "MX") == ["10 new.example."]
+    assert primary.ask("_dmarc.example.org", "TXT") == [], "all of it or nothing"
+
+
+def test_the_record_of_a_key_that_is_gone_goes_too(house: Ctl, primary: Primary) -> None:
+    old = "old._domainkey.example.org"
+    primary.change(f'add {old} 300 TXT "v=DKIM1; p=AAAA"', 'add other._domainkey.example.org 300 TXT "v=DKIM1; p=BBBB"')
+    store = house.store()
+    wanted = replace(dnsrecords.wishes(store, "example.org", ["9.9.9.9"]), gone=(old, "never._domainkey.example.org"))
+    store.close()
+    place, key = dnspublish.target(wanted.config, None, None)
+    planned = dnspublish.look(place, key, wanted)
+    assert [str(s) for s in planned.changes if s.action == "remove"] == [f'remove {old}. TXT "v=DKIM1; p=AAAA"']
+    dnspublish.publish(place, key, planned)
+    assert primary.ask(old, "TXT") == [] and primary.ask("other._domainkey.example.org", "TXT")

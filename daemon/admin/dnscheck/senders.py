@@ -76,6 +76,8 @@ async def _dmarc(at: Looking, proofs: list[bool | None]) -> None:
     found = await at.texts(right.name, "v=dmarc1")
     if found is None:
         return
+    if not found and await _inherited(at):
+        return
     if not found:
         at.say("warning", "dmarc-missing", domain, "there is no DMARC record; large providers ask for one", right)
         return
@@ -100,6 +102,18 @@ async def _dmarc(at: Looking, proofs: list[bool | None]) -> None:
     else:
         at.good("dmarc-found", domain, f"policy {policy}")
     await _reports(at, said.get("rua", ""), right)
+
+
+async def _inherited(at: Looking) -> bool:
+    """Whether the record of a domain above holds for this one, as in RFC 9989 §4.10; that is said."""
+    above = at.wanted.domain.partition(".")[2]
+    while "." in above:
+        found = await at.texts(f"_dmarc.{above}", "v=dmarc1")
+        if found:
+            at.good("dmarc-found", at.wanted.domain, f"the record of {above} holds for it: {found[0][:80]}")
+            return True
+        above = above.partition(".")[2]
+    return False
 
 
 def _wrong_tag(said: dict[str, str], text: str) -> str:
