@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from daemon.admin import words
 from daemon.admin.errors import BadData
 from daemon.config import SETTINGS, Config, HostPort
-from daemon.store import domains, settings
+from daemon.store import dkim_keys, domains, settings
 from daemon.store.db import Store
 from daemon.store.tx import Tx
 
@@ -100,6 +100,8 @@ def _wishes(tx: Tx, name: str, given: tuple[str, ...]) -> Wishes:
         config,
         given or public_addresses(config),
         named=bool(given),
+        dkim=tuple((key.name, key.record) for key in dkim_keys.published(tx, name)),
+        gone=tuple(key.name for key in dkim_keys.everyone(tx, name) if key.state == "gone"),
         tlsa=_tlsa(chain),
         issuer=_issuer(chain),
     )

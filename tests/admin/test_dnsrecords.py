@@ -13,6 +13,7 @@ import trustme
 from daemon.admin import certs, dnsrecords, domains, pem, settings, tlsa
 from daemon.admin.dnsrecords import Wishes
 from daemon.config import Config, DataDir
+from daemon.store import dkim_keys
 from daemon.store.db import Store
 
 HOST = "mail.example.org"
@@ -103,3 +104,10 @@ def test_caa_names_the_authority_whose_certificate_is_used(
     wishes = dnsrecords.wishes(store, "example.org")
     assert wishes.issuer == want
     assert [r.data for r in dnsrecords.records(wishes) if r.type == "CAA"] == ([f'0 issue "{want}"'] if want else [])
+
+
+def test_the_record_of_a_key_that_is_gone_may_go(store: Store) -> None:
+    (name, _), *_ = dnsrecords.wishes(store, "example.org").dkim
+    store.write_now(lambda tx: dkim_keys.remove(tx, "example.org", name.partition(".")[0]))
+    wishes = dnsrecords.wishes(store, "example.org")
+    assert wishes.gone == (name,) and name not in dict(wishes.dkim)
