@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from daemon.admin import pem
 from daemon.admin.findings import Facts, Finding
@@ -38,6 +41,23 @@ def _of_files(facts: Facts, chain: str, key: str) -> Iterator[Finding]:
         text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         remedy = "set tls.certificate and tls.key to files that fit, or unset both"
         yield Finding("error", "certificate-unusable", chain or key, f"cannot be used: {text}", remedy)
+
+
+def leaves(facts: Facts) -> set[bytes]:
+    """The certificates, as DER, one of which a listener shows to who asks for this host: that of the files if it is for
+    this host, or any of the store's."""
+    chain = facts.config["tls.certificate"]
+    texts = [c.chain for c in facts.store.read_now(certificates.everyone)]
+    with contextlib.suppress(OSError, UnicodeError, pem.BadCertificate):
+        of_file = Path(chain).read_text() if chain else ""
+        if of_file and any(covers(name, facts.config["hostname"]) for name in pem.examine(of_file).names):
+            texts = []
+        texts += [of_file] if of_file else []
+    found = set[bytes]()
+    for text in texts:
+        with contextlib.suppress(pem.BadCertificate):
+            found.add(pem.leaf_of(text).public_bytes(Encoding.DER))
+    return found
 
 
 def judge(facts: Facts, seen: pem.Examined, subject: str) -> Iterator[Finding]:

@@ -105,15 +105,30 @@ async def _dns(facts: Facts) -> list[Finding]:
             )
     resolver = DNS(facts.config["dns.servers"], patience=LIMITS.doctor_patience / 3)
     door = asyncio.Semaphore(_AT_ONCE)
-    asked = asyncio.gather(*(_domain(facts, resolver, name, door) for name in names))
-    return found + list(dict.fromkeys(f for part in await asked for f in part))
+    asked = {asyncio.create_task(_domain(facts, resolver, name, door)): name for name in names}
+    if asked:
+        done, late = await asyncio.wait(asked, timeout=LIMITS.doctor_patience - 1)
+        for task in late:
+            task.cancel()
+            text = "the name servers are too slow, or the domains too many, to finish in the doctor's time"
+            remedy = f"`mailctl dns check {asked[task]}` takes the time it needs"
+            found.append(Finding("warning", "dns-unfinished", asked[task], text, remedy))
+        await asyncio.gather(*late, return_exceptions=True)
+        found += dict.fromkeys(f for task, _ in asked.items() if task in done for f in task.result())
+    return found
 
 
 async def _domain(facts: Facts, resolver: DNS, name: str, door: asyncio.Semaphore) -> list[Finding]:
     async with door:
         wanted = await asyncio.to_thread(dnsrecords.wishes, facts.store, name)
         found = await dnscheck.findings(resolver, wanted)
-    return [Finding(f.level, f.reason, f.subject, f.text, f"publish: {f.record}" if f.record else None) for f in found]
+    return [_of_dns(f) for f in found]
+
+
+def _of_dns(f: dnscheck.Finding) -> Finding:
+    """What it breaks belongs to the text, the record to the remedy."""
+    text = f"{f.text}; {f.breaks}" if f.breaks else f.text
+    return Finding(f.level, f.reason, f.subject, text, f"publish: {f.record}" if f.record else None)
 
 
 def _dkim(facts: Facts) -> list[Finding]:

@@ -12,7 +12,7 @@ import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from daemon.admin import health
+from daemon.admin import certcheck, health
 from daemon.admin.findings import Facts, Finding, in_words
 from daemon.config import Config, HostPort, contains
 from daemon.limits import LIMITS
@@ -69,14 +69,20 @@ async def check(facts: Facts) -> list[Finding]:
         for listener in health.listeners(facts.config)
         for where in facts.config[f"listen.{listener.name}"]
     ]
-    return list(await asyncio.gather(*(_one(facts, place) for place in places)))
+    known = await asyncio.to_thread(certcheck.leaves, facts)
+    return list(await asyncio.gather(*(_one(facts, place, known) for place in places)))
 
 
-async def _one(facts: Facts, place: _Place) -> Finding:
+async def _one(facts: Facts, place: _Place, known: set[bytes]) -> Finding:
     subject = f"{place.name} {place.where}"
     try:
         async with asyncio.timeout(_PATIENCE):
-            return Finding("ok", "port-answers", subject, await _call(facts.config, place))
+            said, leaf = await _call(facts.config, place)
+        if leaf is not None and leaf not in known:
+            text = f"{said}, but it shows another certificate than the one that is configured"
+            remedy = "send the server SIGHUP; its log says why a certificate cannot be used"
+            return Finding("warning", "certificate-stale", subject, text, remedy)
+        return Finding("ok", "port-answers", subject, said)
     except _Wrong as error:
         said = str(error)
     except TimeoutError:
@@ -89,8 +95,11 @@ async def _one(facts: Facts, place: _Place) -> Finding:
     return Finding("error", "port-silent", subject, said, remedy)
 
 
-async def _call(config: Config, place: _Place) -> str:
-    """The greeting, and the version of TLS that was spoken. Raises `_Wrong`, `OSError`, `ssl.SSLError`."""
+async def _call(config: Config, place: _Place) -> tuple[str, bytes | None]:
+    """The greeting with the version of TLS that was spoken, and the certificate that was shown.
+
+    Raises `_Wrong`, `OSError`, `ssl.SSLError`.
+    """
     where = loopback(place.where)
     async with _connected(config, place.name, where) as (reader, writer):
         said = "it takes connections"
@@ -101,7 +110,9 @@ async def _call(config: Config, place: _Place) -> str:
         if place.name in _UPGRADES:
             await _upgrade(config, place.name, reader, writer)
         tls: ssl.SSLObject | None = writer.get_extra_info("ssl_object")
-        return f"{said[:100]}, {tls.version()}" if tls is not None else said[:100]
+        if tls is None:
+            return said[:100], None
+        return f"{said[:100]}, {tls.version()}", tls.getpeercert(binary_form=True)
 
 
 @contextlib.asynccontextmanager

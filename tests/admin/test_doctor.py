@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import trustme
 
-from daemon.admin import certcheck, certs, conflicts, doctor, knock, machine, outbound
+from daemon.admin import certcheck, certs, conflicts, dnscheck, doctor, knock, machine, outbound
 from daemon.admin.findings import Facts, Finding
 from daemon.config import Config, DataDir
 from daemon.limits import LIMITS
@@ -244,6 +244,19 @@ def test_a_listener_that_does_not_answer_or_is_another_is_named(server: Server) 
     assert "refused" in found["smtp"].text and "odd greeting" in found["imap"].text and "TLS" in found["imaps"].text
 
 
+def test_a_certificate_that_is_not_the_configured_one_is_named(server: Server, tmp_path: Path) -> None:
+    leaf = trustme.CA().issue_cert("mx.example.test")
+    leaf.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "both.pem"))
+    store = Store.open(server.data)
+    try:
+        rows = store.read_now(settings.rows) | {"tls.certificate": str(tmp_path / "both.pem")}
+        found = asyncio.run(knock.check(Facts(store, Config(rows.items()), 0, True, ())))
+    finally:
+        store.close()
+    stale = [f for f in found if f.reason == "certificate-stale"]
+    assert len(stale) == 7 and all(f.level == "warning" and "SIGHUP" in (f.remedy or "") for f in stale), found
+
+
 async def test_a_probe_tells_whether_port_25_is_open(store: Store) -> None:
     zone = "far.example. MX 10 mx.far.example.\nmx.far.example. A 127.0.0.1\nnull.example. MX 0 ."
     async with Sink() as sink, DNSServer(zone) as dns:
@@ -350,5 +363,31 @@ def test_a_domain_without_a_key_that_signs_is_found(ctl: Ctl) -> None:
         store.write_now(lambda tx: tx.run("delete from dkim_key"))
         (found,) = doctor._dkim(about)
         assert (found.level, found.reason, found.subject) == ("error", "dkim-no-key", "example.org")
+    finally:
+        store.close()
+
+
+async def test_slow_name_servers_leave_the_other_domains_told(ctl: Ctl, monkeypatch: pytest.MonkeyPatch) -> None:
+    def prepare() -> Store:
+        ctl.ok("config", "set", "hostname", "mail.example.org")
+        for name in ("quick.example.org", "slow.example.org"):
+            ctl.ok("domain", "add", name)
+        return ctl.store()
+
+    async def findings(resolver: object, wanted: Any) -> list[Any]:
+        if wanted.domain.startswith("slow"):
+            await asyncio.Event().wait()
+        return [dnscheck.Finding("error", "mx-null", wanted.domain, "a null MX", "a record", "no mail")]
+
+    store = await asyncio.to_thread(prepare)
+    try:
+        monkeypatch.setattr(doctor, "LIMITS", dataclasses.replace(LIMITS, doctor_patience=2))
+        monkeypatch.setattr(dnscheck, "findings", findings)
+        about = dataclasses.replace(facts(store), domains=("quick.example.org", "slow.example.org"))
+        found = await doctor._dns(about)
+        assert found[-1].text == "a null MX; no mail" and found[-1].remedy == "publish: a record"
+        assert {(f.subject, f.reason) for f in found} == {
+            ("quick.example.org", "mx-null"), ("slow.example.org", "dns-unfinished"),
+        }  # fmt: skip
     finally:
         store.close()
