@@ -71,4 +71,5 @@ create table report_session (
   primary key (report_id, number)
 ) without rowid;
 
-insert into counter (name, value) values ('report-cursor', 0);  -- the last email that was looked at for a report
+insert into counter (name, value) values ('report-cursor', 0);    -- the last email that was looked at for a report
+insert into counter (name, value) values ('evidence-cursor', (select coalesce(max(id), 0) from event));  -- the last event that was counted

@@ -24,6 +24,7 @@ from daemon.flow.collect import collect
 from daemon.flow.destinations import Destination, for_dmarc, for_tls, tags
 from daemon.flow.envelope import Envelope, Origin, Recipient
 from daemon.flow.hand_in import hand_in
+from daemon.flow.tally import tally
 from daemon.limits import LIMITS
 from daemon.mail import report
 from daemon.mail.address import Address, BadAddress, parse_address
@@ -104,7 +105,8 @@ class Reporting:
         for number in count():
             if self._store.broken:
                 return
-            for work in (self.collect, self.send, self.forget) if number % _SELDOM == 0 else (self.collect,):
+            often = (self.count, self.collect)
+            for work in (*often, self.send, self.forget) if number % _SELDOM == 0 else often:
                 try:
                     await work()
                 except StoreError as error:
@@ -112,6 +114,10 @@ class Reporting:
                 except Exception as error:
                     log.fault("reports", error, work=work.__name__)
             await asyncio.sleep(self._every)
+
+    async def count(self) -> None:
+        """Tally what was judged."""
+        await tally(self._store)
 
     async def collect(self) -> None:
         """Keep what others report."""

@@ -15,6 +15,7 @@ from daemon.store.tx import Tx
 
 DAY = 86_400_000  # ms
 KEPT = 7  # days evidence is kept: a report is made the day after, or when the server runs again
+_CURSOR = "evidence-cursor"
 _TEXT = 255  # characters of one fact
 _RECORD = 2048  # characters of a policy record
 
@@ -46,11 +47,12 @@ class Counted(NamedTuple):
     messages: int
 
 
-def count(tx: Tx, judged: Judged) -> None:
-    """Add a message to today's, if its domain asks for reports."""
+def count(tx: Tx, judged: Judged, messages: int = 1, day: int | None = None) -> None:
+    """Add messages that were alike to those of a day (today), if their domain asks for reports."""
     if "rua=" not in judged.record.replace(" ", "").lower():
         return
-    day, domain, record = tx.now // DAY, judged.policy_domain[:_TEXT], judged.record[:_RECORD]
+    day = tx.now // DAY if day is None else day
+    domain, record = judged.policy_domain[:_TEXT], judged.record[:_RECORD]
     facts = _facts(judged)
     known = tx.one("select record, rows from dmarc_policy where day = ? and policy_domain = ?", day, domain)
     if known is None:
@@ -59,23 +61,57 @@ def count(tx: Tx, judged: Judged) -> None:
         tx.run("insert into dmarc_policy (day, policy_domain, record) values (?, ?, ?)", day, domain, record)
     elif known[0] != record:
         tx.run("update dmarc_policy set record = ? where day = ? and policy_domain = ?", record, day, domain)
-    if _add(tx, day, domain, facts):
+    if _add(tx, day, domain, facts, messages):
         return
     in_all = tx.value("select sum(rows) from dmarc_policy where day = ?", day)
     if known is not None and known[1] >= LIMITS.evidence_rows or in_all >= LIMITS.evidence_day:
-        if _add(tx, day, domain, ""):
+        if _add(tx, day, domain, "", messages):
             return
         facts = ""
     else:
         tx.run("update dmarc_policy set rows = rows + 1 where day = ? and policy_domain = ?", day, domain)
-    tx.run("insert into dmarc_evidence (day, policy_domain, facts, count) values (?, ?, ?, 1)", day, domain, facts)
-
-
-def _add(tx: Tx, day: int, domain: str, facts: str) -> int:
-    return tx.run(
-        "update dmarc_evidence set count = count + 1 where day = ? and policy_domain = ? and facts = ?",
-        day, domain, facts,
+    tx.run(
+        "insert into dmarc_evidence (day, policy_domain, facts, count) values (?, ?, ?, ?)",
+        day, domain, facts, messages,
     )  # fmt: skip
+
+
+def _add(tx: Tx, day: int, domain: str, facts: str, messages: int) -> int:
+    return tx.run(
+        "update dmarc_evidence set count = count + ? where day = ? and policy_domain = ? and facts = ?",
+        messages, day, domain, facts,
+    )  # fmt: skip
+
+
+class Seen(NamedTuple):
+    """A message that was judged, as its event tells. `at` in ms."""
+
+    at: int
+    peer: str
+    sender: str
+    reason: str
+    detail: str
+
+
+def seen(tx: Tx, limit: int) -> tuple[int, int, list[Seen]]:
+    """Messages judged since the last count: after which event, up to which, and those among them."""
+    after: int = tx.value("select value from counter where name = ?", _CURSOR)
+    last = tx.value("select max(id) from (select id from event where id > ? order by id limit ?)", after, limit)
+    if last is None:
+        return after, after, []
+    rows = tx.all(
+        "select at, coalesce(peer, ''), coalesce(sender, ''), reason, coalesce(detail, '{}') from event"
+        " where id > ? and id <= ? and kind = 'authenticated'",
+        after, last,
+    )  # fmt: skip
+    return after, last, [Seen(*row) for row in rows]
+
+
+def count_all(tx: Tx, after: int, last: int, counted: Sequence[tuple[int, Judged, int]]) -> None:
+    """Add what was tallied of the events up to `last`, unless somebody did: (day, judged, messages)."""
+    if tx.run("update counter set value = ? where name = ? and value = ?", last, _CURSOR, after):
+        for day, judged, messages in counted:
+            count(tx, judged, messages, day)
 
 
 def _facts(j: Judged) -> str:

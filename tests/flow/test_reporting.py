@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from dataclasses import replace
 
 import pytest
@@ -10,13 +11,14 @@ import pytest
 from daemon.config import Config
 from daemon.flow import collect, reporting
 from daemon.flow.reporting import About, Reporting, published
+from daemon.flow.tally import judged_of, tally
 from daemon.limits import LIMITS
 from daemon.mail import report
 from daemon.mail.address import parse_address
 from daemon.mail.report import Letter
-from daemon.store import domains, evidence
+from daemon.store import domains, events, evidence
 from daemon.store import reports as kept_reports
-from daemon.store.evidence import DAY, Judged
+from daemon.store.evidence import DAY, Judged, Seen
 from daemon.store.tx import Tx
 from daemon.trust import dmarc_report, tls_report
 from tests.flow.house import House
@@ -268,3 +270,61 @@ async def test_a_round_is_a_batch(house: House, monkeypatch: pytest.MonkeyPatch)
         house.store.write_now(evidence.count, JUDGED._replace(policy_domain=f"d{host}.example", record=record))
     tomorrow(house)
     assert [await worker(house).send() for _ in range(3)] == [2, 1, 0]
+
+
+# -------------------------------------------------------------------------------------------------------------- tally
+
+
+def judged(house: House, *, result: str = "pass", reason: str = "dmarc-pass", **more: object) -> None:
+    """The event of a received message, as the road in writes it."""
+    dmarc = {
+        "result": result,
+        "domain": "far.example",
+        "policy_domain": "far.example",
+        "policy": "reject",
+        "record": RECORD,
+    }
+    detail = {
+        "action": "accept", "disposition": "none", "spf": {"result": "pass", "domain": "far.example"},
+        "dkim": [{"result": "pass", "domain": "far.example", "selector": "s1"}],
+        "dmarc": {**dmarc, "spf_aligned": result == "pass", "dkim_aligned": result == "pass"}, **more,
+    }  # fmt: skip
+    new = events.New("t", "authenticated", reason, sender="x@Far.example", peer="192.0.2.1", detail=detail)
+    house.store.write_now(events.record_all, [new])
+
+
+async def test_what_was_judged_is_tallied_once(house: House) -> None:
+    for _ in range(3):
+        judged(house)
+    judged(house, result="fail", disposition="reject")
+    judged(house, report=True)
+    house.mail("x@far.example", "ann@here.example", kind="smtp")
+    assert await tally(house.store) == 4
+    assert await tally(house.store) == 0
+    _, counted = house.store.read_now(evidence.of, house.clock.now // DAY, "far.example")
+    first, second = counted
+    assert first.messages == 3 and first.judged is not None and second.judged is not None
+    assert first.judged == JUDGED._replace(header_from="far.example")
+    assert (second.messages, second.judged.disposition, second.judged.override) == (1, "reject", "policy_test_mode")
+
+
+@pytest.mark.parametrize(
+    "reason, disposition, record, override",
+    [
+        ("dmarc-reject", "reject", "v=DMARC1; p=reject", ""),
+        ("dmarc-reported", "none", "v=DMARC1; p=reject", "local_policy"),
+        ("arc-trusted", "none", "v=DMARC1; p=reject", "trusted_forwarder"),
+        ("dmarc-quarantine", "quarantine", "v=DMARC1; p=reject; t=y", "local_policy"),
+    ],
+)
+def test_what_was_done_less_has_its_reason(reason: str, disposition: str, record: str, override: str) -> None:
+    dmarc = {"result": "fail", "policy": "reject", "record": record, "policy_domain": "x", "domain": "x"}
+    detail = json.dumps({"disposition": disposition, "dmarc": dmarc})
+    found = judged_of(Seen(0, "192.0.2.1", "", reason, detail))
+    assert found is not None and (found.disposition, found.override) == (disposition, override)
+
+
+async def test_old_events_are_passed_over(house: House) -> None:
+    judged(house)
+    house.clock.now += 30 * DAY
+    assert await tally(house.store) == 0
