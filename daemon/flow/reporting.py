@@ -168,7 +168,10 @@ class Reporting:
     async def _tls(self, about: About) -> tuple[list[Destination], bytes]:
         wanted = await for_tls(self._resolver, about.domain)
         counted = await self._store.read(evidence.sessions, about.day, about.domain) if wanted else []
-        return wanted, tls(about, counted) if wanted else b""
+        ours = await self._store.read(evidence.mailed, about.day, about.domain) if wanted else 0
+        if sum(one.sessions for one in counted) <= ours:  # only our reports went there: none about them (traps S15)
+            return [], b""
+        return wanted, tls(about, counted)
 
     async def _deliver(self, about: About, to: Destination, packed: bytes) -> None:
         if to.mailbox is None:

@@ -196,6 +196,13 @@ def done(tx: Tx, kind: str, day: int, domain: str, recipients: Sequence[str]) ->
     )
 
 
+def mailed(tx: Tx, day: int, domain: str) -> int:
+    """How many reports went to mailboxes of a domain on a day: each was a session of its own."""
+    rows = tx.all("select recipients from report_sent where at >= ? and at < ?", day * DAY, (day + 1) * DAY)
+    uris = [uri.partition("?")[0].lower() for (recipients,) in rows for uri in recipients.split()]
+    return sum(uri.startswith("mailto:") and uri.endswith("@" + domain) for uri in uris)
+
+
 def forget(tx: Tx, before: int, limit: int) -> int:
     """Drop up to `limit` domains' days, and as many notes of reports, older than that time; how many went."""
     day = before // DAY

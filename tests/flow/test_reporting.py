@@ -142,6 +142,27 @@ async def test_tls_is_reported_by_mail_and_https(house: House) -> None:
     assert b"TLS-Report-Domain: far.example\r\nTLS-Report-Submitter: here.example\r\n" in raw(house, "tls@")
 
 
+async def test_no_report_about_a_report(house: House) -> None:
+    """Two servers that report to each other about nothing but their reports would never end."""
+    house.store.write_now(Tx.run, TLS_RESULTS)
+    day = house.clock.now // DAY
+    house.store.write_now(
+        evidence.done, "dmarc", day - 1, "far.example", ["mailto:x@far.example", "https://far.example/"]
+    )
+    sql = "insert into tls_result values (?, 'far.example', 'no-policy-found', '', 'mx', '', 'ip', 'ip', ?)"
+    house.store.write_now(Tx.run, sql, day, 1)
+    tomorrow(house)
+    assert await worker(house).send() == 0
+    assert house.queued() == [] and house.store.read_now(evidence.due, "tls", 9) == []
+    house.store.write_now(Tx.run, "delete from report_sent where kind = 'tls'")
+    house.store.write_now(Tx.run, "update tls_result set count = 2")
+    assert await worker(house, post=nowhere).send() == 1
+
+
+async def nowhere(uri: str, content: bytes) -> str:
+    return ""
+
+
 async def test_a_silent_dns_makes_a_report_wait_and_a_missing_record_ends_it(house: House) -> None:
     house.store.write_now(evidence.count, JUDGED)
     stranger = JUDGED._replace(policy_domain="b.example", record="v=DMARC1; rua=mailto:x@stranger.example")
