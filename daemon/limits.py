@@ -100,6 +100,11 @@ class Limits:
     write_patience: int = 300  # seconds a peer may take nothing of what we send
     close_patience: int = 30  # seconds a peer has for the last octets before the connection is cut
     linger: int = 2  # seconds we wait for the peer's own close after a goodbye it did not ask for
+    http_patience: int = 15  # seconds for the whole head of a request, and between two requests (slowloris)
+    http_line: int = 4 * KIB  # octets of a request line or a header field
+    http_fields: int = 50  # header fields of a request
+    http_answer: int = 60  # seconds for an answer with its writing
+    http_body: int = 64 * KIB  # octets of a request's body, where nothing says otherwise
     login_queue: int = 64  # password checks waiting; beyond: try again later
     login_workers: int = 2  # threads that hash passwords
     login_failures: int = 10  # per address in `login_window` before a ban
@@ -142,6 +147,9 @@ class Limits:
     dns_positive: int = 86400  # seconds an answer is kept at most, whatever its TTL says
     dns_negative: int = 900  # seconds "there is none" is kept at most; RFC 2308 §5 asks for one to three hours or less
     dns_failure: int = 5  # seconds a failure is kept: a storm of mail asks a broken server once
+
+    # -- certificates -------------------------------------------------------------------------------------------------
+    policy_age: int = 31557600  # seconds our MTA-STS policy is remembered at most; RFC 8461 §3.2
 
     # -- store --------------------------------------------------------------------------------------------------------
     segment: int = 256 * MIB  # octets at which a segment is sealed

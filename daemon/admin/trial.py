@@ -26,6 +26,8 @@ _LISTEN = {
     "listen.imaps": "127.0.0.1:2993",
     "listen.pop3": "127.0.0.1:2110",
     "listen.pop3s": "127.0.0.1:2995",
+    "listen.http": "127.0.0.1:2080",
+    "listen.https": "127.0.0.1:2443",
 }
 _SETTINGS = {
     **_LISTEN,
@@ -83,6 +85,8 @@ def prepare(store: Store) -> Trial:
                 accounts.add(tx, parse_address(text), kept, admin=text == USERS[0])
             for key, value in _SETTINGS.items():
                 settings.put(tx, key, value, "trial")
+        for key in _LISTEN.keys() - settings.rows(tx).keys():  # a listener that came after this trial was made
+            settings.put(tx, key, _LISTEN[key], "trial")
         config = settings.load(tx)
         return tuple((key.removeprefix("listen."), config.text(key)) for key in SETTINGS if key.startswith("listen."))
 

@@ -25,6 +25,8 @@ from daemon.serve.smtp.post import Post
 from daemon.serve.smtp.session import Smtp
 from daemon.serve.throttle import Bans
 from daemon.serve.tls import Keyring
+from daemon.serve.web import door as web
+from daemon.serve.web.door import Visit, Web
 from daemon.store.compact import keep_house
 from daemon.store.db import Store
 
@@ -43,6 +45,7 @@ class House:
         self.doors = Doors(config, self.keyring, self.bans, self.refusals)
         self.outbound = Outbound(store, config)
         self.imap = Imap(store, config, self.door, self._context, tls.end_point_of)
+        self.web = Web(store, config, self.keyring)
         self.pop3 = Pop3(store, config, self.door, self._context, tls.end_point_of)
 
     def reload_certificates(self) -> None:
@@ -59,6 +62,7 @@ class House:
             await asyncio.gather(self.doors.drain(), self.outbound.stop(LIMITS.drain))
         await self.imap.close()
         self.pop3.close()
+        await self.web.close()
         await self.door.close()
         await self.refusals.flush()
         self.bans.close()
@@ -86,5 +90,9 @@ class House:
                 ("pop3", self.pop3.serve, POP3_WORDS, False),
                 ("pop3s", self.pop3.serve, POP3_WORDS, True),
             )
+        ]
+        services += [
+            Service("http", Visit, self.web.serve, web.WORDS),
+            Service("https", Visit, self.web.serve, web.WORDS, True, self.web.context),
         ]
         return {service.name: service for service in services}
