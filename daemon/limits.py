@@ -149,6 +149,15 @@ class Limits:
     dns_failure: int = 5  # seconds a failure is kept: a storm of mail asks a broken server once
 
     # -- certificates -------------------------------------------------------------------------------------------------
+    acme_round: int = 300  # seconds between two looks whether a certificate is due
+    acme_patience: int = 120  # seconds for one order, from the first word to the certificate
+    acme_process: int = 600  # seconds for all orders of one round, then its process is ended
+    acme_request: int = 30  # seconds for one answer of the authority
+    acme_tries: int = 4  # failed orders for the same names within an hour; Let's Encrypt takes 5 an hour
+    acme_same: int = 4  # certificates for the same names within a week; Let's Encrypt gives 5 a week
+    acme_pause: int = 3600  # seconds until a failed order is tried again, doubled each time up to a day
+    challenge: int = 3600  # seconds a challenge may wait for its authority, then it is forgotten
+    next_key: int = 2 * 86400  # seconds from telling a key's TLSA to showing a certificate with it: two TTLs of a day
     policy_age: int = 31557600  # seconds our MTA-STS policy is remembered at most; RFC 8461 §3.2
 
     # -- store --------------------------------------------------------------------------------------------------------

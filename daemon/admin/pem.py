@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from daemon.admin.errors import BadData
@@ -114,6 +114,21 @@ def ensure(tx: Tx, hostname: str) -> bool:
 def new_key() -> str:
     """The PEM of a new private key, EC P-256."""
     return _pem_of(ec.generate_private_key(ec.SECP256R1()))
+
+
+def is_usual(private_key: str) -> bool:
+    """Whether authorities and clients everywhere take a key of this kind."""
+    key = serialization.load_pem_private_key(private_key.encode(), None)
+    if isinstance(key, rsa.RSAPrivateKey):
+        return 2048 <= key.key_size <= 4096
+    return isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.name in ("secp256r1", "secp384r1")
+
+
+def key_hash(private_key: str) -> str:
+    """SHA-256 of the public key, hex: what `3 1 1` in a TLSA record says (RFC 6698 §2.1)."""
+    key = serialization.load_pem_private_key(private_key.encode(), None)
+    form = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(key.public_key().public_bytes(*form)).hexdigest()
 
 
 def _pem_of(key: ec.EllipticCurvePrivateKey) -> str:
