@@ -8,10 +8,11 @@ record `3 1 1` stays right (RFC 7671 §8.1); a new key is told first, by `prepar
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from daemon.admin import mtasts, pem
+from daemon.admin import health, mtasts, pem
 from daemon.admin.errors import BadSetting, Missing, NotNow, Unavailable
 from daemon.config import Config
 from daemon.limits import LIMITS
@@ -70,12 +71,11 @@ def _plan(tx: Tx, names: tuple[str, ...]) -> Plan:
     due = 0
     if held:
         lifetime = held[0].not_after_at - held[0].not_before_at
-        due = held[0].not_before_at + lifetime * 2 // 3
+        # later, should an authority whose clock goes wrong give one that is due at once
+        due = max(held[0].not_before_at + lifetime * 2 // 3, held[0].created_at + lifetime // 3)
         coming = acme.next_key(tx, names[0])
         if coming is not None:
             due = min(due, coming.ready_at)
-        # an authority whose clock goes wrong gives one that is due at once
-        due = max(due, held[0].created_at + lifetime // 3)
     tries = acme.orders(tx, names)
     failed = next((n for n, order in enumerate(tries) if order.state != "failed"), len(tries))
     wait = min(LIMITS.acme_pause * 1000 << failed >> 1, 24 * _HOUR) if failed else 0
@@ -118,7 +118,7 @@ def failure(done: Sequence[Renewal]) -> Exception | None:
 
 def _renew(store: Store, config: Config, plan: Plan, forced: bool) -> Renewal:
     """One certificate. Raises `BadSetting`; all else is told in the answer."""
-    from daemon.admin import acme_order  # it carries much, and is needed once in two months
+    from daemon.admin import acme_order, acme_stand_in  # they carry much, and are needed once in two months
 
     try:
         _budget(store, plan, forced)
@@ -128,7 +128,8 @@ def _renew(store: Store, config: Config, plan: Plan, forced: bool) -> Renewal:
             return Renewal(plan.names, "skipped", None, None, None, text)
         key, order = store.write_now(_begin, config["acme.directory"], plan.names, pem.new_key())
         try:
-            chain = acme_order.fetch(store, config, plan.names, key)
+            with contextlib.nullcontext() if health.is_running(store) else acme_stand_in.standing_in(store, config):
+                chain = acme_order.fetch(store, config, plan.names, key)
             seen = pem.examine(chain, key)
         except BaseException as error:
             store.write_now(acme.fail_order, order, str(error) or type(error).__name__)

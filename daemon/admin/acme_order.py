@@ -38,6 +38,8 @@ REMEDIES = {
     "dns-01": "see that the servers of the zone tell what dns.update_server was told",
 }
 
+_NONCES = 3  # times that a request is repeated with another nonce
+
 
 @dataclass(frozen=True, slots=True)
 class _Proof:
@@ -54,6 +56,8 @@ def fetch(store: Store, config: Config, names: tuple[str, ...], private_key: str
     directory = config["acme.directory"]
     try:
         return _fetch(store, config, names, private_key)
+    except BadSetting:  # a ValueError
+        raise
     except errors.ValidationError as error:
         said = "; ".join(_failures(error)) or "no reason was given"
         raise NotNow(f"{said}; {REMEDIES[config['acme.challenge']]}") from None
@@ -90,6 +94,19 @@ def _fetch(store: Store, config: Config, names: tuple[str, ...], private_key: st
     return str(speaker.finalize_order(order, end).fullchain_pem)
 
 
+class _Net(client.ClientNetwork):
+    """An authority may call a good nonce bad at any time (RFC 8555 §6.5); the library tries twice."""
+
+    def post(self, *args: Any, **kwargs: Any) -> requests.Response:
+        for _ in range(_NONCES):
+            try:
+                return super().post(*args, **kwargs)
+            except messages.Error as error:
+                if error.code != "badNonce":
+                    raise
+        return super().post(*args, **kwargs)
+
+
 # -- the account -------------------------------------------------------------------------------------------------------
 
 
@@ -101,7 +118,7 @@ def _account(store: Store, config: Config) -> tuple[client.ClientV2, JWK]:
     if kept is None:  # before anybody hears of it
         store.write_now(acme.keep_account, directory, private_key, "")
     key = JWKEC.load(private_key.encode())
-    net = client.ClientNetwork(key, alg=ES256, user_agent="mailctl", timeout=LIMITS.acme_request)
+    net = _Net(key, alg=ES256, user_agent="mailctl", timeout=LIMITS.acme_request)
     bundle: Any = config["acme.ca_bundle"] or True
     net.verify_ssl = bundle
     try:

@@ -20,6 +20,7 @@ from daemon.serve.listen import IMAP_WORDS, POP3_WORDS, SMTP_WORDS, Bound, Doors
 from daemon.serve.login import Door
 from daemon.serve.pop3 import Pop3
 from daemon.serve.refusals import Refusals
+from daemon.serve.renewal import keep_renewed
 from daemon.serve.smtp import doors as smtp_doors
 from daemon.serve.smtp.post import Post
 from daemon.serve.smtp.session import Smtp
@@ -55,6 +56,7 @@ class House:
         """Open the doors, work until `stop`, then drain."""
         async with asyncio.TaskGroup() as workers:
             workers.create_task(keep_house(self.store, self.config, stop))
+            workers.create_task(keep_renewed(self.store, stop))
             workers.create_task(self.outbound.run())
             self.doors.open(self._services(), bound)
             ready()

@@ -1,9 +1,9 @@
 """A real ACME server on loopback: Let's Encrypt's pebble, which validates as the authority does.
 
-    with Pebble(path, dns=dns.at, http=server.ports["http"], tls=server.ports["https"]) as pebble:
-        pebble.directory   # for acme.directory
-        pebble.ca_bundle   # for acme.ca_bundle
-        pebble.root()      # PEM of the root it signs by, for a client who should trust it
+with Pebble(path, dns=dns.at, http=server.ports["http"], tls=server.ports["https"]) as pebble:
+    pebble.directory   # for acme.directory
+    pebble.ca_bundle   # for acme.ca_bundle
+    pebble.root()      # PEM of the root it signs by, for a client who should trust it
 """
 
 from __future__ import annotations
