@@ -311,6 +311,13 @@ _ROWS = (
         "What other servers shall do when TLS to this one is not as promised (RFC 8461): nothing, report, not deliver.",
     ),
     Setting("mta_sts.max_age", "span", "1w", "How long they remember the policy; at most a year."),
+    Setting(
+        "dkim.retire_after",
+        "span",
+        "7d",
+        "How long the record of a DKIM key that signs no more is still to be published, for mail on its way.",
+        "span",
+    ),
     Setting("dns.servers", "servers", "", "Name servers to ask; empty: the system's.", "HOST:PORT"),
     Setting(
         "dns.update_server",
