@@ -52,6 +52,10 @@ class DataDir:
     def lock(self) -> Path:
         return self.path / "serve.lock"
 
+    @property
+    def acme_lock(self) -> Path:
+        return self.path / "acme.lock"
+
     def make(self) -> None:
         """Create what is missing. Raises `OSError`."""
         for folder in (self.path, self.segments, self.spool):

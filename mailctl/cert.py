@@ -12,8 +12,9 @@ from mailctl.grammar import noun
 from mailctl.out import Column, clean, count, when
 
 if TYPE_CHECKING:
-    from daemon.admin.acme import Key, Renewal
+    from daemon.admin.acme import Renewal
     from daemon.admin.certs import Certificate
+    from daemon.admin.tls_keys import Key
 
 command = noun(
     "cert",
@@ -105,23 +106,24 @@ def import_(desk: Desk, chain: str, key: str | None) -> None:
 )
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Every certificate, due or not.")
+@click.option("--due", is_flag=True, help="Of these, only those that are due.")
 @click.option("--new-key", is_flag=True, help="Prepare another key: told in the DNS first, used when everybody knows.")
 @at_desk
-def renew(desk: Desk, names: tuple[str, ...], everything: bool, new_key: bool) -> None:
+def renew(desk: Desk, names: tuple[str, ...], everything: bool, due: bool, new_key: bool) -> None:
     """Fetch the certificates that are due from the certificate authority (ACME), those of NAME due or not.
 
     A running server does this by itself once `acme.agree` is yes, and shows a new certificate at once.
     """
-    from daemon.admin import acme
+    from daemon.admin import acme, tls_keys
 
     if new_key:
-        if everything or len(names) > 1:
-            raise click.UsageError("--new-key is for one name")
-        _tell_keys(desk, acme.prepare(desk.store, *names))
+        if everything or names:
+            raise click.UsageError("--new-key is for the host's certificate; leave out the rest")
+        _tell_keys(desk, desk.store.write_now(tls_keys.prepare))
         return
-    if everything and names:
-        raise click.UsageError("--all is for every certificate; name some, or say --all")
-    done = acme.renew(desk.store, names, everything=everything)
+    if everything and (names or due):
+        raise click.UsageError("--all is for every certificate, due or not; leave out the rest")
+    done = acme.renew(desk.store, names, everything=everything, due=due)
     if desk.json:
         desk.out.rows(done, [])
     else:

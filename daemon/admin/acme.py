@@ -1,20 +1,22 @@
 """Certificates that renew themselves: which ones there should be, when each is due, and getting them.
 
 One name has one certificate (unless acme.names says otherwise), so that a name which cannot be proved keeps no other
-from being renewed. Two thirds of its lifetime a certificate is left alone. Its key stays the same, so that a TLSA
-record `3 1 1` stays right (RFC 7671 §8.1); a new key is told first, by `prepare`, and comes with the certificate after.
+from being renewed. Two thirds of its lifetime a certificate is left alone. Which key it has: `tls_keys`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+import fcntl
+import os
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from daemon.admin import health, mtasts, pem
+from daemon.admin import health, mtasts, pem, tls_keys
 from daemon.admin.errors import BadSetting, Missing, NotNow, Unavailable
-from daemon.config import Config
+from daemon.config import Config, hand_over
 from daemon.limits import LIMITS
 from daemon.resolver import DNS, TemporaryDNSError
 from daemon.store import acme, certificates, domains, settings
@@ -73,8 +75,8 @@ def _plan(tx: Tx, names: tuple[str, ...]) -> Plan:
         lifetime = held[0].not_after_at - held[0].not_before_at
         # later, should an authority whose clock goes wrong give one that is due at once
         due = max(held[0].not_before_at + lifetime * 2 // 3, held[0].created_at + lifetime // 3)
-        coming = acme.next_key(tx, names[0])
-        if coming is not None:
+        coming = tls_keys.coming(tx, names)
+        if coming is not None and held[0].created_at < coming.ready_at:  # else it was not to be had the last time
             due = min(due, coming.ready_at)
     tries = acme.orders(tx, names)
     failed = next((n for n, order in enumerate(tries) if order.state != "failed"), len(tries))
@@ -83,10 +85,11 @@ def _plan(tx: Tx, names: tuple[str, ...]) -> Plan:
     return Plan(names, held[0] if held else None, due, max(due, last + wait), tries[0].problem if tries else "")
 
 
-def renew(store: Store, named: Sequence[str] = (), *, everything: bool = False) -> list[Renewal]:
-    """Fetch what is due; those with one of the names `named`, or `everything`, due or not.
+def renew(store: Store, named: Sequence[str] = (), *, everything: bool = False, due: bool = False) -> list[Renewal]:
+    """Fetch what is due; those with one of the names `named` due or not, unless `due`; or `everything`.
 
-    One that fails does not keep the others: it is told in its `Renewal`, see `failure`. Raises `BadSetting`, `Missing`.
+    One that fails does not keep the others: it is told in its `Renewal`, see `failure`. Raises `BadSetting`, `Missing`,
+    `NotNow` (another process is at it).
     """
     config = store.read_now(settings.load)
     if not config["acme.agree"]:
@@ -94,17 +97,40 @@ def renew(store: Store, named: Sequence[str] = (), *, everything: bool = False) 
             f"acme.agree: the terms of {config['acme.directory']} are not agreed to yet; read them, then"
             " `mailctl config set acme.agree yes`"
         )
+    with _alone(store):
+        return _renew_all(store, config, named, everything=everything, due=due)
+
+
+def _renew_all(store: Store, config: Config, named: Sequence[str], *, everything: bool, due: bool) -> list[Renewal]:
     known = store.read_now(plans)
     for name in named:
         if not any(name in plan.names for plan in known):
             names = " ".join(n for plan in known for n in plan.names)
             raise Missing(f"no certificate for {name} is kept by ACME; there are {names}")
-    return [
-        _renew(store, config, plan, everything or bool(named))
-        if everything or set(named) & set(plan.names) or (not named and plan.due_at <= store.clock())
-        else _good(plan)
-        for plan in known
-    ]
+    forced = everything or bool(named) and not due
+    done = []
+    for plan in known:
+        meant = not named or bool(set(named) & set(plan.names))
+        wants = meant and (forced or plan.due_at <= store.clock())
+        done.append(_renew(store, config, plan, forced) if wants else _good(plan))
+    return done
+
+
+@contextlib.contextmanager
+def _alone(store: Store) -> Iterator[None]:
+    """One process at a time fetches certificates: the server's, or an administrator's. Raises `NotNow`."""
+    with open(os.open(store.data.acme_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "w") as file:
+        hand_over(store.data.acme_lock, store.data.path)
+        end = time.monotonic() + LIMITS.acme_patience
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise NotNow("another process fetches certificates now; try again in some minutes") from None
+                time.sleep(0.1)
+        yield
 
 
 def failure(done: Sequence[Renewal]) -> Exception | None:
@@ -122,11 +148,12 @@ def _renew(store: Store, config: Config, plan: Plan, forced: bool) -> Renewal:
 
     try:
         _budget(store, plan, forced)
-        if not _in_the_dns(config, plan):
-            text = f"{plan.names[0]} has no address in the DNS; publish an A or AAAA record, or do without it"
-            store.write_now(_fail_at_once, config["acme.directory"], plan.names, text)
-            return Renewal(plan.names, "skipped", None, None, None, text)
-        key, order = store.write_now(_begin, config["acme.directory"], plan.names, pem.new_key())
+        known = asyncio.run(tls_keys.is_known(DNS(config["dns.servers"]), store.read_now(tls_keys.keys)))
+        obstacle = _obstacle(config, plan, store.clock(), known or forced)
+        if obstacle:
+            store.write_now(_fail_at_once, config["acme.directory"], plan.names, obstacle)
+            return Renewal(plan.names, "skipped", None, None, None, obstacle)
+        key, order = store.write_now(_begin, config["acme.directory"], plan.names, known, pem.new_key())
         try:
             with contextlib.nullcontext() if health.is_running(store) else acme_stand_in.standing_in(store, config):
                 chain = acme_order.fetch(store, config, plan.names, key)
@@ -143,28 +170,13 @@ def _renew(store: Store, config: Config, plan: Plan, forced: bool) -> Renewal:
     return Renewal(plan.names, "renewed", made, seen.not_after_at, due, "")
 
 
-def _begin(tx: Tx, directory: str, names: tuple[str, ...], new_key: str) -> tuple[str, int]:
+def _begin(tx: Tx, directory: str, names: tuple[str, ...], known: bool, new_key: str) -> tuple[str, int]:
     """The key that the certificate will have, and the number of the order."""
-    return _key(tx, names[0]) or new_key, acme.begin_order(tx, directory, names)
+    return tls_keys.key_for(tx, names, known=known) or new_key, acme.begin_order(tx, directory, names)
 
 
 def _fail_at_once(tx: Tx, directory: str, names: tuple[str, ...], problem: str) -> None:
     acme.fail_order(tx, acme.begin_order(tx, directory, names), problem)
-
-
-def _key(tx: Tx, name: str) -> str | None:
-    """The key that was told in advance, if its time has come; else the one that is shown now."""
-    coming = acme.next_key(tx, name)
-    if coming is not None and coming.ready_at <= tx.now:
-        return coming.private_key
-    held = _shown(tx, name)
-    return held.private_key if held is not None and pem.is_usual(held.private_key) else None
-
-
-def _shown(tx: Tx, name: str) -> certificates.Certificate | None:
-    """The certificate of the store that clients see for `name` (as `serve.tls` ranks them)."""
-    held = [c for c in certificates.everyone(tx) if name in c.names]
-    return max(held, key=lambda c: (c.not_after_at > tx.now, c.source != "self-signed", c.id), default=None)
 
 
 def _budget(store: Store, plan: Plan, forced: bool) -> None:
@@ -184,12 +196,19 @@ def _budget(store: Store, plan: Plan, forced: bool) -> None:
         raise NotNow(f"{name}: {len(given)} certificates came within a week, and authorities give no more than five")
 
 
-def _in_the_dns(config: Config, plan: Plan) -> bool:
-    """Whether the authority could find the name at all. The host's own is left to the authority's words, and so are
-    those that somebody wrote down."""
-    if config["acme.names"] or plan.names[0] == config.hostname or config["acme.challenge"] == "dns-01":
-        return True
-    return asyncio.run(_has_address(config, plan.names[0]))
+def _obstacle(config: Config, plan: Plan, now: int, known: bool) -> str:
+    """Why the authority need not be asked; '' if it may be. `known`: the next key may be used.
+
+    Whether the host's own name can be found is left to the authority's words, and so it is for names that somebody
+    wrote down.
+    """
+    held = plan.certificate
+    if held is not None and not known and now < held.not_before_at + (held.not_after_at - held.not_before_at) * 2 // 3:
+        return f"{plan.names[0]}: the next key has no TLSA record in the DNS yet; publish it, until then the key stays"
+    given = config["acme.names"] or plan.names[0] == config.hostname or config["acme.challenge"] == "dns-01"
+    if not given and not asyncio.run(_has_address(config, plan.names[0])):
+        return f"{plan.names[0]} has no address in the DNS; publish an A or AAAA record, or do without it"
+    return ""
 
 
 async def _has_address(config: Config, name: str) -> bool:
@@ -205,51 +224,3 @@ def _good(plan: Plan) -> Renewal:
     if kept is None:
         return Renewal(plan.names, "good", None, None, plan.due_at, "")
     return Renewal(plan.names, "good", kept.id, kept.not_after_at, plan.due_at, "")
-
-
-# -- a new key ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A key of `name`: `state` is current or next. `tlsa` is the data of its TLSA record (RFC 6698), `3 1 1 HASH`."""
-
-    name: str
-    state: str
-    tlsa: str
-    ready_at: int | None
-
-
-def keys(store: Store) -> list[Key]:
-    """The host's keys: that of the certificate other servers see, and the one that comes next, if one was prepared."""
-
-    def work(tx: Tx) -> list[Key]:
-        name = settings.load(tx).hostname
-        return _keys(tx, name)
-
-    return store.read_now(work)
-
-
-def prepare(store: Store, name: str = "") -> list[Key]:
-    """Make the next key of `name` (the host's), to be told in the DNS now and used once everybody knows it.
-
-    Both keys; a next one that is there already stays. Raises `Missing`.
-    """
-
-    def work(tx: Tx) -> list[Key]:
-        host = name or settings.load(tx).hostname
-        if not any(plan.names[0] == host for plan in plans(tx)):
-            raise Missing(f"no certificate for {host} is kept by ACME")
-        acme.put_next_key(tx, host, pem.new_key(), tx.now + LIMITS.next_key * 1000)
-        return _keys(tx, host)
-
-    return store.write_now(work)
-
-
-def _keys(tx: Tx, name: str) -> list[Key]:
-    held = _shown(tx, name)
-    found = [Key(name, "current", "3 1 1 " + pem.key_hash(held.private_key), None)] if held else []
-    coming = acme.next_key(tx, name)
-    if coming is not None:
-        found.append(Key(name, "next", "3 1 1 " + pem.key_hash(coming.private_key), coming.ready_at))
-    return found

@@ -59,7 +59,9 @@ def first_start(store: Store) -> list[str]:
             f"this server calls itself {name}; `mailctl config set hostname NAME` changes it",
         ]
         if not settings.load(tx)["tls.certificate"] and pem.ensure(tx, name):
-            said.append(f"its certificate for {name} signs itself; `mailctl cert import` brings a real one")
+            said.append(
+                f"its certificate for {name} signs itself; `mailctl cert renew` or `cert import` brings a real one"
+            )
         return said
 
     return store.write_now(work)

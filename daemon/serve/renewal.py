@@ -65,7 +65,8 @@ async def _fetch(store: Store, names: list[str], stop: asyncio.Event) -> None:
     environ = {**os.environ, "PYTHONPATH": str(Path(daemon.__file__).parents[1])}
     environ.pop("NOTIFY_SOCKET", None)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-P", "-m", "mailctl", "--data", str(store.data.path), "--json", "cert", "renew", *names,
+        sys.executable, "-P", "-m", "mailctl", "--data", str(store.data.path), "--json", "cert", "renew", "--due",
+        *names, 
         env=environ, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     told = asyncio.create_task(process.communicate())

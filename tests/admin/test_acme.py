@@ -14,19 +14,22 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from daemon.admin import acme, acme_order, acme_stand_in, pem
+from daemon.admin import acme, acme_order, acme_stand_in, pem, tls_keys
 from daemon.admin.errors import BadSetting, Missing, NotNow, Unavailable
 from daemon.config import Config, DataDir
 from daemon.limits import LIMITS
+from daemon.resolver import DNS
 from daemon.store import acme as rows
 from daemon.store import certificates, domains, settings
 from daemon.store.db import Store
 from daemon.store.tx import Tx
+from tests.instruments.dns_server import DNSServer
 from tests.instruments.server import free_ports
 
 HOUR, DAY = 3_600_000, 86_400_000
 START = 1_800_000_000_000
 HOST = "mail.example.org"
+NOBODY = "https://127.0.0.1:1/dir"  # no test reaches the world, whatever it forgets to set
 
 
 class Desk:
@@ -36,7 +39,7 @@ class Desk:
         self.now = START
         self.store = Store.open(DataDir(path), clock=lambda: self.now)
         self.store.write_now(domains.add, "example.org")
-        self.set(hostname=HOST, acme__agree="yes", dns__servers="127.0.0.1:1")
+        self.set(hostname=HOST, acme__agree="yes", dns__servers="127.0.0.1:1", acme__directory=NOBODY)
 
     def set(self, **values: str) -> None:
         for key, value in values.items():
@@ -184,6 +187,13 @@ def test_a_fifth_certificate_within_a_week_is_not_asked_for(desk: Desk) -> None:
     assert done.state == "refused" and "within a week" in done.text
 
 
+def test_one_process_at_a_time_fetches(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    tighten(monkeypatch, acme_patience=0.2)
+    with acme._alone(desk.store):
+        with pytest.raises(NotNow, match="another process"):
+            acme.renew(desk.store)
+
+
 # -- an authority that is not there ------------------------------------------------------------------------------------
 
 
@@ -238,7 +248,7 @@ def key_of(pair: pem.Pair) -> str:
 
 def used(desk: Desk) -> str:
     """The key that an order for the host would have now."""
-    key, _ = desk.store.write_now(acme._begin, "https://ca.example/", (HOST,), "a new one")
+    key, _ = desk.store.write_now(acme._begin, "https://ca.example/", (HOST,), True, "a new one")
     return key
 
 
@@ -247,16 +257,16 @@ def test_the_key_that_is_shown_stays_whoever_signed_it(desk: Desk) -> None:
     for source in ("self-signed", "imported", "acme"):
         pair = desk.get(HOST, source=source)
         assert used(desk) == pair.private_key
-        assert [(k.state, k.tlsa) for k in acme.keys(desk.store)] == [("current", f"3 1 1 {key_of(pair)}")]
+        assert [(k.state, k.tlsa) for k in desk.store.read_now(tls_keys.keys)] == [("current", f"3 1 1 {key_of(pair)}")]
 
 
 def test_the_next_key_is_told_first_and_used_when_nobody_remembers_the_old_records_alone(desk: Desk) -> None:
-    first = desk.get(HOST)
     with pytest.raises(Missing):
-        acme.prepare(desk.store, "other.example")
-    told = acme.prepare(desk.store)
-    assert [key.state for key in told] == ["current", "next"] and told == acme.keys(desk.store)
-    assert acme.prepare(desk.store) == told, "the one that is told already stays"
+        desk.store.write_now(tls_keys.prepare)
+    first = desk.get(HOST)
+    told = desk.store.write_now(tls_keys.prepare)
+    assert [key.state for key in told] == ["current", "next"] and told == desk.store.read_now(tls_keys.keys)
+    assert desk.store.write_now(tls_keys.prepare) == told, "the one that is told already stays"
     assert told[1].ready_at == START + LIMITS.next_key * 1000
     assert used(desk) == first.private_key
     assert desk.plans()[HOST].due_at == told[1].ready_at
@@ -265,7 +275,55 @@ def test_the_next_key_is_told_first_and_used_when_nobody_remembers_the_old_recor
     assert f"3 1 1 {pem.key_hash(key)}" == told[1].tlsa
     pair = pem.self_signed((HOST,), desk.now)
     desk.store.write_now(rows.fulfil_order, 1, (HOST,), pair.chain, key, desk.now, desk.now + 90 * DAY)
-    assert [(k.state, k.tlsa) for k in acme.keys(desk.store)] == [("current", told[1].tlsa)]
+    assert [(k.state, k.tlsa) for k in desk.store.read_now(tls_keys.keys)] == [("current", told[1].tlsa)]
+
+
+async def test_where_the_dns_names_our_key_it_must_name_the_next_one_too(desk: Desk) -> None:
+    desk.get(HOST)
+    told = desk.store.read_now(tls_keys.keys)
+    at = f"_25._tcp.{HOST}."
+    async with DNSServer() as dns:
+        resolver = DNS([dns.server], patience=1)
+        assert await tls_keys.is_known(resolver, told), "there is no next key"
+        told = desk.store.write_now(tls_keys.prepare)
+        assert await tls_keys.is_known(resolver, told), "there is no TLSA"
+        for records, known in (
+            (f"{at} TLSA {told[0].tlsa}", False),
+            (f"{at} TLSA 2 0 1 {'00' * 32}", False),
+            (f"{at} TLSA {told[0].tlsa}\n{at} TLSA {told[1].tlsa}", True),
+        ):
+            dns.add(records)
+            resolver.forget()
+            assert await tls_keys.is_known(resolver, told) is known, records
+        dns.trouble["*"] = "SERVFAIL"
+        resolver.forget()
+        assert not await tls_keys.is_known(resolver, told), "nobody could tell"
+
+
+def test_a_key_whose_record_is_missing_waits_and_renewal_goes_on_with_the_old(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acme, "DNS", lambda servers: DNS(servers, patience=0.1))
+    desk.set(acme__names=HOST, listen__http="off")
+    first = desk.get(HOST)
+    desk.store.write_now(tls_keys.prepare)  # the name server of this desk answers nobody
+    desk.now += LIMITS.next_key * 1000
+    [done] = [one for one in acme.renew(desk.store) if one.names == (HOST,)]
+    assert done.state == "skipped" and "TLSA" in done.text
+    assert desk.plans()[HOST].try_at == desk.now + LIMITS.acme_pause * 1000
+    assert desk.store.write_now(acme._begin, "d", (HOST,), False, "a new one")[0] == first.private_key
+    [again] = acme.renew(desk.store, [HOST], due=True)
+    assert again.state == "skipped"
+    desk.get(HOST)
+    assert desk.plans()[HOST].due_at == desk.now + 60 * DAY, "it is not fetched again and again"
+
+
+def test_a_wildcard_is_the_host_s_certificate_too(desk: Desk) -> None:
+    pair = desk.get("*.example.org", "example.org")
+    told = desk.store.write_now(tls_keys.prepare)
+    assert [key.tlsa for key in told][0] == f"3 1 1 {key_of(pair)}"
+    desk.set(acme__names="*.example.org,example.org")
+    assert desk.plans()["*.example.org"].due_at == told[1].ready_at
 
 
 @pytest.mark.parametrize("size, usual", [(1024, False), (2048, True)])

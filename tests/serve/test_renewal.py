@@ -77,7 +77,7 @@ async def test_nothing_is_started_before_the_terms_are_agreed_to_and_at_once_aft
     office.does(f"echo '{json.dumps({'names': [HOST], 'state': 'renewed', 'until_at': 'then', 'text': ''})}'")
     office.agree()
     await soon(office.called)
-    assert office.called()[0].endswith(f"--data {office.store.data.path} --json cert renew {HOST}")
+    assert office.called()[0].endswith(f"--data {office.store.data.path} --json cert renew --due {HOST}")
 
 
 async def test_what_failed_waits(office: Office) -> None:

@@ -185,7 +185,7 @@ def test_an_authority_that_takes_too_long_is_left(town: Town, monkeypatch: pytes
         config = store.read_now(settings.load)
         with pytest.raises(NotNow, match="was not ready within 0 s"):
             acme_order.fetch(store, config, (POLICY_HOST,), pem.new_key())
-        assert not store.read_now(acme.validates, "http-01"), "what it was shown is gone"
+        assert store.read_now(acme.answer_for, "http-01", POLICY_HOST) is None, "what it was shown is gone"
 
 
 def test_an_account_that_the_authority_forgot_is_made_anew(town: Town) -> None:
