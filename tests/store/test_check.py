@@ -136,6 +136,11 @@ WRONG: list[tuple[str, str]] = [
     ("dead-wrong", "update segment set dead = dead + 100000 where id = 1"),
     ("segment-unknown", "update sqlite_sequence set seq = 1 where name = 'segment'"),
     ("setting-bad", "insert into setting values ('queue.lifetime', 'for ever')"),
+    ("certificate-row-wrong", "insert into certificate (names, chain, private_key, source, not_before_at, not_after_at,"
+     " created_at) values ('a.example', '', '', 'acme', 2, 1, 1)"),
+    ("certificate-row-wrong", "insert into next_key values ('a.example', '', 2, 1)"),
+    ("certificate-row-wrong", "insert into acme_order (directory, names, state, problem, began_at, ended_at)"
+     " values ('d', 'a.example', 'failed', 'no', 2, 1)"),
 ]  # fmt: skip
 
 
