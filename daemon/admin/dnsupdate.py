@@ -26,6 +26,7 @@ import dns.rrset
 import dns.tsig
 import dns.update
 
+from daemon.admin.dnsrecords import quoted
 from daemon.admin.errors import BadData, NotPermitted, Unavailable
 from daemon.config import Config, HostPort
 from daemon.limits import LIMITS
@@ -99,12 +100,6 @@ async def remove_txt(server: HostPort, key: Key, name: str, values: Sequence[str
     await send(server, key, change)
 
 
-def quoted(text: str) -> str:
-    """The strings of a TXT record, each at most 255 octets, as a zone file has them."""
-    pieces = [text[at : at + 255] for at in range(0, len(text), 255)] or [""]
-    return " ".join('"' + piece.replace("\\", "\\\\").replace('"', '\\"') + '"' for piece in pieces)
-
-
 async def zone_of(server: HostPort, key: Key, name: str) -> str:
     """The zone at this server in which `name` is or would be. Raises as told above."""
     response = await ask(server, key, name, "SOA")
@@ -158,6 +153,8 @@ def _see(server: HostPort, key: Key, rcode: int) -> None:
         )
     if rcode in (dns.rcode.NOTAUTH, dns.rcode.NOTZONE):
         raise Unavailable(f"{server} is not the primary of the zone ({word}); name the server where it can be changed")
+    if rcode in (dns.rcode.YXRRSET, dns.rcode.NXRRSET, dns.rcode.YXDOMAIN):
+        raise Unavailable(f"somebody else changed the zone at {server} meanwhile ({word}); look again")
     raise Unavailable(f"the name server {server} could not do it ({word}); its log says why")
 
 

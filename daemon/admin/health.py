@@ -7,7 +7,6 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from daemon.admin import tls_keys
 from daemon.config import SETTINGS, BadSetting, Config
 from daemon.store import census, certificates, check, settings
 from daemon.store.check import Finding, Progress
@@ -61,7 +60,7 @@ def status(store: Store) -> Status:
         except BadSetting as error:
             problems.append(f"{error}; `mailctl config set` puts it right, the server does not start before")
             config = Config()
-        return config, problems, census.count(tx), tls_keys.shown(tx, config.hostname)
+        return config, problems, census.count(tx), certificates.shown(tx, config.hostname)
 
     config, problems, counted, shown = store.read_now(work)
     disk = os.statvfs(store.data.path)

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from daemon.admin import pem
+from daemon.admin import pem, tlsa
 from daemon.admin.errors import Missing
 from daemon.limits import LIMITS
 from daemon.resolver import TLSA, Resolver, TemporaryDNSError
 from daemon.store import acme, certificates, settings
 from daemon.store.tx import Tx
-
-_OWN_KEY = (3, 1, 1)  # DANE-EE, public key, SHA-256
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,25 +27,16 @@ class Key:
     ready_at: int | None
 
 
-def covers(names: tuple[str, ...], host: str) -> bool:
-    """Whether a certificate with these names is one for `host`."""
-    return host in names or "*." + host.partition(".")[2] in names
-
-
-def shown(tx: Tx, host: str) -> certificates.Certificate | None:
-    """The certificate of the store that clients see for `host`, as `serve.tls` ranks them."""
-    held = [c for c in certificates.everyone(tx) if covers(c.names, host)]
-    return max(
-        held,
-        key=lambda c: (host in c.names, c.not_after_at > tx.now, c.source != "self-signed", c.id),
-        default=None,
-    )
+def next_hash(tx: Tx, host: str) -> tuple[str, ...]:
+    """Of the next key of `host`, as TLSA has it; nothing when there is none."""
+    following = acme.next_key(tx, host)
+    return (pem.key_hash(following.private_key),) if following is not None else ()
 
 
 def coming(tx: Tx, names: tuple[str, ...]) -> acme.NextKey | None:
     """The next key, if the certificate with these names is the host's."""
     host = settings.load(tx).hostname
-    return acme.next_key(tx, host) if covers(names, host) else None
+    return acme.next_key(tx, host) if certificates.covers(names, host) else None
 
 
 def key_for(tx: Tx, names: tuple[str, ...], *, known: bool = True) -> str | None:
@@ -55,23 +44,24 @@ def key_for(tx: Tx, names: tuple[str, ...], *, known: bool = True) -> str | None
     following = coming(tx, names)
     if known and following is not None and following.ready_at <= tx.now:
         return following.private_key
-    held = shown(tx, names[0])
+    held = certificates.shown(tx, names[0])
     return held.private_key if held is not None and pem.is_usual(held.private_key) else None
 
 
 def keys(tx: Tx) -> list[Key]:
     """The host's: that of the certificate which other servers see, and the next one, if there is one."""
     host = settings.load(tx).hostname
-    held, following = shown(tx, host), acme.next_key(tx, host)
-    found = [Key(host, "current", _tlsa(held.private_key), None)] if held else []
+    held, following = certificates.shown(tx, host), acme.next_key(tx, host)
+    found = [Key(host, "current", f"{tlsa.OWN_KEY} {tlsa.key_hash(held.chain)}", None)] if held else []
     if following is not None:
-        found.append(Key(host, "next", _tlsa(following.private_key), following.ready_at))
+        digest = pem.key_hash(following.private_key)
+        found.append(Key(host, "next", f"{tlsa.OWN_KEY} {digest}", following.ready_at))
     return found
 
 
 def prepare(tx: Tx) -> list[Key]:
     """Make the host's next key; one that is there already stays, for its record may be in the DNS."""
-    held = shown(tx, settings.load(tx).hostname)
+    held = certificates.shown(tx, settings.load(tx).hostname)
     if held is None or held.source != "acme":
         raise Missing("the host's certificate is not from an authority yet; `mailctl cert renew` fetches it")
     acme.put_next_key(tx, settings.load(tx).hostname, pem.new_key(), tx.now + LIMITS.next_key * 1000)
@@ -88,9 +78,5 @@ async def is_known(resolver: Resolver, told: list[Key]) -> bool:
     except TemporaryDNSError:
         return False
     records = [r for r in answer.records if isinstance(r, TLSA)]
-    hashes = {r.data.hex() for r in records if (r.usage, r.selector, r.matching) == _OWN_KEY}
-    return not records or following[0].tlsa.rpartition(" ")[2] in hashes
-
-
-def _tlsa(private_key: str) -> str:
-    return "3 1 1 " + pem.key_hash(private_key)
+    told_there = {f"{r.usage} {r.selector} {r.matching} {r.data.hex()}" for r in records}
+    return not records or following[0].tlsa in told_there

@@ -13,7 +13,7 @@ import contextlib
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import dns.exception
@@ -29,13 +29,17 @@ _HEAD = "$TTL 300\n@ IN SOA ns hostmaster 1 3600 600 86400 60\n@ IN NS ns\nns IN
 
 
 class Primary:
-    """`zones` maps names to what stands after SOA and NS. The key `mailctl` may change them, `stranger` may not."""
+    """`zones` maps names to what stands after SOA and NS. The key `mailctl` may change them, `stranger` may not.
 
-    def __init__(self, path: Path, zones: Mapping[str, str]) -> None:
+    Those in `signed` get DNSSEC keys of their own.
+    """
+
+    def __init__(self, path: Path, zones: Mapping[str, str], *, signed: Collection[str] = ()) -> None:
         self.path = path / "named"
         self.server = HostPort("127.0.0.1", free_ports(1)[0])
         self.secrets = {name: base64.b64encode(os.urandom(32)).decode() for name in ("mailctl", "stranger")}
         self.log = self.path / "log"
+        self._signed = tuple(signed)
         self._process: subprocess.Popen[bytes] | None = None
         self.path.mkdir()
         conf = [
@@ -46,7 +50,8 @@ class Primary:
         ]
         for name, text in zones.items():
             (self.path / name).write_text(_HEAD + text + "\n")
-            conf.append(f'zone "{name}" {{ type primary; file "{name}"; allow-update {{ key mailctl; }}; }};')
+            keys = "dnssec-policy default;" if name in signed else ""
+            conf.append(f'zone "{name}" {{ type primary; file "{name}"; allow-update {{ key mailctl; }}; {keys} }};')
         (self.path / "named.conf").write_text("\n".join(conf) + "\n")
 
     def clause(self, name: str, secret: str | None = None) -> str:
@@ -63,6 +68,13 @@ class Primary:
         wanted = dns.rdatatype.from_text(kind)
         return sorted(str(record) for rrset in answer.answer if rrset.rdtype == wanted for record in rrset)
 
+    def change(self, *lines: str) -> None:
+        """What somebody else changes: `add NAME TTL TYPE DATA`, `delete NAME TYPE`."""
+        text = [f"server {self.server.host} {self.server.port}", *(f"update {line}" for line in lines), "send"]
+        key = self.path / "key"
+        key.write_text(self.key_text)
+        subprocess.run(["nsupdate", "-k", str(key)], input="\n".join(text).encode(), check=True, capture_output=True)
+
     def _answers(self) -> bool:
         assert self._process is not None and self._process.poll() is None, self.log.read_text()
         with contextlib.suppress(OSError, dns.exception.DNSException, EOFError):
@@ -77,6 +89,8 @@ class Primary:
                 [program, "-g", "-n", "1", "-c", str(self.path / "named.conf")], stdout=log, stderr=log
             )
         until(self._answers, lambda: self.log.read_text())
+        for name in self._signed:
+            until(lambda name=name: self.ask(name, "DNSKEY"), lambda: self.log.read_text())
         return self
 
     def __exit__(self, *_: object) -> None:
