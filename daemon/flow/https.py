@@ -62,9 +62,8 @@ class PolicyFetcher:
             raise FetchFailed("sts-policy-fetch-error", str(error) or type(error).__name__) from None
 
     async def _fetch(self, host: str) -> bytes:
-        connector = aiohttp.TCPConnector(
-            ssl=self._context, resolver=_Ours(self._resolver, self.private), force_close=True, use_dns_cache=False
-        )
+        addresses = _Fixed(await self._addresses(host))
+        connector = aiohttp.TCPConnector(ssl=self._context, resolver=addresses, force_close=True, use_dns_cache=False)
         session = aiohttp.ClientSession(
             connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False,
             timeout=aiohttp.ClientTimeout(total=self._patience),
@@ -86,17 +85,8 @@ class PolicyFetcher:
             response.close()  # the rest of a long one is not waited for
             return data
 
-
-class _Ours(AbstractResolver):
-    """Names by our resolver, and only addresses that a stranger may send us to."""
-
-    def __init__(self, resolver: Resolver, private: bool) -> None:
-        self._resolver = resolver
-        self._private = private
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
+    async def _addresses(self, host: str) -> list[str]:
+        """By our resolver, and only those that a stranger may send us to."""
         answers = await asyncio.gather(
             self._resolver.ask(host, "A"), self._resolver.ask(host, "AAAA"), return_exceptions=True
         )
@@ -109,10 +99,29 @@ class _Ours(AbstractResolver):
                 raise answer
             else:
                 addresses += answer.records
-        found = [self._result(host, port, a) for a in addresses if self._private or ipaddress.ip_address(a).is_global]
+        found = [address for address in addresses if self.private or _is_of_the_world(address)]
         if not found:
-            raise OSError(f"{host} has private addresses only" if addresses else trouble)
+            words = f"{host} has private addresses only" if addresses else trouble
+            raise FetchFailed("sts-policy-fetch-error", words)
         return found[: LIMITS.mx_addresses]
+
+
+def _is_of_the_world(address: str) -> bool:
+    ip = ipaddress.ip_address(address)
+    inner = ip.ipv4_mapped or ip.sixtofour if isinstance(ip, ipaddress.IPv6Address) else None
+    return ip.is_global and not ip.is_multicast and (inner is None or inner.is_global)
+
+
+class _Fixed(AbstractResolver):
+    """The addresses that were chosen, whatever name is asked for."""
+
+    def __init__(self, addresses: list[str]) -> None:
+        self._addresses = addresses
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        return [self._result(host, port, address) for address in self._addresses]
 
     def _result(self, host: str, port: int, address: str) -> Any:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET

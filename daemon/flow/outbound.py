@@ -30,7 +30,7 @@ class Outbound:
         self.resolver = resolver or DNS(self._servers)
         self._router = Router(self.resolver, ourselves(now), port=now["smtp.out_port"])
         tls = Tls()
-        self._fetch = PolicyFetcher(self.resolver, tls.strict)
+        self._fetch = PolicyFetcher(self.resolver, tls.sts)
         self._policies = Policies(store, self.resolver, self._fetch)
         self._use_port(now["smtp.sts_port"])
         sender = Sender(

@@ -253,7 +253,8 @@ class Sender:
         name = policy.records.base if policy.records is not None else _certificate_name(host)  # RFC 7672 §8.1
         spoken = _Spoken(verified=True)
         try:
-            await peer.start_tls(self.tls.strict if checked else self.tls.lenient, name)
+            strict = self.tls.sts if policy.level == "mta-sts" else self.tls.strict
+            await peer.start_tls(strict if checked else self.tls.lenient, name)
             if not checked:
                 assert peer.session is not None
                 spoken = self._judged(peer.session, policy, host, reason)

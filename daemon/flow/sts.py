@@ -78,6 +78,7 @@ class Policies:
         try:
             policy = mta_sts.parse(await self._fetch(domain), id)
             self._failed.pop(domain, None)
+            self._looked_at(domain)
             try:
                 await self._store.write(
                     tls_memory.keep_policy, domain, policy.id, policy.mode, policy.mx, policy.max_age
@@ -104,16 +105,18 @@ class Policies:
 
     def _look_after(self, domain: str) -> None:
         """Begin a look, in the background, unless there was one lately."""
-        now = self._clock()
-        if self._looked.get(domain, -_LOOK) + _LOOK > now:
+        if self._looked.get(domain, -_LOOK) + _LOOK > self._clock():
             return
-        self._looked[domain] = now
-        self._looked.move_to_end(domain)
-        while len(self._looked) > LIMITS.out_memory:
-            self._looked.popitem(last=False)
+        self._looked_at(domain)
         task = asyncio.create_task(self.refresh(domain))
         self._looking.add(task)
         task.add_done_callback(self._looking.discard)
+
+    def _looked_at(self, domain: str) -> None:
+        self._looked[domain] = self._clock()
+        self._looked.move_to_end(domain)
+        while len(self._looked) > LIMITS.out_memory:
+            self._looked.popitem(last=False)
 
     async def refresh(self, domain: str) -> None:
         """Fetch anew when the record has another id, or the policy was not fetched for a day. Failure keeps it."""

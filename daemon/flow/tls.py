@@ -28,6 +28,8 @@ class Tls:
 
     def __init__(self, roots: str | bytes | None = None) -> None:
         self.strict = ssl.create_default_context(cadata=roots)
+        self.sts = ssl.create_default_context(cadata=roots)
+        self.sts.hostname_checks_common_name = False  # RFC 8461 §4.1: by subjectAltName only
         self.lenient = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self.lenient.check_hostname = False
         self.lenient.verify_mode = ssl.CERT_NONE

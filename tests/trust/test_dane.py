@@ -83,7 +83,7 @@ def test_dane_ta_is_about_the_others_only() -> None:
         ((issue("l", by=MIDDLE, names=[HOST], signed_with=OTHER.key), MIDDLE), MIDDLE, "certificate-not-trusted"),
         ((issue("l", by=MIDDLE, names=["there.example"]), MIDDLE), MIDDLE, ""),  # the next-hop domain will do
         ((issue("l", by=MIDDLE, names=["*.there.example"]), MIDDLE), MIDDLE, ""),
-        ((issue("l", by=MIDDLE, names=["*.example"]), MIDDLE), MIDDLE, "certificate-host-mismatch"),  # no star below the top
+        ((issue("l", by=MIDDLE, names=["*.example"]), MIDDLE), MIDDLE, "certificate-host-mismatch"),
         ((issue("l", by=MIDDLE, names=["m*.there.example"]), MIDDLE), MIDDLE, "certificate-host-mismatch"),
         ((issue(HOST, by=MIDDLE), MIDDLE), MIDDLE, ""),  # by the common name where there is no other
         ((issue(HOST, by=MIDDLE, names=["no.example"]), MIDDLE), MIDDLE, "certificate-host-mismatch"),
