@@ -162,6 +162,8 @@ class Lane:
         fair = session.carried >= _TURN or not self._waiting
         if self._runner.stopping or (fair and self._runner.asked_to_leave()):
             return None
+        if self._waiting and self._waiting[0].hosts is not None:
+            return None  # it is for another host than this one: a new session
         if self._waiting:
             return self._waiting.popleft()
         loop = asyncio.get_running_loop()

@@ -74,13 +74,30 @@ def issue(
         .not_valid_before(NOW + timedelta(days=days[0]))
         .not_valid_after(NOW + timedelta(days=days[1]))
     )
+    extra = list(extra)
     if ca:
         builder = builder.add_extension(x509.BasicConstraints(True, path_length), critical=True)
+        own = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+        builder = builder.add_extension(own, critical=False)
+        if not any(isinstance(extension, x509.KeyUsage) for extension, _ in extra):
+            extra.append((usage(key_cert_sign=True, crl_sign=True), True))
+    if by is not None:
+        theirs = x509.AuthorityKeyIdentifier.from_issuer_public_key(by.certificate.public_key())  # type: ignore[arg-type]
+        builder = builder.add_extension(theirs, critical=False)
     if listed := [x509.DNSName(one) for one in names]:
         builder = builder.add_extension(x509.SubjectAlternativeName(listed), critical=False)
     for extension, critical in extra:
         builder = builder.add_extension(extension, critical=critical)
     return Issued(builder.sign(signed_with or (by.key if by else key), hashes.SHA256()), key)
+
+
+def usage(**changed: bool) -> x509.KeyUsage:
+    """Nothing may be done with the key but what is said."""
+    words = (
+        "digital_signature content_commitment key_encipherment data_encipherment key_agreement key_cert_sign crl_sign"
+        " encipher_only decipher_only"
+    )
+    return x509.KeyUsage(**{**dict.fromkeys(words.split(), False), **changed})
 
 
 def rsa_key() -> Any:

@@ -14,7 +14,7 @@ from daemon.limits import LIMITS
 from daemon.resolver import TLSA, Answer, TemporaryDNSError
 from daemon.trust import dane
 from daemon.trust.dane import Records, Verdict
-from tests.instruments.authority import NOW, Issued, issue, rsa_key, tlsa
+from tests.instruments.authority import NOW, Issued, issue, rsa_key, tlsa, usage
 
 HOST = "mx.there.example"
 NAMES = (HOST, "there.example")
@@ -102,7 +102,7 @@ def test_an_intermediate_is_held_to_its_limits() -> None:
     assert judge([tlsa(ROOT, 2, 1, 1)], issue("l", by=below, names=[HOST]), below, MIDDLE, ROOT).failure
     old = issue("Old", by=ROOT, ca=True, days=(-9, -1))
     assert judge([tlsa(ROOT, 2, 1, 1)], issue("l", by=old, names=[HOST]), old, ROOT).failure
-    signs_nothing = issue("Mute", by=ROOT, ca=True, extra=[(_usage(key_cert_sign=False), True)])
+    signs_nothing = issue("Mute", by=ROOT, ca=True, extra=[(usage(key_agreement=True), True)])
     assert judge([tlsa(ROOT, 2, 1, 1)], issue("l", by=signs_nothing, names=[HOST]), signs_nothing, ROOT).failure
     narrow = issue("N", by=ROOT, ca=True, extra=[(x509.NameConstraints([x509.DNSName("no.example")], None), True)])
     assert judge([tlsa(ROOT, 2, 1, 1)], issue("l", by=narrow, names=[HOST]), narrow, ROOT).failure
@@ -110,14 +110,6 @@ def test_an_intermediate_is_held_to_its_limits() -> None:
         "l", by=MIDDLE, names=[HOST], extra=[(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), False)]
     )
     assert judge([tlsa(ROOT, 2, 1, 1)], client, MIDDLE, ROOT).failure == "certificate-not-trusted"
-
-
-def _usage(**changed: bool) -> x509.KeyUsage:
-    words = (
-        "digital_signature content_commitment key_encipherment data_encipherment key_agreement key_cert_sign crl_sign"
-        " encipher_only decipher_only"
-    )
-    return x509.KeyUsage(**{**dict.fromkeys(words.split(), False), "key_agreement": True, **changed})
 
 
 @pytest.mark.parametrize("key", [None, rsa_key()], ids=["ec", "rsa"])
