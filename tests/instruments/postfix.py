@@ -133,10 +133,12 @@ class Postfix:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._process is not None
-        self._process.terminate()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        shutil.rmtree(self.folder)
+        # What we started is a script that waits for the master: the master ends its daemons, and the script then.
+        stop = [*self.prefix, "postfix", "-c", str(self.folder / "conf"), "stop"]
+        subprocess.run(stop, capture_output=True, timeout=30)
+        self._process.wait(30)
+        until(self._is_gone, "its daemons end a moment after their master")
+
+    def _is_gone(self) -> bool:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return not self.folder.exists()
