@@ -8,6 +8,7 @@ import ipaddress
 from collections.abc import Callable, Mapping
 
 from daemon.config import Config
+from daemon.flow import signing
 from daemon.flow.https import PolicyFetcher
 from daemon.flow.queue import Runner
 from daemon.flow.route import Ourselves, Router
@@ -36,6 +37,7 @@ class Outbound:
         sender = Sender(
             store.segments, self._router, tls, name=lambda: config()["hostname"], local=lambda: local(config()),
             sts=self._policies,
+            sign=lambda data: store.peek(signing.of, data),
         )  # fmt: skip
         self.runner = Runner(store, sender, config)
         self._deaf = store.listen(self._changed)

@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from daemon import log
-from daemon.flow.fit import Content, fit
+from daemon.flow.fit import Content, Sign, fit
 from daemon.flow.outcome import Result, Seen, of_answer, ours
 from daemon.flow.peer import Patience, Peer, dial
 from daemon.flow.route import Host, Router
@@ -96,7 +96,8 @@ class Faults:
 
 
 class Sender:
-    """What all sessions share. `name` is what we call ourselves, `local` our addresses to come from (4, 6)."""
+    """What all sessions share. `name` is what we call ourselves, `local` our addresses to come from (4, 6), `sign`
+    proves what had to be changed for a peer."""
 
     def __init__(
         self,
@@ -108,6 +109,7 @@ class Sender:
         local: Callable[[], Mapping[int, str]] = dict,
         patience: Patience | None = None,
         sts: Policies | None = None,
+        sign: Sign = lambda _: b"",
     ) -> None:
         self.segments = segments
         self.router = router
@@ -115,6 +117,7 @@ class Sender:
         self.name = name
         self.local = local
         self.patience = patience or Patience()
+        self.sign = sign
         self.faults = Faults()
         self.sts = sts
         self.count: Callable[[TlsResult], None] = lambda result: None  # hears of each session, for reports
@@ -362,9 +365,9 @@ class Session:
             offered = self._peer.client.capabilities = replace(offered, chunking=False)
         try:
             if content.is_small:
-                fitted = fit(content, recipients, offered, self.seen)
+                fitted = fit(content, recipients, offered, self.seen, self._sender.sign)
             else:
-                fitted = await asyncio.to_thread(fit, content, recipients, offered, self.seen)
+                fitted = await asyncio.to_thread(fit, content, recipients, offered, self.seen, self._sender.sign)
             results = fitted.unfit
             waiting = [recipient for recipient in recipients if recipient.id not in results]
             while waiting:
