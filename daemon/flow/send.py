@@ -62,7 +62,7 @@ class _Fault(Exception):
         self.verbatim = verbatim
         self.failure = failure  # RFC 8460's word, where it was about TLS
         self.policy = ""
-        self.address = ""
+        self.address = self.local = ""  # of the connection, if there was one
 
 
 class _NoTls(_Fault):
@@ -176,7 +176,7 @@ class Sender:
         except _Fault as fault:
             fault.policy = policy.name
             if fault.failure:
-                self._report(policy, host, fault.failure, fault.address)
+                self._report(policy, host, fault.failure, fault.address, fault.local)
             raise
 
     async def _held_to(self, policy: Policy, host: Host) -> Session:
@@ -190,7 +190,7 @@ class Sender:
                 note = f"STARTTLS failed: {fault.words}"
                 self.faults.remember("tls", host.name, note)
                 log.trouble("starttls-failed", host=host.name, error=fault.words)
-                self._report(policy, host, fault.failure, fault.address)
+                self._report(policy, host, fault.failure, fault.address, fault.local)
         return await self._try(policy, host, plain=True, note=note)
 
     def _report(self, policy: Policy, host: Host, failure: str, address: str = "", local: str = "") -> None:
@@ -226,7 +226,7 @@ class Sender:
             raise _Fault("session", "4.4.2", _words(error)) from None
         except BaseException as error:
             if isinstance(error, _Fault):
-                error.address = peer.address
+                error.address, error.local = peer.address, peer.local
             peer.abort()
             raise
         if not plain:

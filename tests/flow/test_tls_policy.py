@@ -11,8 +11,10 @@ import pytest
 
 from daemon.config import Config
 from daemon.flow.outcome import Result
+from daemon.flow.peer import Patience
 from daemon.flow.sts import Policies
 from daemon.flow.tls import Tls
+from daemon.limits import LIMITS
 from daemon.resolver import MX, TLSA
 from daemon.store import events, tls_memory
 from daemon.store import queue as rows
@@ -126,6 +128,8 @@ async def test_another_one_gets_no_mail(house: House, leaf: Issued | None, words
         assert put_off["what"] == "deferred dane" and words in put_off["reply"] and put_off["policy"] == "dane"
         assert not world.sink.copies and not any("MAIL" in c for s in world.sink.sessions for c in s.commands())
         assert world.results() == [("tlsa", failure, 1)]
+        ends = house.store.read_now(lambda tx: tx.all("select sending_ip, receiving_host, mx_host from tls_result"))
+        assert ends == [("127.0.0.1", "127.0.0.1", HOST)]
 
 
 async def test_a_broken_handshake_is_no_reason_to_speak_in_the_clear(house: House) -> None:
@@ -269,6 +273,25 @@ async def test_only_no_is_no(house: House, value: bytes, past: bool) -> None:
         world.names(tlsa(ROOT, 3, 1, 1))
         event = await world.one(data=RELAXED.replace(b": No", b": " + value))
         assert (event["what"] == TAKEN) == past
+
+
+async def test_a_flood_of_such_mail_holds_its_share_and_no_more(house: House) -> None:
+    """It has a lane of its own; the destination's share of our hands is one for both."""
+    async with there(house, None) as world, Sink(port=world.sink.port, host="127.0.0.2") as other:
+        world.office.sender.patience = Patience()
+        world.sink.on("MAIL", "stall")
+        for number in range(LIMITS.out_lane // 100 + 1):
+            house.mail("ann@here.example", *(f"x{number}-{i}@{DOMAIN}" for i in range(100)), data=RELAXED)
+        house.mail("ann@here.example", *(f"y{i}@{DOMAIN}" for i in range(100)))
+        runner = world.office.runner
+        await world.office.until(lambda: runner._in_hand(DOMAIN) >= LIMITS.out_lane)
+        world.dns.records["other.example", "MX"] = [MX(10, "mx.other.example")]
+        world.dns.records["mx.other.example", "A"] = ["127.0.0.2"]
+        house.mail("ann@here.example", "z@other.example")
+        await other.wait(1)
+        assert runner._in_hand(DOMAIN) <= LIMITS.out_lane
+        await world.sink.stop()
+        await world.office.until(lambda: not [name for name in runner._lanes if name.startswith(DOMAIN)], 20)
 
 
 @pytest.mark.parametrize("how", ["dane", "mta-sts", "dnssec"])
