@@ -14,8 +14,9 @@ from pathlib import Path
 
 from daemon import passwords
 from daemon.config import DataDir
+from daemon.flow import signing
 from daemon.mail.address import Address
-from daemon.store import accounts, domains, routes, settings
+from daemon.store import accounts, dkim_keys, domains, routes, settings
 from daemon.store.db import Store
 from daemon.store.tx import Tx
 
@@ -29,11 +30,14 @@ def prepare(path: Path, prefix: int = PREFIX) -> None:
     """Make the data directory, once."""
     store = Store.open(DataDir(path))
     password = accounts.Password(*passwords.keep("pw"))
+    keys = signing.make()
 
     def fill(tx: Tx) -> None:
         if domains.find(tx, "bench.test") is not None:
             return
         domains.add(tx, "bench.test")
+        for key in dkim_keys.add(tx, "bench.test", keys):
+            dkim_keys.note(tx, key.id, True)  # or the world's DNS would be asked for it
         for number in range(USERS):
             accounts.add(tx, Address(f"u{number}", "bench.test"), password)
         routes.add(tx, "recipient", "out.test", "127.0.0.1", SINK, tls="none")

@@ -251,6 +251,23 @@ _ROWS = (
     ),
     Setting("dns.servers", "servers", "", "Name servers to ask; empty: the system's.", "HOST:PORT"),
     Setting(
+        "dns.update_server",
+        "servers",
+        "",
+        "The name server that takes changes of our zones (RFC 2136), for `mailctl dns publish` and ACME; empty: none.",
+        "HOST:PORT",
+    ),
+    Setting("dns.update_key", "path", "", "File with the TSIG key that signs them, as tsig-keygen writes it.", "file"),
+    Setting(
+        "dns.blocklists",
+        "text",
+        "zen.spamhaus.org bl.spamcop.net b.barracudacentral.org psbl.surriel.com dnsbl.dronebl.org bl.mailspike.net",
+        "Lists of spammers' addresses that `mailctl dns check` asks about this server, space separated; empty: none.",
+    ),
+    Setting(
+        "dns.out_port", "number", "53", "The port of name servers asked themselves; another one only for tests.", "port"
+    ),
+    Setting(
         "limits.message_size", "size", "50M", "The largest message that is taken, also IMAP's APPENDLIMIT.", "octets"
     ),
     Setting("limits.recipients", "number", str(LIMITS.smtp_recipients), "Recipients of one message.", "recipients"),

@@ -151,6 +151,11 @@ class Limits:
     dns_positive: int = 86400  # seconds an answer is kept at most, whatever its TTL says
     dns_negative: int = 900  # seconds "there is none" is kept at most; RFC 2308 §5 asks for one to three hours or less
     dns_failure: int = 5  # seconds a failure is kept: a storm of mail asks a broken server once
+    blocklists: int = 20  # lists asked about our own addresses
+    blocklist_patience: int = 5  # seconds for one list about one address: a list that is silent must not hold a check
+    ns_servers: int = 8  # name servers of a zone asked themselves
+    ns_patience: int = 4  # seconds for a question to one of them
+    dmarc_report_targets: int = 10  # receivers of reports in a record of ours that are asked whether they agree
 
     # -- trust --------------------------------------------------------------------------------------------------------
     ptr_names: int = 10  # names of a connecting address looked at; RFC 7208 §4.6.4, RFC 8601 §3
@@ -174,7 +179,7 @@ class Limits:
     arc_sets: int = 50  # instances of a chain; RFC 8617 §4.2.1
 
     # -- signing ------------------------------------------------------------------------------------------------------
-    signing_keys: int = 1000  # private keys held ready to sign; reading one costs a hundred signatures
+    signing_keys: int = 1000  # private keys held ready to sign
     signing_round: int = 60  # seconds between two looks whether the records of new keys are in the DNS
 
     # -- store --------------------------------------------------------------------------------------------------------

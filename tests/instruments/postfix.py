@@ -1,27 +1,27 @@
-"""Debian's Postfix in a directory of its own: a peer that takes mail, or one that sends it.
+"""Postfix in a private directory, as another house's mail server: takes mail on loopback and sends all of it on.
 
-    with Postfix(port=2525, address="127.0.0.9", domain="there.example", leaf=leaf) as postfix:
-        postfix.mail("x@there.example")      # what arrived for x, byte for byte
+    with Postfix(next_hop_port) as postfix:
+        smtplib.SMTP("127.0.0.1", postfix.port)
 
-Its master and its daemons change users, so only root can start it, and its directory is not below pytest's, which is
-root's alone. `prefix` is a command to run it under.
+Postfix changes users and so needs root. `settings` are lines of main.cf, `tables` files beside it, which settings name
+as `DIR/name`. `prefix` is a command to run it under (a network of its own).
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from tests.instruments.authority import Issued
 from tests.instruments.until import until
 
-_MASTER = """
-{address}:{port} inet n - n - - smtpd
+_SERVICES = """\
+{port} inet n - n - - smtpd
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
@@ -35,110 +35,109 @@ flush unix n - n 1000? 0 flush
 proxymap unix - - n - - proxymap
 smtp unix - - n - - smtp
 relay unix - - n - - smtp
-showq unix n - n - - showq
+virtual unix - n n - - virtual
 error unix - - n - - error
 retry unix - - n - - error
 discard unix - - n - - discard
-local unix - n n - - local
-virtual unix - n n - - virtual
 anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 """
+_SETTINGS = """\
+compatibility_level = 3.6
+queue_directory = DIR/queue
+data_directory = DIR/data
+maillog_file = DIR/log
+maillog_file_prefixes = DIR
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+myhostname = mx.postfix.test
+mydestination =
+alias_maps =
+alias_database =
+local_recipient_maps =
+mynetworks = 127.0.0.0/8
+default_transport = smtp:[127.0.0.1]:{next_hop}
+relay_transport = $default_transport
+smtp_tls_security_level = none
+smtp_dns_support_level = disabled
+disable_dns_lookups = yes
+"""
 
 
 class Postfix:
-    """Takes mail for `domain`. `settings` are further lines of main.cf."""
-
     def __init__(
         self,
+        next_hop: int,
+        settings: str = "",
+        tables: dict[str, str] | None = None,
         *,
-        domain: str,
-        leaf: Issued,
-        others: Sequence[Issued] = (),
         address: str = "127.0.0.1",
-        port: int,
-        settings: Mapping[str, str] | None = None,
+        port: int = 0,
         prefix: Sequence[str] = (),
     ) -> None:
-        assert os.geteuid() == 0, "only root can start Postfix"
-        self.folder = folder = Path(tempfile.mkdtemp(prefix="postfix-"))
-        self.domain = domain
+        self.next_hop = next_hop
+        self.address = address
+        self.port = port
         self.prefix = prefix
-        self._process: subprocess.Popen[bytes] | None = None
-        folder.chmod(0o755)
-        for name in ("conf", "queue", "data", "mail"):
-            (folder / name).mkdir()
-        shutil.chown(folder / "data", "postfix")
-        shutil.chown(folder / "mail", "nobody")
-        (folder / "chain.pem").write_text(leaf.key_pem + "".join(one.pem for one in (leaf, *others)))
-        main = {
-            "compatibility_level": "3.6",
-            "queue_directory": str(folder / "queue"),
-            "data_directory": str(folder / "data"),
-            "command_directory": "/usr/sbin",
-            "daemon_directory": "/usr/lib/postfix/sbin",
-            "mail_owner": "postfix",
-            "setgid_group": "postdrop",
-            "maillog_file_prefixes": str(folder),
-            "maillog_file": str(folder / "postfix.log"),
-            "inet_interfaces": "loopback-only",  # the address is in master.cf: 127.0.0.9 is no interface of its own
-            "inet_protocols": "ipv4",
-            "myhostname": f"mx.{domain}",
-            "mydestination": "",
-            "mynetworks": "127.0.0.0/8",
-            "alias_maps": "",
-            "virtual_mailbox_domains": domain,
-            "virtual_mailbox_base": str(folder / "mail"),
-            "virtual_mailbox_maps": f"inline:{{ x@{domain}=x/ }}",
-            "virtual_uid_maps": "static:65534",
-            "virtual_gid_maps": "static:65534",
-            "smtpd_tls_chain_files": str(folder / "chain.pem"),
-            "smtpd_tls_security_level": "may",
-            "smtpd_tls_loglevel": "1",
-            "smtp_tls_loglevel": "1",
-            **(settings or {}),
-        }
-        (folder / "conf/main.cf").write_text("".join(f"{key} = {value}\n" for key, value in main.items()))
-        (folder / "conf/master.cf").write_text(_MASTER.format(address=address, port=port))
+        self._settings = settings
+        self._tables = tables or {}
+        self._directory = Path()
 
-    def mail(self, address: str) -> list[bytes]:
-        """What is in the mailbox of `x`."""
-        box = self.folder / "mail" / address.partition("@")[0] / "new"
-        return [path.read_bytes() for path in sorted(box.glob("*"))]
-
-    def send(self, sender: str, to: str, text: bytes) -> None:
-        """Hand a message to its queue."""
-        command = [*self.prefix, "sendmail", "-C", str(self.folder / "conf"), "-f", sender, "-i", to]
-        done = subprocess.run(command, input=text, capture_output=True, timeout=30)
-        assert done.returncode == 0, done.stderr
-
+    @property
     def log(self) -> str:
-        path = self.folder / "postfix.log"
-        return path.read_text(errors="replace") if path.exists() else ""
+        path = self._directory / "log"
+        return path.read_text() if path.exists() else ""
 
     def __enter__(self) -> Postfix:
-        command = [*self.prefix, "postfix", "-c", str(self.folder / "conf"), "start-fg"]
-        with (self.folder / "start.log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        until(self._is_up, lambda: self.log() + (self.folder / "start.log").read_text())
+        assert os.geteuid() == 0, "Postfix must be started by root"
+        self._directory = Path(tempfile.mkdtemp(prefix="postfix-"))  # others than root must get in
+        self._directory.chmod(0o755)
+        if not self.port:
+            with socket.create_server((self.address, 0)) as free:
+                self.port = free.getsockname()[1]
+        for folder, owner in (("queue", "root"), ("data", "postfix"), ("mail", "nobody")):
+            (self._directory / folder).mkdir()
+            shutil.chown(self._directory / folder, owner)
+        # Each name once: of a second one every daemon would warn, the logger too, which then waits for itself.
+        set_anew = {line.partition("=")[0].strip() for line in self._settings.splitlines()}
+        usual = _SETTINGS.format(next_hop=self.next_hop).splitlines(keepends=True)
+        settings = "".join(line for line in usual if line.partition("=")[0].strip() not in set_anew) + self._settings
+        files = {"main.cf": settings, "master.cf": _SERVICES.format(port=f"{self.address}:{self.port}"), **self._tables}
+        for name, text in files.items():
+            (self._directory / name).write_text(text.replace("DIR", str(self._directory)))
+        self._command("start")
+        try:
+            until(self._answers, lambda: f"Postfix does not answer\n{self.log}")
+        except AssertionError:
+            self._command("stop")
+            raise
         return self
-
-    def _is_up(self) -> bool:
-        assert self._process is not None
-        assert self._process.poll() is None, self.log() + (self.folder / "start.log").read_text()
-        return "daemon started" in self.log()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._process is not None
-        # What we started is a script that waits for the master: the master ends its daemons, and the script then.
-        stop = [*self.prefix, "postfix", "-c", str(self.folder / "conf"), "stop"]
-        subprocess.run(stop, capture_output=True, timeout=30)
-        self._process.wait(30)
+        self._command("stop")
         until(self._is_gone, "its daemons end a moment after their master")
 
     def _is_gone(self) -> bool:
-        shutil.rmtree(self.folder, ignore_errors=True)
-        return not self.folder.exists()
+        shutil.rmtree(self._directory, ignore_errors=True)
+        return not self._directory.exists()
+
+    def _command(self, verb: str) -> None:
+        done = subprocess.run(
+            [*self.prefix, "/usr/sbin/postfix", "-c", self._directory, verb],
+            capture_output=True,
+            timeout=30,
+            check=False,
+        )
+        assert done.returncode == 0, f"postfix {verb}: {done.stderr.decode()}\n{self.log}"
+
+    def _answers(self) -> bool:
+        if self.prefix:  # out of reach from here
+            return "daemon started" in self.log
+        try:
+            with socket.create_connection((self.address, self.port), 1) as peer:
+                return peer.recv(3) == b"220"
+        except OSError:
+            return False

@@ -15,7 +15,7 @@ import pytest_asyncio
 from daemon.resolver import TLSA
 from tests.instruments.authority import Issued, issue, presented, serving, tlsa
 from tests.instruments.https import Https
-from tests.instruments.postfix import Postfix
+from tests.instruments.postfix_tls import SecurePostfix
 from tests.instruments.server import Server, free_ports
 from tests.instruments.signed_dns import SignedDNS
 from tests.instruments.sink import ALL, Sink
@@ -47,7 +47,7 @@ class World:
         self.server = server
         self.port = port
         self.sinks: dict[str, Sink] = {}
-        self.postfix: dict[str, Postfix] = {}
+        self.postfix: dict[str, SecurePostfix] = {}
         self._ctl = Ctl(server.data.path)
 
     async def send(self, domain: str, head: str = "", options: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -106,7 +106,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
             address = f"127.0.0.{number}"
             leaf, others, _ = NAMED.get(domain, (STS, (), WRONG))
             if domain in ("postfix.example", "strict.example"):
-                peer = Postfix(domain=domain, leaf=leaf, address=address, port=port)
+                peer = SecurePostfix(domain, leaf, address=address, port=port)
                 world.postfix[domain] = await asyncio.to_thread(stack.enter_context, peer)
             else:
                 sink = Sink((*ALL, "REQUIRETLS"), tls=serving(leaf, *others), host=address, port=port)
@@ -165,10 +165,10 @@ async def test_postfix_takes_it_when_its_certificate_is_the_one(world: World) ->
     sent = await world.send("postfix.example")
     assert sent["kind"] == "sent" and "verified by DANE (TLSA 3 1 1)" in sent["text"]
     postfix = world.postfix["postfix.example"]
-    await soon(lambda: postfix.mail("x@postfix.example"), postfix.log)
-    assert "TLS connection established" in postfix.log() and b"Hello.\n" in postfix.mail("x@postfix.example")[0]
+    await soon(lambda: postfix.mail(), lambda: postfix.log)
+    assert "TLS connection established" in postfix.log and b"Hello.\n" in postfix.mail()[0]
     put_off = await world.send("strict.example")
-    assert put_off["reason"] == "dane" and not world.postfix["strict.example"].mail("x@strict.example")
+    assert put_off["reason"] == "dane" and not world.postfix["strict.example"].mail()
 
 
 async def test_mta_sts_is_fetched_and_held_to(world: World) -> None:

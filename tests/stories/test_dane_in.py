@@ -7,13 +7,13 @@ from pathlib import Path
 
 from tests.instruments.authority import issue, presented, tlsa
 from tests.instruments.network import OwnNetwork
-from tests.instruments.postfix import Postfix
+from tests.instruments.postfix_tls import SecurePostfix
 from tests.instruments.server import Server
 from tests.instruments.signed_dns import SignedDNS
 from tests.instruments.until import until
 from tests.mailctl.conftest import Ctl
 
-STRICT = {"smtp_dns_support_level": "dnssec", "smtp_tls_security_level": "dane-only"}
+STRICT = "smtp_dns_support_level = dnssec\nsmtp_tls_security_level = dane-only\n"
 
 
 def test_postfix_finds_us_verified_and_leaves_us_alone_when_we_are_not(tmp_path: Path) -> None:
@@ -34,16 +34,15 @@ def test_postfix_finds_us_verified_and_leaves_us_alone_when_we_are_not(tmp_path:
         with SignedDNS(tmp_path / "dns", zones, prefix=network.prefix, port=53):
             server.start(*network.prefix)
             try:
-                sends = Postfix(
-                    domain="there.example", leaf=theirs, address="127.0.0.9", port=2525, settings=STRICT,
-                    prefix=network.prefix,
+                sends = SecurePostfix(
+                    "there.example", theirs, address="127.0.0.9", port=2525, settings=STRICT, prefix=network.prefix
                 )  # fmt: skip
                 with sends as postfix:
                     postfix.send("a@there.example", "x@ours.example", b"Subject: proven\n\nHello.\n")
                     postfix.send("a@there.example", "x@wrong.example", b"Subject: not\n\nHello.\n")
-                    until(lambda: "to=<x@ours.example>" in postfix.log(), postfix.log)
-                    until(lambda: "to=<x@wrong.example>" in postfix.log(), postfix.log)
-                    log = postfix.log()
+                    until(lambda: "to=<x@ours.example>" in postfix.log, lambda: postfix.log)
+                    until(lambda: "to=<x@wrong.example>" in postfix.log, lambda: postfix.log)
+                    log = postfix.log
             finally:
                 assert server.stop() == 0
     lines = {to: next(line for line in log.splitlines() if f"to=<{to}>" in line) for to in users}

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import base64
 import re
-from hashlib import sha256
+from hashlib import sha1, sha256
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 
 from daemon.resolver import Answer, TemporaryDNSError
 from daemon.trust.sign import Key, public_record
@@ -78,12 +78,12 @@ def split(data: bytes) -> tuple[list[bytes], bytes]:
     return re.findall(rb"[^\r]+(?:\r\n[ \t][^\r]*)*\r\n", header + b"\r\n"), body
 
 
-def made(key: Key, text: bytes) -> str:
+def made(key: Key, text: bytes, algorithm: str | None = None) -> str:
     if isinstance(key.private, Ed25519PrivateKey):
         octets = key.private.sign(sha256(text).digest())
     else:
         assert isinstance(key.private, RSAPrivateKey)
-        octets = key.private.sign(text, PKCS1v15(), SHA256())
+        octets = key.private.sign(text, PKCS1v15(), SHA1() if algorithm == "rsa-sha1" else SHA256())
     return base64.b64encode(octets).decode()
 
 
@@ -106,14 +106,15 @@ def field_of(key: Key, data: bytes, name: str, tags: dict[str, str | None]) -> b
     length = tags.get("l")
     if length and length.isdigit() and int(length) <= len(body):
         body = body[: int(length)]
-    hashed = base64.b64encode(sha256(body).digest()).decode()
+    hashing = sha1 if tags.get("a") == "rsa-sha1" else sha256
+    hashed = base64.b64encode(hashing(body).digest()).decode()
     usual = {"a": key.algorithm, "d": key.domain, "s": key.selector, "bh": hashed}
     tags = tags | {tag: value for tag, value in usual.items() if tag not in tags}
     text = ";\r\n ".join(f"{tag}={value}" for tag, value in tags.items() if value is not None and tag != "b")
     field = f"{name}: {text};\r\n b=".encode()
     given = tags.get("b", "")
     signed = listed(fields, tags.get("h") or "", head) + canonical_field(field + b"\r\n", head).removesuffix(b"\r\n")
-    return field + (given or made(key, signed)).encode() + b"\r\n"
+    return field + (given or made(key, signed, tags["a"])).encode() + b"\r\n"
 
 
 def signature(key: Key, data: bytes, **tags: str | None) -> bytes:
