@@ -237,6 +237,7 @@ TYPES: Mapping[str, Callable[[str], Any]] = {
     "servers": _servers,
     "networks": _networks,
     "refuse/normalize": _newlines,
+    "notice/defer": _choice("notice", "defer"),
     "path": _path,
     "url": _url,
     "names": _names,
@@ -381,6 +382,13 @@ _ROWS = (
         "Outgoing connections to one destination.",
         "connections",
     ),
+    Setting(
+        "queue.tls_downgrade",
+        "notice/defer",
+        "notice",
+        "When a destination speaks worse TLS than within the last month: `notice` sends all the same and tells log and"
+        " trace, `defer` keeps its mail waiting.",
+    ),
     Setting("queue.hold_external", "yes/no", "no", "Mail for other domains waits in the queue, held (trial mode)."),
     Setting("smtp.trusted_networks", "networks", "", "Peers that may relay without a password.", "networks"),
     Setting(
@@ -391,6 +399,13 @@ _ROWS = (
     ),
     Setting("smtp.bare_newline_exempt", "networks", "", "Peers whose bare newlines are always normalized.", "networks"),
     Setting("smtp.out_port", "number", "25", "The port of other servers; another one only for tests.", "port"),
+    Setting(
+        "smtp.sts_port",
+        "number",
+        "443",
+        "The port of other domains' MTA-STS policies; another one only for tests, which then may be on loopback.",
+        "port",
+    ),
     Setting("smtp.out_address", "text", "", "The local address mail goes out from; empty: the system's choice."),
     Setting("proxy.trusted", "networks", "", "Peers that begin with a PROXY header, on every listener.", "networks"),
     Setting("store.reserve", "size", "512M", "Free disk below which new mail is refused for now.", "octets"),

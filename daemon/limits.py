@@ -142,6 +142,15 @@ class Limits:
     out_lease: int = 600  # seconds until a claimed recipient is anybody's again; renewed while it is worked on
     out_memory: int = 10_000  # hosts whose faults (TLS, BDAT) are remembered
     out_fault_memory: int = 600  # seconds a host's broken STARTTLS is remembered: not for days, and never in silence
+    tlsa_records: int = 32  # TLSA records of one host; more are no promise that anybody could mean
+    tls_chain: int = 10  # certificates of a peer's chain looked at; each may cost a signature for each other one
+    sts_policy: int = 64 * KIB  # octets of an MTA-STS policy; RFC 8461 §3.3 suggests this
+    sts_patience: int = 30  # seconds to fetch one, in all; RFC 8461 §3.3 suggests a minute, but mail waits for it
+    sts_max_age: int = 31_557_600  # seconds a policy is kept at most; RFC 8461 §3.2
+    sts_refresh: int = 86400  # seconds after which a policy is fetched anew (RFC 8461 §3.3: once a day)
+    sts_failure: int = 300  # seconds between two tries to fetch a policy that could not be had (RFC 8461 §3.3)
+    sts_policies: int = 10_000  # policies kept
+    tls_results: int = 20_000  # rows for TLS reports kept of one day: many destinations, few results each
     dns_patience: int = 10  # seconds for one question with its retries
     dns_cache: int = 10_000  # answers kept
     dns_positive: int = 86400  # seconds an answer is kept at most, whatever its TTL says
