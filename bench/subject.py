@@ -22,7 +22,10 @@ from daemon.store.tx import Tx
 
 USERS = 100
 PREFIX = 226
-PORTS = {"smtp": 25, "submission": 87, "submissions": 65, "lmtp": 24, "imap": 43, "imaps": 93, "pop3": 10, "pop3s": 95}
+PORTS = {
+    "smtp": 25, "submission": 87, "submissions": 65, "lmtp": 24, "imap": 43, "imaps": 93, "pop3": 10, "pop3s": 95,
+    "http": 80, "https": 44,
+}  # fmt: skip
 SINK = 22905
 
 

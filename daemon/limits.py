@@ -100,6 +100,11 @@ class Limits:
     write_patience: int = 300  # seconds a peer may take nothing of what we send
     close_patience: int = 30  # seconds a peer has for the last octets before the connection is cut
     linger: int = 2  # seconds we wait for the peer's own close after a goodbye it did not ask for
+    http_patience: int = 15  # seconds for the whole head of a request, and between two requests (slowloris)
+    http_line: int = 4 * KIB  # octets of a request line or a header field
+    http_fields: int = 50  # header fields of a request
+    http_answer: int = 60  # seconds for an answer with its writing
+    http_body: int = 64 * KIB  # octets of a request's body, where nothing says otherwise
     login_queue: int = 64  # password checks waiting; beyond: try again later
     login_workers: int = 2  # threads that hash passwords
     login_failures: int = 10  # per address in `login_window` before a ban
@@ -137,6 +142,15 @@ class Limits:
     out_lease: int = 600  # seconds until a claimed recipient is anybody's again; renewed while it is worked on
     out_memory: int = 10_000  # hosts whose faults (TLS, BDAT) are remembered
     out_fault_memory: int = 600  # seconds a host's broken STARTTLS is remembered: not for days, and never in silence
+    tlsa_records: int = 32  # TLSA records of one host; more are no promise that anybody could mean
+    tls_chain: int = 10  # certificates of a peer's chain looked at; each may cost a signature for each other one
+    sts_policy: int = 64 * KIB  # octets of an MTA-STS policy; RFC 8461 §3.3 suggests this
+    sts_patience: int = 30  # seconds to fetch one, in all; RFC 8461 §3.3 suggests a minute, but mail waits for it
+    sts_max_age: int = 31_557_600  # seconds a policy is kept at most; RFC 8461 §3.2
+    sts_refresh: int = 86400  # seconds after which a policy is fetched anew (RFC 8461 §3.3: once a day)
+    sts_failure: int = 300  # seconds between two tries to fetch a policy that could not be had (RFC 8461 §3.3)
+    sts_policies: int = 10_000  # policies kept
+    tls_results: int = 20_000  # rows for TLS reports kept of one day: many destinations, few results each
     dns_patience: int = 10  # seconds for one question with its retries
     dns_cache: int = 10_000  # answers kept
     dns_positive: int = 86400  # seconds an answer is kept at most, whatever its TTL says
@@ -147,6 +161,18 @@ class Limits:
     ns_servers: int = 8  # name servers of a zone asked themselves
     ns_patience: int = 4  # seconds for a question to one of them
     dmarc_report_targets: int = 10  # receivers of reports in a record of ours that are asked whether they agree
+
+    # -- certificates -------------------------------------------------------------------------------------------------
+    acme_round: int = 300  # seconds between two looks whether a certificate is due
+    acme_patience: int = 120  # seconds for one order, from the first word to the certificate
+    acme_process: int = 600  # seconds for all orders of one round, then its process is ended
+    acme_request: int = 30  # seconds for one answer of the authority
+    acme_tries: int = 4  # failed orders for the same names within an hour; Let's Encrypt takes 5 an hour
+    acme_same: int = 4  # certificates for the same names within a week; Let's Encrypt gives 5 a week
+    acme_pause: int = 3600  # seconds until a failed order is tried again, doubled each time up to a day
+    challenge: int = 3600  # seconds a challenge may wait for its authority, then it is forgotten
+    next_key: int = 2 * 86400  # seconds from telling a key's TLSA to showing a certificate with it: two TTLs of a day
+    policy_age: int = 31557600  # seconds our MTA-STS policy is remembered at most; RFC 8461 §3.2
 
     # -- reports (RFC 9990, RFC 8460) ---------------------------------------------------------------------------------
     report_packed: int = 10 * MIB  # octets of an attachment looked at

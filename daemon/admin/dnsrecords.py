@@ -94,6 +94,8 @@ def wishes(store: Store, domain: str, addresses: Sequence[str] = ()) -> Wishes:
 def _wishes(tx: Tx, name: str, given: tuple[str, ...]) -> Wishes:
     domains.get(tx, name)
     config = settings.load(tx)
+    from daemon.admin import mtasts, tls_keys
+
     chain = _chain(tx, config)
     return Wishes(
         name,
@@ -102,7 +104,8 @@ def _wishes(tx: Tx, name: str, given: tuple[str, ...]) -> Wishes:
         named=bool(given),
         dkim=tuple((key.name, key.record) for key in dkim_keys.published(tx, name)),
         gone=tuple(key.name for key in dkim_keys.everyone(tx, name) if key.state == "gone"),
-        tlsa=_tlsa(chain),
+        tlsa=_tlsa(chain) + (() if config["tls.certificate"] else tls_keys.next_hash(tx, config.hostname)),
+        policy_id=mtasts.policy_id(config) if config["listen.https"] else "",
         issuer=_issuer(chain),
     )
 

@@ -60,7 +60,7 @@ class Recipient:
 
 @dataclass(slots=True)
 class Envelope:
-    """`sender` None is the null reverse-path. `ret` and `envid` (xtext) as RFC 3461 has them."""
+    """`sender` None is the null reverse-path. `ret` and `envid` (xtext) as RFC 3461 has them, `requiretls` RFC 8689."""
 
     sender: Address | None
     recipients: list[Recipient] = field(default_factory=list)
@@ -68,6 +68,7 @@ class Envelope:
     eightbit: bool = False
     ret: str | None = None
     envid: str | None = None
+    requiretls: bool = False
 
     @property
     def reverse_path(self) -> str:

@@ -27,7 +27,9 @@ KEYS = (
 )
 WISHES = Wishes(
     "example.org",
-    Config([("hostname", "mail.example.org"), ("dns.blocklists", "bl.example zen.example")]),
+    Config(
+        [("hostname", "mail.example.org"), ("dns.blocklists", "bl.example zen.example"), ("listen.https", "off")]
+    ),  # no web: the zones are without autoconfig
     ("9.9.9.9",),
     dkim=KEYS,
     tlsa=("11" * 32,),
@@ -77,6 +79,7 @@ def test_there_are_twelve_broken_zones_at_least() -> None:
 async def test_what_dns_records_prints_is_without_a_fault(web: bool) -> None:
     """The zone as it stands after its records were copied, with what they cannot hold: the delegation and the PTR."""
     wishes = replace(WISHES, addresses=("9.9.9.9", "2620:fe::9"), named=True)
+    wishes = configured(wishes, listen__https=":443" if web else "off")
     zone = "\n".join(str(record) for record in dnsrecords.records(wishes))
     zone += "\n9.9.9.9.in-addr.arpa. PTR mail.example.org.\n"
     zone += "9.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.e.f.0.0.0.2.6.2.ip6.arpa. PTR mail.example.org.\n"

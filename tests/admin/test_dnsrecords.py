@@ -13,11 +13,11 @@ import trustme
 from daemon.admin import certs, dnsrecords, domains, pem, settings, tlsa
 from daemon.admin.dnsrecords import Wishes
 from daemon.config import Config, DataDir
-from daemon.store import dkim_keys
+from daemon.store import acme, dkim_keys
 from daemon.store.db import Store
 
 HOST = "mail.example.org"
-WISHES = Wishes("example.org", Config([("hostname", HOST)]), ("192.0.2.25", "2001:db8::25"))
+WISHES = Wishes("example.org", Config([("hostname", HOST), ("listen.https", "off")]), ("192.0.2.25", "2001:db8::25"))
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_a_host_that_is_the_domain_has_one_spf_record() -> None:
 
 
 def test_an_alias_is_never_one_of_itself() -> None:
-    same = replace(WISHES, config=Config([("hostname", "mta-sts.example.org")]), policy_id="1")
+    same = replace(WISHES, config=Config([("hostname", "mta-sts.example.org"), ("listen.https", "off")]), policy_id="1")
     assert "CNAME" not in {r.type for r in dnsrecords.records(same)}
 
 
@@ -88,6 +88,23 @@ def test_tlsa_is_of_the_certificate_that_port_25_shows(store: Store, tmp_path: P
     assert of_file == tlsa.key_hash(other.read_text())
     settings.put(store, "tls.certificate", str(tmp_path / "nothing.pem"), "test")
     assert dnsrecords.wishes(store, "example.org").tlsa == ()
+
+
+def test_the_next_key_is_told_beside_the_one_that_is_shown(store: Store) -> None:
+    store.write_now(pem.ensure, HOST)
+    shown = dnsrecords.wishes(store, "example.org").tlsa
+    key = pem.new_key()
+    store.write_now(acme.put_next_key, HOST, key, store.clock())
+    assert dnsrecords.wishes(store, "example.org").tlsa == (*shown, pem.key_hash(key))
+
+
+def test_the_policy_that_is_served_has_its_id(store: Store) -> None:
+    first = dnsrecords.wishes(store, "example.org").policy_id
+    settings.put(store, "mta_sts.mode", "enforce", "test")
+    second = dnsrecords.wishes(store, "example.org").policy_id
+    assert first and second and first != second
+    settings.put(store, "listen.https", "off", "test")
+    assert dnsrecords.wishes(store, "example.org").policy_id == ""
 
 
 @pytest.mark.parametrize(

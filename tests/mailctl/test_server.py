@@ -59,6 +59,7 @@ async def checked(ctl: Ctl, dns: DNSServer, *args: str) -> tuple[int, list[dict[
 
 
 async def test_a_domain_that_is_set_up_well_is_all_green(named: Ctl) -> None:
+    named.ok("config", "set", "listen.https", "off")  # nothing to find over HTTPS
     records = await asyncio.to_thread(named.lines, "dns", "records", "example.org")
     keys = [f"{r['name']}. {r['type']} {r['data']}" for r in records if "._domainkey." in r["name"]]
     async with DNSServer(GOOD + "\n".join(keys)) as dns:
@@ -183,7 +184,7 @@ def test_status_counts_everything(named: Ctl, letter: Path) -> None:
     assert (s["running"], s["domains"], s["users"], s["messages"], s["waiting"], s["held"]) == (False, 1, 2, 2, 1, 1)
     assert s["stored"] < s["used"], "bytes are shared"
     assert {one["name"] for one in s["listeners"]} == {
-        "smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s"
+        "smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "http", "https"
     }  # fmt: skip
     text = named.ok("status")
     assert "stopped" in text and "2 users" in text and "1 held" in text
@@ -406,3 +407,43 @@ def test_the_store_is_not_needed_to_read_a_message_too_large(town: Ctl) -> None:
     with pytest.raises(post.BadData):
         post.read(store, io.BytesIO(b"x" * 100), 10)
     store.close()
+
+
+def test_status_tells_of_the_host_s_certificate_in_time(named: Ctl) -> None:
+    from contextlib import closing
+
+    from daemon.admin import pem
+    from daemon.store import certificates
+
+    def hold(name: str, days: int, left: int, source: str = "acme") -> str:
+        with closing(named.store()) as store:
+            pair = pem.self_signed((name,), store.clock())
+            end = store.clock() + left * 86_400_000
+            begin = end - days * 86_400_000
+            store.write_now(certificates.add, (name,), pair.chain, pair.private_key, source, begin, end)
+        return " ".join(named.json("status")["problems"])
+
+    assert "certificate" not in hold("mta-sts.example.org", 90, 5), "another name's is not the host's"
+    assert "ends soon; `mailctl cert import`" in hold("mail.example.org", 90, 20)
+    named.ok("config", "set", "acme.directory", "https://127.0.0.1:1/dir")
+    named.ok("config", "set", "acme.agree", "yes")
+    assert "ends soon; `mailctl cert renew`" in hold("mail.example.org", 90, 19)
+    assert "certificate" not in hold("mail.example.org", 6, 3), "two thirds of six days are not over"
+    assert "ends soon" in hold("mail.example.org", 6, 1)
+    assert "is over" in hold("mail.example.org", 6, -1)
+    assert named.json("status")["certificate_until_at"] is not None
+
+
+def test_renewing_says_what_is_missing(named: Ctl) -> None:
+    assert "acme.agree" in named.fails(78, "cert", "renew")
+    named.ok("config", "set", "acme.directory", "https://127.0.0.1:1/dir")
+    named.ok("config", "set", "acme.names", "mail.example.org")
+    named.ok("config", "set", "acme.agree", "yes")
+    named.ok("config", "set", "listen.http", "127.0.0.1:0")
+    assert "does not answer" in named.fails(69, "cert", "renew")
+    [told] = [json.loads(line) for line in named("cert", "renew", "--json").stdout.splitlines()]
+    assert (told["names"], told["state"]) == (["mail.example.org"], "unreachable")
+    assert "other.example" in named.fails(1, "cert", "renew", "other.example")
+    named.fails(64, "cert", "renew", "--all", "mail.example.org")
+    named.fails(64, "cert", "renew", "--new-key", "--all")
+    assert "cert renew" in named.fails(1, "cert", "renew", "--new-key")

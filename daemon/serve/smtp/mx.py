@@ -61,6 +61,7 @@ async def accept(smtp: Smtp, kind: str, transaction: Transaction, incoming: Inco
         eightbit=incoming.content.eightbit,
         ret=transaction.ret,
         envid=transaction.envid,
+        requiretls=transaction.requiretls,
     )
     return await receive.accept(smtp.post.store, origin, envelope, incoming.body, config=smtp.post.config())
 
