@@ -200,6 +200,13 @@ def _url(text: str) -> str:
     return text
 
 
+def _mailbox(text: str) -> str:
+    """Only the outline: who uses it reads it as an address."""
+    if text and not re.fullmatch(r"[^\s@<>]{1,64}@[^\s@<>]{1,255}", text):
+        raise BadSetting(f"{text!r} is not an address such as postmaster@example.org")
+    return text
+
+
 def _path(text: str) -> str:
     if text and not text.startswith("/"):
         raise BadSetting(f"{text!r} is not an absolute path")
@@ -238,6 +245,7 @@ TYPES: Mapping[str, Callable[[str], Any]] = {
     "networks": _networks,
     "refuse/normalize": _newlines,
     "notice/defer": _choice("notice", "defer"),
+    "address": _mailbox,
     "path": _path,
     "url": _url,
     "names": _names,
@@ -390,6 +398,12 @@ _ROWS = (
         " trace, `defer` keeps its mail waiting.",
     ),
     Setting("queue.hold_external", "yes/no", "no", "Mail for other domains waits in the queue, held (trial mode)."),
+    Setting(
+        "reports.send", "yes/no", "yes", "Send DMARC and TLS reports, once a day, to the domains that ask for them."
+    ),
+    Setting(
+        "reports.from", "address", "", "The address reports come from; empty: postmaster at the domain this host is of."
+    ),
     Setting("smtp.trusted_networks", "networks", "", "Peers that may relay without a password.", "networks"),
     Setting(
         "smtp.bare_newline",

@@ -175,6 +175,30 @@ class Limits:
     next_key: int = 2 * 86400  # seconds from telling a key's TLSA to showing a certificate with it: two TTLs of a day
     policy_age: int = 31557600  # seconds our MTA-STS policy is remembered at most; RFC 8461 §3.2
 
+    # -- reports (RFC 9990, RFC 8460) ---------------------------------------------------------------------------------
+    report_packed: int = 10 * MIB  # octets of an attachment looked at
+    report_size: int = 32 * MIB  # octets of its XML when it is unpacked: some seconds of reading
+    tls_report_size: int = 2 * MIB  # octets of JSON when it is unpacked: it is read as a whole, thirty times as large
+    report_files: int = 10  # entries of a zip archive looked at until one is a file
+    report_records: int = 20_000  # records of one report, entries of one list
+    report_elements: int = 1_000_000  # XML elements in all: some seconds of reading
+    report_record: int = 2000  # XML elements in one record: they are held until it ends
+    report_proofs: int = 100  # signatures told for one record; RFC 9990 §3.1.4
+    report_count: int = 10**12  # messages in one record
+    reports_kept: int = 500_000  # rows of others' reports kept in all; beyond, the oldest go
+    report_look: int = 2000  # messages looked at for reports in one step
+    report_round: int = 60  # seconds between two looks for reports that came; every tenth time some are sent
+    report_batch: int = 100  # reports made in one round
+    report_uris: int = 10  # addresses one domain may have its reports sent to
+    report_files_of_mail: int = 3  # reports read out of one message
+    report_post_patience: int = 30  # seconds for handing a report in over HTTPS
+    evidence_domains: int = 2000  # domains counted in one day: as many reports might be sent
+    evidence_rows: int = 5000  # rows of one domain in one day
+    evidence_day: int = 50_000  # rows of all domains in one day, some hundred octets each
+    evidence_signatures: int = 10  # DKIM signatures told of one message: they make rows differ
+
+    # -- administration -----------------------------------------------------------------------------------------------
+    doctor_patience: int = 8  # seconds for one check of the doctor; they run side by side, an answer in 10 is promised
     # -- trust --------------------------------------------------------------------------------------------------------
     ptr_names: int = 10  # names of a connecting address looked at; RFC 7208 §4.6.4, RFC 8601 §3
     spf_terms: int = 10  # terms that ask the DNS, in all records of one check; RFC 7208 §4.6.4

@@ -1,19 +1,16 @@
-"""How the server is: what it has, what it serves, whether the store is sound."""
+"""How the server is: what it has, what it serves, what should be looked at; `doctor` looks closer."""
 
 from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from daemon.config import SETTINGS, BadSetting, Config
-from daemon.store import census, certificates, check, settings
-from daemon.store.check import Finding, Progress
+from daemon.store import census, certificates, settings
 from daemon.store.db import Store
 from daemon.store.tx import Tx
 
-__all__ = ["Finding"]
 _SOON = 21 * 86_400_000  # ms
 
 
@@ -121,11 +118,6 @@ def is_running(store: Store) -> bool:
         except OSError:
             return False
     return True
-
-
-def doctor(store: Store, progress: Progress | None = None, *, deep: bool = True) -> Iterator[Finding]:
-    """What is wrong in the store, as it is found."""
-    return check.check(store, progress, deep)
 
 
 def _end_of_file(path: str, problems: list[str]) -> int | None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 from daemon.config import Config
 from daemon.flow.outbound import Outbound
+from daemon.flow.reporting import Reporting
 from daemon.flow.rotation import Rotation
 from daemon.limits import LIMITS
 from daemon.serve import tls
@@ -59,11 +60,13 @@ class House:
             workers.create_task(keep_house(self.store, self.config, stop))
             workers.create_task(keep_renewed(self.store, stop))
             workers.create_task(self.outbound.run())
+            reporting = workers.create_task(Reporting(self.store, self.config, self.outbound.resolver).run())
             keys = workers.create_task(Rotation(self.store, self.config, self.outbound.resolver).run())
             self.doors.open(self._services(), bound)
             ready()
             await stop.wait()
             await asyncio.gather(self.doors.drain(), self.outbound.stop(LIMITS.drain))
+            reporting.cancel()
             keys.cancel()
         await self.imap.close()
         self.pop3.close()

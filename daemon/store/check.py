@@ -86,6 +86,17 @@ def _sums(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
         store.read_now(settings.load)
     except BadSetting as error:
         yield Finding("error", "setting-bad", "settings", str(error))
+    for day, domain in store.read_now(
+        Tx.all,
+        "select day, policy_domain from (select day, policy_domain, rows from dmarc_policy union all"
+        " select day, policy_domain, -count(*) from dmarc_evidence where facts <> '' group by 1, 2)"
+        f" group by 1, 2 having sum(rows) <> 0 limit {_MANY}",
+    ):
+        yield Finding("error", "evidence-wrong", f"evidence of {domain}", f"rows of day {day} are counted wrongly")
+    for (report,) in store.read_now(
+        Tx.all, f"select id from report where end_at < begin_at or json_valid(policy) = 0 limit {_MANY}"
+    ):
+        yield Finding("error", "report-wrong", f"report {report}", "ends before it begins, or has no policy")
     for name, counter, highest in store.read_now(
         Tx.all,
         "select m.name, c.value, m.uidvalidity from counter c join mailbox m on m.uidvalidity > c.value"

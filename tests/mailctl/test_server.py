@@ -233,7 +233,7 @@ def test_the_doctor_finds_a_damaged_message(town: Ctl, letter: Path) -> None:
     done = town("doctor", "--store", "--json")
     assert done.exit_code == 1
     assert {json.loads(line)["level"] for line in done.stdout.splitlines()} == {"error"}
-    assert "1 error" in town("doctor").stdout
+    assert "1 error" in town("doctor", "--store").stdout
     segment.write_bytes(b"")
     assert "doctor" in town.fails(78, "mail", "show", "1")
 
