@@ -158,6 +158,7 @@ class Limits:
     dns_failure: int = 5  # seconds a failure is kept: a storm of mail asks a broken server once
     blocklists: int = 20  # lists asked about our own addresses
     blocklist_patience: int = 5  # seconds for one list about one address: a list that is silent must not hold a check
+    policy_check_patience: int = 8  # seconds for our own MTA-STS policy in a check that somebody waits for
     ns_servers: int = 8  # name servers of a zone asked themselves
     ns_patience: int = 4  # seconds for a question to one of them
     dmarc_report_targets: int = 10  # receivers of reports in a record of ours that are asked whether they agree

@@ -146,6 +146,7 @@ PROOFS = {
     "test_what_is_no_report_about_tls_is_refused": "report_count",
     "test_a_check_that_hangs_or_breaks_hinders_no_other": "doctor_patience",
     "test_a_list_that_is_silent_or_lists_everything_is_no_listing": "blocklists blocklist_patience",
+    "test_a_policy_s_host_that_is_silent_holds_nothing": "policy_check_patience",
     "test_name_servers_are_bounded_in_number_and_time": "ns_servers ns_patience",
     "test_who_gets_reports_elsewhere_is_asked_whether_it_wants_them": "dmarc_report_targets",
     "test_a_thousand_names_cost_ten_questions": "ptr_names",

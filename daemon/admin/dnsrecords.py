@@ -9,11 +9,12 @@ import ipaddress
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
-from daemon.admin import words
+from daemon.admin import mtasts, words
 from daemon.admin.errors import BadData
-from daemon.config import SETTINGS, Config, HostPort
-from daemon.store import dkim_keys, domains, settings
+from daemon.config import Config, HostPort
+from daemon.store import acme, dkim_keys, domains, settings
 from daemon.store.db import Store
 from daemon.store.tx import Tx
 
@@ -34,6 +35,15 @@ ISSUERS = {  # RFC 8659: what authorities call themselves in certificates, and i
     "buypass as-983163327": "buypass.com",
     "digicert inc": "digicert.com",
     "ssl corporation": "ssl.com",
+}
+AUTHORITIES = {  # the ends of the names of ACME directories
+    "letsencrypt.org": "letsencrypt.org",
+    "pki.goog": "pki.goog",
+    "zerossl.com": "sectigo.com",
+    "sectigo.com": "sectigo.com",
+    "buypass.com": "buypass.com",
+    "digicert.com": "digicert.com",
+    "ssl.com": "ssl.com",
 }
 
 
@@ -78,7 +88,7 @@ class Wishes:
     @property
     def web(self) -> bool:
         """Whether this server answers for names such as autoconfig.DOMAIN."""
-        return "listen.https" in SETTINGS and bool(self.config["listen.https"])
+        return bool(self.config["listen.https"])
 
 
 def wishes(store: Store, domain: str, addresses: Sequence[str] = ()) -> Wishes:
@@ -94,19 +104,18 @@ def wishes(store: Store, domain: str, addresses: Sequence[str] = ()) -> Wishes:
 def _wishes(tx: Tx, name: str, given: tuple[str, ...]) -> Wishes:
     domains.get(tx, name)
     config = settings.load(tx)
-    from daemon.admin import mtasts, tls_keys
-
     chain = _chain(tx, config)
+    served = config["listen.https"] and config["mta_sts.mode"] != "none"
     return Wishes(
         name,
         config,
         given or public_addresses(config),
         named=bool(given),
         dkim=tuple((key.name, key.record) for key in dkim_keys.published(tx, name)),
+        tlsa=_tlsa(tx, chain, config.hostname),
+        policy_id=mtasts.policy_id(config) if served else "",
+        issuer=_issuer(chain, config),
         gone=tuple(key.name for key in dkim_keys.everyone(tx, name) if key.state == "gone"),
-        tlsa=_tlsa(chain) + (() if config["tls.certificate"] else tls_keys.next_hash(tx, config.hostname)),
-        policy_id=mtasts.policy_id(config) if config["listen.https"] else "",
-        issuer=_issuer(chain),
     )
 
 
@@ -119,21 +128,27 @@ def _chain(tx: Tx, config: Config) -> str:
         return ""
 
 
-def _tlsa(chain: str) -> tuple[str, ...]:
+def _tlsa(tx: Tx, chain: str, host: str) -> tuple[str, ...]:
+    """The key that is shown first, then the one that was prepared to come after it."""
     from daemon.admin import pem, tlsa
 
+    coming = acme.next_key(tx, host)
     try:
-        return (tlsa.key_hash(chain),) if chain else ()
+        found = [tlsa.key_hash(chain)] if chain else []
     except pem.BadCertificate:
-        return ()
+        found = []
+    return (*found, pem.key_hash(coming.private_key)) if found and coming else tuple(found)
 
 
-def _issuer(chain: str) -> str:
-    """Whose name CAA must have for the next certificate from the same authority."""
+def _issuer(chain: str, config: Config) -> str:
+    """Whose name CAA must have for the next certificate: that of ACME's authority, else of who issued this one."""
     from cryptography.x509.oid import NameOID
 
     from daemon.admin import pem
 
+    if config["acme.agree"]:
+        where = urlsplit(config["acme.directory"]).hostname or ""
+        return next((issuer for end, issuer in AUTHORITIES.items() if f".{where}".endswith(f".{end}")), "")
     try:
         names = pem.leaf_of(chain).issuer.get_attributes_for_oid(NameOID.ORGANIZATION_NAME) if chain else []
     except pem.BadCertificate:

@@ -5,6 +5,7 @@ The zones are tests/zones/*.zone: what is wrong in each stands in its head.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from dataclasses import replace
@@ -12,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from daemon.admin import dnsrecords
+from daemon.admin import dnscheck, dnsrecords
 from daemon.admin.dnscheck import BREAKS, Finding, blocklists, findings, zone
 from daemon.admin.dnsrecords import Wishes
 from daemon.config import Config
+from daemon.flow.https import Fetch, FetchFailed
 from daemon.limits import LIMITS
 from daemon.resolver import DNS
 from tests.instruments.dns_server import DNSServer
@@ -27,16 +29,13 @@ KEYS = (
 )
 WISHES = Wishes(
     "example.org",
-    Config(
-        [("hostname", "mail.example.org"), ("dns.blocklists", "bl.example zen.example"), ("listen.https", "off")]
-    ),  # no web: the zones are without autoconfig
+    Config([("hostname", "mail.example.org"), ("dns.blocklists", "bl.example zen.example"), ("listen.https", "off")]),
     ("9.9.9.9",),
     dkim=KEYS,
     tlsa=("11" * 32,),
     policy_id="20261127",
     issuer="letsencrypt.org",
 )
-WEB = "mta-sts.example.org. A 9.9.9.9\n"
 
 
 def configured(wishes: Wishes, **more: str) -> Wishes:
@@ -44,9 +43,21 @@ def configured(wishes: Wishes, **more: str) -> Wishes:
     return replace(wishes, config=Config(rows.items()))
 
 
-async def look(server: DNSServer, wishes: Wishes = WISHES) -> list[Finding]:
+def serves(mx: str = "mail.example.org", mode: str = "enforce") -> Fetch:
+    """A host that serves this policy."""
+    names = "".join(f"mx: {name}\r\n" for name in mx.split())
+
+    async def fetch(domain: str) -> bytes:
+        assert domain.endswith("example.org")
+        return f"version: STSv1\r\nmode: {mode}\r\n{names}max_age: 604800\r\n".encode()
+
+    return fetch
+
+
+async def look(server: DNSServer, wishes: Wishes = WISHES, fetch: Fetch | None = None) -> list[Finding]:
     """What is found in the DNS of this server, which is also the one the zone's NS leads to."""
-    return await findings(DNS([server.server], patience=2), configured(wishes, dns__out_port=str(server.port)))
+    wishes = configured(wishes, dns__out_port=str(server.port))
+    return await findings(DNS([server.server], patience=2), wishes, fetch or serves())
 
 
 def faults(found: list[Finding], *levels: str) -> list[str]:
@@ -54,7 +65,7 @@ def faults(found: list[Finding], *levels: str) -> list[str]:
 
 
 def head(text: str) -> dict[str, str]:
-    return dict(re.findall(r"^; (\w+): ?(.*)$", text, re.MULTILINE))
+    return dict(re.findall(r"^; (faults|dnssec|policy): ?(.*)$", text, re.MULTILINE))
 
 
 @pytest.mark.parametrize("path", ZONES, ids=lambda p: p.stem)
@@ -62,7 +73,7 @@ async def test_the_planted_faults_are_found_and_no_others(path: Path) -> None:
     text = path.read_text()
     about = head(text)
     async with DNSServer(text, validated=about["dnssec"] == "yes") as server:
-        found = await look(server)
+        found = await look(server, fetch=serves(about["policy"]))
     assert faults(found) == sorted(about["faults"].split())
     for one in found:
         if one.level != "ok":
@@ -75,11 +86,10 @@ def test_there_are_twelve_broken_zones_at_least() -> None:
     assert sum(bool(head(path.read_text())["faults"].strip()) for path in ZONES) >= 12
 
 
-@pytest.mark.parametrize("web", [False, True])
-async def test_what_dns_records_prints_is_without_a_fault(web: bool) -> None:
+@pytest.mark.parametrize("web", ["off", ":443"])
+async def test_what_dns_records_prints_is_without_a_fault(web: str) -> None:
     """The zone as it stands after its records were copied, with what they cannot hold: the delegation and the PTR."""
-    wishes = replace(WISHES, addresses=("9.9.9.9", "2620:fe::9"), named=True)
-    wishes = configured(wishes, listen__https=":443" if web else "off")
+    wishes = replace(configured(WISHES, listen__https=web), addresses=("9.9.9.9", "2620:fe::9"), named=True)
     zone = "\n".join(str(record) for record in dnsrecords.records(wishes))
     zone += "\n9.9.9.9.in-addr.arpa. PTR mail.example.org.\n"
     zone += "9.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.e.f.0.0.0.2.6.2.ip6.arpa. PTR mail.example.org.\n"
@@ -133,7 +143,8 @@ async def test_name_servers_that_disagree_are_named_with_what_each_says(monkeypa
 async def test_what_the_resolver_still_remembers_is_told_apart_from_what_is_published() -> None:
     async with DNSServer(GOOD, validated=True) as server, DNSServer(GOOD, validated=True) as resolver:
         resolver.add('_dmarc.example.org. TXT "v=DMARC1; p=quarantine; rua=mailto:postmaster@example.org"')
-        found = await findings(DNS([resolver.server]), configured(WISHES, dns__out_port=str(server.port)))
+        wishes = configured(WISHES, dns__out_port=str(server.port))
+        found = await findings(DNS([resolver.server]), wishes, serves())
     assert faults(found) == ["ns-not-yet"]
 
 
@@ -205,6 +216,46 @@ async def test_a_hostile_spf_record_costs_a_bounded_number_of_questions() -> Non
         async with DNSServer(text, validated=True) as server:
             assert reason in faults(await look(server))
             assert len(server.asked) < 300
+
+
+@pytest.mark.parametrize(
+    "trouble, want",
+    [
+        (FetchFailed("sts-policy-fetch-error", "connection refused"), "mta-sts-unreachable"),
+        (FetchFailed("sts-webpki-invalid", "self-signed certificate"), "mta-sts-no-policy"),
+        (b"<html>not found</html>", "mta-sts-no-policy"),
+        (b"version: STSv1\nmode: testing\nmx: *.example.net\nmax_age: 1\n", "mta-sts-mx"),
+        (b"version: STSv1\nmode: none\nmax_age: 1\n", ""),
+    ],
+)
+async def test_a_policy_that_cannot_be_had_or_used_is_found(trouble: Exception | bytes, want: str) -> None:
+    async def fetch(domain: str) -> bytes:
+        if isinstance(trouble, bytes):
+            return trouble
+        raise trouble
+
+    async with DNSServer(GOOD, validated=True) as server:
+        assert faults(await look(server, fetch=fetch)) == want.split()
+
+
+async def test_the_id_must_change_with_the_policy() -> None:
+    async with DNSServer(GOOD, validated=True) as server:
+        assert faults(await look(server, replace(WISHES, policy_id="20261128"))) == ["mta-sts-id"]
+
+
+async def test_a_policy_s_host_that_is_silent_holds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dnscheck, "LIMITS", replace(LIMITS, policy_check_patience=0.2))
+
+    async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    silent = await asyncio.start_server(hold, "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    zone = re.sub(r"(?m)^mta-sts\..*$", "mta-sts.example.org. A 127.0.0.1", GOOD)
+    async with silent, DNSServer(zone, validated=True) as server:
+        wishes = configured(WISHES, dns__out_port=str(server.port), smtp__sts_port=str(port))
+        assert faults(await findings(DNS([server.server]), wishes)) == ["mta-sts-unreachable"]
 
 
 async def test_hostile_zones_cost_bounded_time_and_a_clear_finding() -> None:

@@ -10,7 +10,7 @@ import dns.zonefile
 import pytest
 import trustme
 
-from daemon.admin import certs, dnsrecords, domains, pem, settings, tlsa
+from daemon.admin import certs, dnsrecords, domains, mtasts, pem, settings, tlsa
 from daemon.admin.dnsrecords import Wishes
 from daemon.config import Config, DataDir
 from daemon.store import acme, dkim_keys
@@ -59,7 +59,7 @@ def test_every_proof_has_its_record() -> None:
 
 
 def test_a_host_that_is_the_domain_has_one_spf_record() -> None:
-    same = replace(WISHES, config=Config([("hostname", "example.org")]))
+    same = replace(WISHES, config=Config([("hostname", "example.org"), ("listen.https", "off")]))
     assert sum("v=spf1" in r.data for r in dnsrecords.records(same)) == 1
 
 
@@ -90,23 +90,6 @@ def test_tlsa_is_of_the_certificate_that_port_25_shows(store: Store, tmp_path: P
     assert dnsrecords.wishes(store, "example.org").tlsa == ()
 
 
-def test_the_next_key_is_told_beside_the_one_that_is_shown(store: Store) -> None:
-    store.write_now(pem.ensure, HOST)
-    shown = dnsrecords.wishes(store, "example.org").tlsa
-    key = pem.new_key()
-    store.write_now(acme.put_next_key, HOST, key, store.clock())
-    assert dnsrecords.wishes(store, "example.org").tlsa == (*shown, pem.key_hash(key))
-
-
-def test_the_policy_that_is_served_has_its_id(store: Store) -> None:
-    first = dnsrecords.wishes(store, "example.org").policy_id
-    settings.put(store, "mta_sts.mode", "enforce", "test")
-    second = dnsrecords.wishes(store, "example.org").policy_id
-    assert first and second and first != second
-    settings.put(store, "listen.https", "off", "test")
-    assert dnsrecords.wishes(store, "example.org").policy_id == ""
-
-
 @pytest.mark.parametrize(
     "organization, want",
     [("Let's Encrypt", "letsencrypt.org"), ("Google Trust Services", "pki.goog"), ("A CA of our own", "")],
@@ -121,6 +104,32 @@ def test_caa_names_the_authority_whose_certificate_is_used(
     wishes = dnsrecords.wishes(store, "example.org")
     assert wishes.issuer == want
     assert [r.data for r in dnsrecords.records(wishes) if r.type == "CAA"] == ([f'0 issue "{want}"'] if want else [])
+
+
+def test_where_https_is_served_programs_find_their_settings() -> None:
+    web = replace(WISHES, config=Config([("hostname", HOST), ("listen.https", "192.0.2.25:8443")]))
+    found = {r.name: (r.type, r.data) for r in dnsrecords.autoconfig(web)}
+    assert found == {
+        "autoconfig.example.org": ("CNAME", "mail.example.org."),
+        "autodiscover.example.org": ("CNAME", "mail.example.org."),
+        "_autodiscover._tcp.example.org": ("SRV", "0 1 8443 mail.example.org."),
+    }
+
+
+def test_all_that_the_store_knows_is_wished_for(store: Store) -> None:
+    store.write_now(pem.ensure, HOST)
+    store.write_now(lambda tx: acme.put_next_key(tx, HOST, pem.new_key(), 0))
+    for key, value in (("acme.agree", "yes"), ("mta_sts.mode", "enforce")):
+        settings.put(store, key, value, "test")
+    wishes = dnsrecords.wishes(store, "example.org")
+    assert len(wishes.tlsa) == 2 and wishes.tlsa[0] != wishes.tlsa[1]
+    assert wishes.issuer == "letsencrypt.org"
+    assert wishes.policy_id == mtasts.policy_id(wishes.config)
+    assert {text.split("; ")[1] for _, text in wishes.dkim} == {"k=rsa", "k=ed25519"}
+    for key, value in (("acme.directory", "https://ca.internal.example/dir"), ("mta_sts.mode", "none")):
+        settings.put(store, key, value, "test")
+    wishes = dnsrecords.wishes(store, "example.org")
+    assert (wishes.issuer, wishes.policy_id) == ("", "")
 
 
 def test_the_record_of_a_key_that_is_gone_may_go(store: Store) -> None:

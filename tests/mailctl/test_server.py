@@ -52,6 +52,7 @@ async def checked(ctl: Ctl, dns: DNSServer, *args: str) -> tuple[int, list[dict[
     def call() -> tuple[int, list[dict[str, Any]]]:
         ctl.ok("config", "set", "dns.servers", dns.at)
         ctl.ok("config", "set", "dns.out_port", str(dns.port))
+        ctl.ok("config", "set", "listen.https", "off")
         done = ctl("dns", "check", "example.org", "--json", *args)
         return done.exit_code, [json.loads(line) for line in done.stdout.splitlines()]
 

@@ -44,6 +44,7 @@ def house(tmp_path: Path, primary: Primary) -> Ctl:
     key.write_text(primary.key_text)
     for name, value in (
         ("dns.servers", str(primary.server)), ("dns.out_port", str(primary.server.port)), ("dns.blocklists", ""),
+        ("listen.https", "off"),
         ("dns.update_server", str(primary.server)), ("dns.update_key", str(key)),
     ):  # fmt: skip
         ctl.ok("config", "set", name, value)

@@ -9,12 +9,15 @@ One file a question: `host` (the server's name), `way` (MX), `senders` and `spf`
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Sequence
 
 from daemon.admin import dnsrecords
 from daemon.admin.dnscheck import blocklists, host, senders, services, transport, way, zone
 from daemon.admin.dnscheck.looking import BREAKS, Finding, Looking
 from daemon.admin.dnsrecords import Wishes
+from daemon.flow.https import Fetch, PolicyFetcher
+from daemon.limits import LIMITS
 from daemon.resolver import DNS, Resolver
 from daemon.store.db import Store
 
@@ -28,9 +31,13 @@ def check(store: Store, domain: str, addresses: Sequence[str] = ()) -> list[Find
     return asyncio.run(findings(DNS(wanted.config["dns.servers"]), wanted))
 
 
-async def findings(resolver: Resolver, wanted: Wishes) -> list[Finding]:
-    """Everything there is to say, in the order an administrator would put it right."""
-    first = Looking(resolver, wanted)
+async def findings(resolver: Resolver, wanted: Wishes, fetch: Fetch | None = None) -> list[Finding]:
+    """Everything there is to say, in the order an administrator would put it right. `fetch` gets MTA-STS policies."""
+    port = wanted.config["smtp.sts_port"]
+    fetch = fetch or PolicyFetcher(
+        resolver, ssl.create_default_context(), port=port, private=port != 443, patience=LIMITS.policy_check_patience
+    )
+    first = Looking(resolver, wanted, fetch)
     await host.look(first)
     if first.deaf:
         return first.found

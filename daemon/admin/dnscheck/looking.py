@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from daemon.admin.dnsrecords import Record, Wishes
+from daemon.flow.https import Fetch
 from daemon.resolver import Answer, Resolver, TemporaryDNSError
 
 _NOT_OURS = "receivers cannot tell its mail from forged mail: it goes to spam or is refused"
@@ -64,6 +65,7 @@ BREAKS = {
     "mta-sts-syntax": _NO_STS,
     "mta-sts-unreachable": _NO_STS,
     "mta-sts-no-policy": "senders cannot get the policy: those who know an old one keep to it, and may deliver nothing",
+    "mta-sts-id": "senders that know the old policy do not fetch the new one before the old one's time is over",
     "mta-sts-mx": "senders that keep to the policy deliver nothing to a host that it does not name",
     "tls-reports-missing": "nobody tells when other servers cannot send to us over TLS",
     "tls-reports-several": "nobody tells when other servers cannot send to us over TLS",
@@ -106,13 +108,14 @@ class Looking:
 
     resolver: Resolver
     wanted: Wishes
+    fetch: Fetch
     found: list[Finding] = field(default_factory=list)
     addresses: list[str] = field(default_factory=list)  # of this server, as the DNS says
     heard: bool = False  # a name server has answered something
     deaf: bool = False  # the first question was in vain: the others would cost a time-out each
 
     def again(self) -> Looking:
-        return Looking(self.resolver, self.wanted, [], self.addresses, self.heard, self.deaf)
+        return Looking(self.resolver, self.wanted, self.fetch, [], self.addresses, self.heard, self.deaf)
 
     def good(self, reason: str, subject: str, text: str) -> None:
         self.found.append(Finding("ok", reason, subject, text))

@@ -6,9 +6,11 @@ import re
 
 from daemon.admin import dnsrecords
 from daemon.admin.dnscheck.looking import Looking, several, tags
-from daemon.resolver import TLSA
+from daemon.flow.https import FetchFailed
+from daemon.resolver import MX, TLSA
+from daemon.trust import mta_sts
+from daemon.trust.mta_sts import BadPolicy, Policy
 
-_ID = re.compile(r"[A-Za-z0-9]{1,32}")  # RFC 8461 §3.1
 _CAA = re.compile(r'(\d+) (\w+) "?([^";]*)')
 
 
@@ -80,15 +82,54 @@ async def _mta_sts(at: Looking) -> None:
     found = await at.texts(name, "v=stsv1")
     if found is None:
         return
+    record_id = mta_sts.read_record([text.encode() for text in found])
     if not found:
         if ours:
-            at.say("info", "mta-sts-missing", name, "the policy is served, but no record says so", ours[0])
+            at.say("info", "mta-sts-missing", name, "a policy is served, but no record says so", ours[0])
     elif len(found) > 1:
         at.say("error", "mta-sts-several", name, f"{len(found)} records count as none; keep one", *ours[:1])
-    elif not _ID.fullmatch((tags(found[0]) or {}).get("id", "")):
+    elif not record_id:
         at.say("error", "mta-sts-syntax", name, "it must be `v=STSv1; id=...`, 1 to 32 letters and digits", *ours[:1])
+    elif policy := await _policy(at, record_id):
+        await _fits(at, policy)
+        if ours and record_id != at.wanted.policy_id:
+            at.say("warning", "mta-sts-id", name, "the policy is another one now, but the id is the old one", ours[0])
+
+
+async def _policy(at: Looking, record_id: str) -> Policy | None:
+    """The policy that others would get; why they get none is said."""
+    domain = at.wanted.domain
+    host = mta_sts.host_of(domain)
+    addresses = await at.addresses_of(host)
+    if addresses is None:
+        return None
+    if not addresses:
+        web = dnsrecords.web_name(at.wanted, "mta-sts", "")
+        at.say("error", "mta-sts-no-policy", host, "there is a record, but the policy's host has no address", *web)
+        return None
+    try:
+        return mta_sts.parse(await at.fetch(domain), record_id)
+    except BadPolicy as error:
+        at.say("error", "mta-sts-no-policy", host, f"what it serves is no policy: {error}")
+    except FetchFailed as error:
+        if error.reason == "sts-webpki-invalid":
+            at.say("error", "mta-sts-no-policy", host, f"its certificate is not good: {error}")
+        else:  # perhaps only from here: many networks do not let a machine reach its own public address
+            at.say("warning", "mta-sts-unreachable", host, f"the policy cannot be fetched from here: {error}")
+    return None
+
+
+async def _fits(at: Looking, policy: Policy) -> None:
+    """Whether the policy admits the hosts that mail goes to."""
+    domain = at.wanted.domain
+    answer = await at.ask(domain, "MX")
+    hosts = [mx.host for mx in answer.records if isinstance(mx, MX) and mx.host] if answer else []
+    out = [host for host in hosts if not policy.admits(host)]
+    if out and policy.mode != "none":
+        text = f"the policy ({policy.mode}) does not name {several(out[:3])}, where mail goes"
+        at.say("error" if policy.mode == "enforce" else "warning", "mta-sts-mx", domain, text)
     else:
-        at.good("mta-sts-found", domain, "the record is in order")
+        at.good("mta-sts-found", domain, f"policy {policy.mode}, for {several(policy.mx[:3])}")
 
 
 async def _tls_reports(at: Looking) -> None:
