@@ -143,6 +143,17 @@ class Limits:
     dns_negative: int = 900  # seconds "there is none" is kept at most; RFC 2308 §5 asks for one to three hours or less
     dns_failure: int = 5  # seconds a failure is kept: a storm of mail asks a broken server once
 
+    # -- sender authentication ----------------------------------------------------------------------------------------
+    trust_check: int = 20  # seconds for one check of a message; RFC 7208 §4.6.4 wants 20 at least for SPF
+    trust_patience: int = 30  # seconds for all checks of a message together, which run side by side
+    dmarc_record: int = 4 * KIB  # octets of a TXT record read as a DMARC record; real ones have some hundred
+    dmarc_walk: int = 8  # questions of one walk up the DNS; RFC 9989 §4.10
+    dmarc_authors: int = 3  # domains in From that are judged one by one; RFC 9989 §11.5 wants a limit
+    dmarc_identifiers: int = 10  # domains of passing signatures whose organization is looked for
+    dmarc_uris: int = 10  # addresses for reports read of one record
+    authres_results: int = 20  # DKIM signatures told of in Authentication-Results
+    authres_value: int = 200  # characters of a stranger's word in Authentication-Results
+
     # -- store --------------------------------------------------------------------------------------------------------
     segment: int = 256 * MIB  # octets at which a segment is sealed
     write_group: int = 200  # pieces in one commit
