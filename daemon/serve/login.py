@@ -227,7 +227,7 @@ class Door:
             await self._hash(attempt, passwords.burn, password[: LIMITS.password])
             return "unknown-user" if known is None else "wrong-password", None
         identity: Identity | None = None
-        if not passwords.too_long(password):
+        if any(key.app_password_id for key in known.keys) and not passwords.too_long(password):
             app = self._store.peek(accounts.app_password_by_digest, known.account_id, passwords.digest(password))
             if app is not None:
                 identity = Identity(known.account_id, known.address, frozenset(app.scopes.split()), app.id)

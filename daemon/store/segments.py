@@ -24,6 +24,7 @@ from daemon.store.spool import Body
 HEAD = struct.Struct(">4sQ32s")
 MAGIC = b"MSG1"
 _GAP = 1024  # octets between two places that are read along rather than apart
+_BLOCK = 224 * 1024  # octets of neighbours read at once: glibc is to take larger blocks from the system (`listen.tune`)
 _OPEN_READERS = 64
 
 
@@ -217,7 +218,12 @@ class Reader:
         found: list[bytes | memoryview] = []
         low, count = 0, len(segments)
         for at in range(1, count + 1):
-            if at < count and segments[at] == segments[low] and 0 <= begins[at] - ends[at - 1] <= _GAP:
+            if (
+                at < count
+                and segments[at] == segments[low]
+                and 0 <= begins[at] - ends[at - 1] <= _GAP
+                and ends[at] - begins[low] <= _BLOCK
+            ):
                 continue
             begin, length = begins[low], ends[at - 1] - begins[low]
             data = memoryview(self.read(segments[low], begin, length)) if length else b""

@@ -98,6 +98,10 @@ def test_neighbours_are_read_together(tmp_path: Path, monkeypatch: pytest.Monkey
         reads.clear()
         assert [bytes(data) for data in reader.read_many(*places)] == [body.bytes() for body in some]
         assert len(reads) == runs
+    monkeypatch.setattr("daemon.store.segments._BLOCK", 2100)
+    places = [b.segment for b in kept], [b.offset for b in kept], [b.offset + b.size for b in kept]
+    reads.clear()
+    assert b"".join(reader.read_many(*places)) == b"".join(body.bytes() for body in kept) and len(reads) == 3
     os.truncate(path_of(tmp_path, 2), kept[4].offset + 39)
     with pytest.raises(SegmentDamaged):
         reader.read_many([1, 2], [kept[0].offset, kept[4].offset], [kept[0].offset + 10, kept[4].offset + 40])
