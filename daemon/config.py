@@ -172,6 +172,16 @@ def _newlines(text: str) -> str:
     return text
 
 
+def _enforcement(text: str) -> str:
+    if text not in ("enforce", "report"):
+        raise BadSetting(f"{text!r} is not enforce or report")
+    return text
+
+
+def _domains(text: str) -> tuple[str, ...]:
+    return tuple(_hostname(t) for t in text.split(",") if t.strip())
+
+
 def _path(text: str) -> str:
     if text and not text.startswith("/"):
         raise BadSetting(f"{text!r} is not an absolute path")
@@ -209,6 +219,8 @@ TYPES: Mapping[str, Callable[[str], Any]] = {
     "servers": _servers,
     "networks": _networks,
     "refuse/normalize": _newlines,
+    "enforce/report": _enforcement,
+    "domains": _domains,
     "path": _path,
 }
 
@@ -292,6 +304,25 @@ _ROWS = (
     Setting("store.reserve", "size", "512M", "Free disk below which new mail is refused for now.", "octets"),
     Setting("tls.certificate", "path", "", "PEM file of the certificate chain; empty: the store's own.", "file"),
     Setting("tls.key", "path", "", "PEM file of the private key.", "file"),
+    Setting(
+        "trust.check",
+        "yes/no",
+        "yes",
+        "Mail from other servers is checked when it comes: SPF, DKIM, DMARC, ARC and the peer's name, told in"
+        " Authentication-Results.",
+    ),
+    Setting(
+        "trust.dmarc",
+        "enforce/report",
+        "enforce",
+        "What comes of a DMARC failure: the policy of the domain in From (refuse, or Junk), or a word in the header.",
+    ),
+    Setting(
+        "trust.arc_sealers",
+        "domains",
+        "",
+        "Forwarders and mailing lists whose ARC seal excuses a DMARC failure: the d= of the last seal.",
+    ),
     Setting("trace.retention", "span", "30d", "How long events are kept.", "span"),
     Setting(
         "imap.capabilities_off",

@@ -6,7 +6,8 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Coroutine
-from functools import partial
+from functools import cache, partial
+from importlib import import_module
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -35,6 +36,13 @@ class Checks(NamedTuple):
     spf: Callable[..., Awaitable[SPF]]
     dkim: Callable[..., Awaitable[tuple[Signature, ...]]]
     arc: Callable[..., Awaitable[ARC]]
+
+
+@cache
+def standard() -> Checks:
+    """The checks of this room."""
+    spf, iprev, dkim, arc = (import_module(f"daemon.trust.{name}") for name in ("spf", "iprev", "dkim", "arc"))
+    return Checks(iprev.check, spf.check_host, dkim.verify, arc.verify)
 
 
 async def examine(

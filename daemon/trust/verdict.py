@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from daemon.mail.address import display_domain
 from daemon.trust.results import Signals
 
 Action = Literal["accept", "junk", "refuse"]
@@ -69,9 +68,9 @@ def _vouched_for(signals: Signals, policy: Policy) -> bool:
 
 
 def sentence(signals: Signals) -> str:
-    """Why a message is refused, for the person who reads the notice about it."""
+    """Why a message is refused, for whoever reads the notice about it; in ASCII, as a reply is."""
     dkim = next((s.result for s in signals.signatures), "none")
     return (
-        f"the DMARC policy of {display_domain(signals.dmarc.domain)} asks to refuse mail in its name that neither SPF"
+        f"the DMARC policy of {signals.dmarc.domain} asks to refuse mail in its name that neither SPF"
         f" nor DKIM proves to be its own (SPF {signals.spf.result}, DKIM {dkim}, not aligned)"
     )

@@ -68,7 +68,7 @@ def test_only_a_failure_is_refused_and_every_reason_is_in_the_list(policy: str, 
 def test_the_reply_says_who_asked_for_it_and_what_failed() -> None:
     found = signals("fail", "reject", "xn--bcher-kva.example", spf=SPF("softfail", "x.example"))
     text = verdict.sentence(found)
-    assert "DMARC policy of bücher.example" in text and "SPF softfail, DKIM none" in text
+    assert "DMARC policy of xn--bcher-kva.example" in text and "SPF softfail, DKIM none" in text
 
 
 def test_the_manual_names_every_reason() -> None:
