@@ -153,6 +153,15 @@ class Limits:
     dmarc_uris: int = 10  # addresses for reports read of one record
     authres_results: int = 20  # DKIM signatures told of in Authentication-Results
     authres_value: int = 200  # characters of a stranger's word in Authentication-Results
+    # -- trust --------------------------------------------------------------------------------------------------------
+    ptr_names: int = 10  # names of a connecting address looked at; RFC 7208 §4.6.4, RFC 8601 §3
+    spf_terms: int = 10  # terms that ask the DNS, in all records of one check; RFC 7208 §4.6.4
+    spf_voids: int = 2  # names in those terms that the DNS does not know; RFC 7208 §4.6.4
+    spf_mx_names: int = 10  # MX records of one `mx` term; RFC 7208 §4.6.4
+    spf_patience: int = 20  # seconds for one check; RFC 7208 §4.6.4 asks for at least 20
+    spf_record: int = 16 * KIB  # octets of a record read; RFC 7208 §3.4 wants it in one UDP answer, some need more
+    spf_macros: int = 64  # macros in one term, each worked out anew; no name has room for more than 127 labels
+    spf_words: int = 512  # octets of a domain's own words (explanation, deciding term) passed on; a reply line's length
 
     # -- store --------------------------------------------------------------------------------------------------------
     segment: int = 256 * MIB  # octets at which a segment is sealed
