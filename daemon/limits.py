@@ -162,6 +162,17 @@ class Limits:
     spf_record: int = 16 * KIB  # octets of a record read; RFC 7208 §3.4 wants it in one UDP answer, some need more
     spf_macros: int = 64  # macros in one term, each worked out anew; no name has room for more than 127 labels
     spf_words: int = 512  # octets of a domain's own words (explanation, deciding term) passed on; a reply line's length
+    # -- trust: DKIM and ARC ------------------------------------------------------------------------------------------
+    dkim_signatures: int = 10  # signatures of a message checked; RFC 6376 §8.4: each costs a question and a key
+    dkim_field: int = 16 * KIB  # octets of a signature field looked at; RSA-4096 and a long h= take 4 KiB
+    dkim_fields: int = 400  # names in h=, each of which is looked for
+    dkim_key: int = 8 * KIB  # octets of a key record looked at
+    dkim_keys: int = 4  # key records at one name tried; RFC 6376 §3.6.2.2 leaves more than one undefined
+    dkim_bits_least: int = 1024  # of an RSA key that is believed; RFC 8301 §3.2
+    dkim_bits_most: int = 4096  # RFC 8301 §3.2 asks for up to 4096; larger ones are work that a stranger chooses
+    dkim_skew: int = 300  # seconds a signer's clock may be ahead of ours, or behind
+    dkim_piece: int = 256 * KIB  # octets of a body made canonical at once
+    arc_sets: int = 50  # instances of a chain; RFC 8617 §4.2.1
 
     # -- store --------------------------------------------------------------------------------------------------------
     segment: int = 256 * MIB  # octets at which a segment is sealed
