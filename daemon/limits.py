@@ -144,7 +144,7 @@ class Limits:
     dns_failure: int = 5  # seconds a failure is kept: a storm of mail asks a broken server once
 
     # -- sender authentication ----------------------------------------------------------------------------------------
-    trust_check: int = 20  # seconds for one check of a message; RFC 7208 §4.6.4 wants 20 at least for SPF
+    trust_check: int = 25  # seconds for one check of a message: a net below the limits that the checks have themselves
     trust_patience: int = 30  # seconds for all checks of a message together, which run side by side
     dmarc_record: int = 4 * KIB  # octets of a TXT record read as a DMARC record; real ones have some hundred
     dmarc_walk: int = 8  # questions of one walk up the DNS; RFC 9989 §4.10

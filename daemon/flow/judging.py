@@ -12,7 +12,7 @@ from daemon.flow.judged import Judged
 from daemon.resolver import Resolver
 from daemon.store.spool import Body
 from daemon.trust import authres, verdict
-from daemon.trust.examine import examine, standard
+from daemon.trust.examine import examine
 from daemon.trust.verdict import Policy
 
 _PIECE = 1 << 20  # octets copied at once
@@ -35,7 +35,7 @@ async def judge(
         undo.callback(body.close)
         signals = await examine(
             resolver, ip=origin.peer, helo=origin.helo, sender=envelope.reverse_path, data=body.view(),
-            now=now // 1000, receiver=us, checks=standard(),
+            now=now // 1000, receiver=us,
         )  # fmt: skip
         decided = verdict.judge(signals, Policy(config["trust.dmarc"] == "enforce", config["trust.arc_sealers"]))
         field = authres.header(us, signals, mail_from=envelope.sender, helo=origin.helo, ip=origin.peer)

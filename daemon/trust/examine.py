@@ -6,8 +6,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Coroutine
-from functools import cache, partial
-from importlib import import_module
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -16,7 +15,7 @@ from daemon.limits import LIMITS
 from daemon.mail.decode import unfold
 from daemon.mail.header import field_matcher, header_end
 from daemon.resolver import Resolver
-from daemon.trust import dmarc
+from daemon.trust import arc, dkim, dmarc, iprev, spf
 from daemon.trust.author import authors
 from daemon.trust.results import ARC, DMARC, SPF, IPRev, Signals, Signature
 
@@ -38,11 +37,7 @@ class Checks(NamedTuple):
     arc: Callable[..., Awaitable[ARC]]
 
 
-@cache
-def standard() -> Checks:
-    """The checks of this room."""
-    spf, iprev, dkim, arc = (import_module(f"daemon.trust.{name}") for name in ("spf", "iprev", "dkim", "arc"))
-    return Checks(iprev.check, spf.check_host, dkim.verify, arc.verify)
+STANDARD = Checks(iprev.check, spf.check_host, dkim.verify, arc.verify)
 
 
 async def examine(
@@ -54,11 +49,11 @@ async def examine(
     data: Data,
     now: int,
     receiver: str,
-    checks: Checks,
+    checks: Checks | None = None,
 ) -> Signals:
     """What can be found out about a message that `ip` handed us. `sender` is the reverse-path, "" for the null one;
     `now` in seconds; `receiver` our name. Never raises for what it was given."""
-    loop = asyncio.get_running_loop()
+    loop, call = asyncio.get_running_loop(), checks or STANDARD
     until = loop.time() + LIMITS.trust_patience
 
     async def within(check: Awaitable[T], late: Callable[[], T]) -> T:
@@ -71,35 +66,36 @@ async def examine(
             log.fault("trust-fault", error, ip=ip)
             return late()
 
-    def spf(identity: str) -> Coroutine[None, None, SPF]:
+    def spf_of(identity: str) -> Coroutine[None, None, SPF]:
         """Of the reverse-path, or of HELO where `identity` is empty (RFC 7208 §2.4)."""
-        asked = checks.spf(resolver, ip, helo, identity, now=now, receiver=receiver)
+        asked = call.spf(resolver, ip, helo, identity, now=now, receiver=receiver)
         return within(asked, lambda: _late_spf(identity, helo))
 
     who = authors(data)
     async with asyncio.TaskGroup() as group:
         start = group.create_task
-        iprev = start(within(checks.iprev(resolver, ip), lambda: IPRev("temperror", reason=_SLOW)))
-        mail_from = start(spf(sender))
-        hello = start(spf("")) if sender else None  # the null sender's identity is that of HELO already
-        dkim = start(within(checks.dkim(resolver, data, now=now), lambda: _late_signatures(data)))
-        arc = start(within(checks.arc(resolver, data, now=now), lambda: ARC("temperror", reason=_SLOW)))
+        name = start(within(call.iprev(resolver, ip), lambda: IPRev("temperror", reason=_SLOW)))
+        mail_from = start(spf_of(sender))
+        hello = start(spf_of("")) if sender else None  # the null sender's identity is that of HELO already
+        signatures = start(within(call.dkim(resolver, data, now=now), lambda: _late_signatures(data)))
+        chain = start(within(call.arc(resolver, data, now=now), lambda: ARC("temperror", reason=_SLOW)))
         policies = [
-            start(within(dmarc.find(resolver, name), partial(dmarc.Found, name, failure=_SLOW))) for name in who.domains
+            start(within(dmarc.find(resolver, author), partial(dmarc.Found, author, failure=_SLOW)))
+            for author in who.domains
         ]
     judged = [
         await within(
-            dmarc.check(resolver, policy.result(), mail_from.result(), dkim.result()),
+            dmarc.check(resolver, policy.result(), mail_from.result(), signatures.result()),
             partial(DMARC, "temperror", policy.result().domain, reason=_SLOW),
         )
         for policy in policies
     ]
     return Signals(
-        iprev=iprev.result(),
+        iprev=name.result(),
         helo=hello.result() if hello else SPF("none", identity="helo"),
         spf=mail_from.result(),
-        signatures=dkim.result(),
-        arc=arc.result(),
+        signatures=signatures.result(),
+        arc=chain.result(),
         dmarc=dmarc.worst(judged, who),
     )
 

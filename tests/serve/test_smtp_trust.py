@@ -5,6 +5,7 @@ The checks themselves are set here by the sender's domain (`tests/trust` has the
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,13 @@ from typing import Any
 import pytest
 
 from daemon.admin import trace as telling
-from daemon.flow import judging
 from daemon.mail.address import parse_address
+from daemon.resolver import DNS
 from daemon.store import accounts, events, mailboxes, messages
+from daemon.trust import examine
 from daemon.trust.examine import Checks
 from daemon.trust.results import ARC, SPF, IPRev, Signature
+from tests.instruments.dns_server import DNSServer
 from tests.serve.post_office import ALICE, BOB, PostOffice
 from tests.trust.answers import Answers
 
@@ -49,7 +52,7 @@ async def _arc(resolver: Any, data: Any, *, now: float) -> ARC:
 
 @pytest.fixture
 async def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[PostOffice]:
-    monkeypatch.setattr(judging, "standard", lambda: Checks(_iprev, _spf, _dkim, _arc))
+    monkeypatch.setattr(examine, "STANDARD", Checks(_iprev, _spf, _dkim, _arc))
     zone = Answers(ZONE)
     zone.trouble["_dmarc.silent.example"] = "SERVFAIL"
     office = PostOffice(tmp_path, zone)
@@ -191,6 +194,25 @@ async def test_two_authors_cannot_hide_one(office: PostOffice) -> None:
     many = letter("good.example").replace(b">\r\nMess", b">, a@a.example, b@b.example, c@c.example\r\nMess")
     trace = (await gives(office, many, sender="one@good.example")).split()[2]
     assert found(office, trace)["reason"] == "author-unclear" and len(office.mail_of(ALICE, "Junk")) == 1
+
+
+async def test_a_dead_name_server_costs_one_time_out(tmp_path: Path) -> None:
+    async with DNSServer() as dns:
+        dns.trouble["*"] = "hang"
+        office = PostOffice(tmp_path, DNS([dns.server], patience=1.0))
+        office.add_user(ALICE)
+        try:
+            began = time.monotonic()
+            await gives(office, letter("bank.example"))
+            assert 1.0 <= time.monotonic() - began < 1.9, "all questions are asked at once"
+            began = time.monotonic()
+            for _ in range(5):
+                await gives(office, letter("bank.example"))
+            assert time.monotonic() - began < 1.0, "those that come next do not wait for the dead"
+            (mail, *others) = office.mail_of(ALICE)
+            assert len(others) == 5 and b"dmarc=temperror" in mail and b"spf=temperror" in mail
+        finally:
+            await office.close()
 
 
 # -------------------------------------------------------------------------------------------------------- forwarding

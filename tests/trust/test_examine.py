@@ -120,7 +120,7 @@ class Dead:
     """A resolver whose every question takes its time and has no answer."""
 
     async def ask(self, name: str, kind: str) -> Any:
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.3)
         raise TemporaryDNSError(name, kind, "no answer")
 
 
@@ -145,7 +145,7 @@ async def test_a_dead_resolver_costs_one_time_out() -> None:
     world.checks = Checks(iprev, spf, dkim, world.arc)
     began = time.monotonic()
     found = await world.examine(Dead())
-    assert time.monotonic() - began < 0.19
+    assert time.monotonic() - began < 0.59
     words = {found.iprev.result, found.spf.result, found.helo.result, found.signatures[0].result, found.dmarc.result}
     assert words == {"temperror"}
 
