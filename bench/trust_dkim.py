@@ -1,4 +1,4 @@
-"""What signatures cost: `python -m bench.trust_dkim`. CPU time of one process with the keys known, medians of rounds."""
+"""What signatures cost: `python -m bench.trust_dkim`. CPU time of a process with the keys known, medians of rounds."""
 
 from __future__ import annotations
 
