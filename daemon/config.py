@@ -247,6 +247,13 @@ _ROWS = (
     Setting("listen.imaps", "listeners", ":993", "IMAP, TLS from the start.", restart=True),
     Setting("listen.pop3", "listeners", ":110", "POP3 with STLS.", restart=True),
     Setting("listen.pop3s", "listeners", ":995", "POP3, TLS from the start.", restart=True),
+    Setting(
+        "dkim.retire_after",
+        "span",
+        "7d",
+        "How long the record of a DKIM key that signs no more is still to be published, for mail on its way.",
+        "span",
+    ),
     Setting("dns.servers", "servers", "", "Name servers to ask; empty: the system's.", "HOST:PORT"),
     Setting(
         "limits.message_size", "size", "50M", "The largest message that is taken, also IMAP's APPENDLIMIT.", "octets"

@@ -174,6 +174,10 @@ class Limits:
     dkim_piece: int = 256 * KIB  # octets of a body made canonical at once
     arc_sets: int = 50  # instances of a chain; RFC 8617 §4.2.1
 
+    # -- signing ------------------------------------------------------------------------------------------------------
+    signing_keys: int = 1000  # private keys held ready to sign; reading one costs a hundred signatures
+    signing_round: int = 60  # seconds between two looks whether the records of new keys are in the DNS
+
     # -- store --------------------------------------------------------------------------------------------------------
     segment: int = 256 * MIB  # octets at which a segment is sealed
     write_group: int = 200  # pieces in one commit

@@ -28,7 +28,7 @@ _keep = click.option("--keep/--no-keep", default=None, help="Whether a copy stay
 @click.option("--user", "named", metavar="USER", help="The same.")
 @at_desk
 def list_(desk: Desk, user: str | None, named: str | None) -> None:
-    """List forwards, of one user or of all."""
+    """List forwards, of one user or of all, and whether mail there gets through."""
     from daemon.admin import people
 
     desk.out.rows(
@@ -37,10 +37,17 @@ def list_(desk: Desk, user: str | None, named: str | None) -> None:
             Column("USER", lambda f: f.user, "bold"),
             Column("TO", lambda f: f.address),
             Column("COPY STAYS", lambda f: yes(f.keep)),
+            Column("HEALTH", lambda f: f.health, lambda f: "red" if f.health == "failing" else "green"),
+            Column("LAST SENT", lambda f: when(f.sent_at)),
+            Column("LAST FAILURE", _failure, fold=True),
             Column("CREATED", lambda f: when(f.created_at), "dim"),
         ],
         empty="No mail is forwarded; `mailctl forward add USER ADDRESS` begins it.",
     )
+
+
+def _failure(forward: Forward) -> str:
+    return f"{when(forward.failed_at)}: {forward.failure}" if forward.failed_at else ""
 
 
 @command.command(

@@ -28,6 +28,7 @@ NOUNS = {
         "queue": "What waits to go out to other servers.",
         "route": "Smart hosts, by sender, by recipient or for all mail.",
         "dns": "What the world must know of a domain, and whether it does.",
+        "dkim": "The keys that sign what goes out.",
     },
     "The server": {
         "setup": "From a bare machine to a first message.",

@@ -134,6 +134,8 @@ PROOFS = {
     "test_keys_too_weak_or_too_large_are_not_worked_with": "dkim_bits_least dkim_bits_most",
     "test_times_have_a_skew": "dkim_skew",
     "test_a_long_body_is_read_in_pieces_of_lines": "dkim_piece",
+    "test_private_keys_are_read_once_and_so_many_are_held": "signing_keys",
+    "test_the_worker_looks_now_and_then": "signing_round",
     "test_a_chain_has_so_many_sets_and_no_more": "arc_sets",
     "test_a_full_segment_is_sealed_and_never_changes_again": "segment",
     "test_a_group_is_not_larger_than_its_limit": "write_group",

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from daemon.admin import words
 from daemon.admin.errors import BadData
+from daemon.flow import signing
 from daemon.mail.address import Address, display_domain
-from daemon.store import aliases, domains
+from daemon.store import aliases, dkim_keys, domains
 from daemon.store.db import Store
 from daemon.store.tx import Tx
 
@@ -49,11 +50,14 @@ def add(
     max_users: int | None = None,
     catch_all: Sequence[str] = (),
 ) -> Domain:
-    """Raises `Exists`, `Missing` (the domain it stands for), `Invalid`, `BadData`."""
+    """A domain with its first keys, which sign at once. Raises `Exists`, `Missing` (the domain it stands for),
+    `Invalid`, `BadData`."""
     ours = words.domain(name)
+    keys = signing.make()
 
     def work(tx: Tx) -> Domain:
         domains.add(tx, ours, alias_of=None if alias_of is None else words.domain(alias_of))
+        dkim_keys.add(tx, ours, keys)
         tx.changes.everything = True
         return _set(tx, ours, None, separators, max_users, None, catch_all or None)
 

@@ -9,7 +9,7 @@ from daemon.admin import words
 from daemon.admin.errors import BadData
 from daemon.limits import LIMITS
 from daemon.mail.address import Address
-from daemon.store import accounts, aliases, domains, mailboxes, messages, settings
+from daemon.store import accounts, aliases, domains, events, mailboxes, messages, settings
 from daemon.store.accounts import Account
 from daemon.store.db import Store
 from daemon.store.errors import Invalid
@@ -64,11 +64,18 @@ class AppPassword:
 
 @dataclass(frozen=True, slots=True)
 class Forward:
+    """`health` is good, failing, or '' as long as nothing was sent there (within trace.retention): what came of the
+    last mail. `failed_at` and `failure`, the peer's words, are of the last time it did not go through."""
+
     user: str
     address: str
     enabled: bool
     keep: bool
     created_at: int
+    health: str = ""
+    sent_at: int | None = None
+    failed_at: int | None = None
+    failure: str | None = None
 
 
 # --------------------------------------------------------------------------------------------------------------- users
@@ -305,7 +312,14 @@ def forwards(store: Store, address: str | None = None) -> list[Forward]:
 
     def work(tx: Tx) -> list[Forward]:
         found = accounts.everyone(tx) if address is None else [accounts.get(tx, words.address(address))]
-        return [f for account in found for f in _forwards(tx, account)]
+        told: dict[str, list[events.Event]] = {}
+        for event in events.of_forwards(tx):
+            told.setdefault(event.recipient or "", []).append(event)
+        return [
+            _forward(account, f, told.get(f.address, []))
+            for account in found
+            for f in accounts.forwards(tx, account.id)
+        ]
 
     return store.read_now(work)
 
@@ -314,14 +328,15 @@ def add_forwards(store: Store, address: str, targets: Sequence[str], *, keep: bo
     """More addresses his mail goes on to; `keep` says whether a copy stays here. Raises `Missing`, `Exists`."""
     wanted = [words.address(t) for t in targets]
 
-    def work(tx: Tx) -> list[Forward]:
+    def work(tx: Tx) -> None:
         account = accounts.get(tx, words.address(address))
         for target in wanted:
             _no_circle(account, target)
             accounts.add_forward(tx, account.id, target)
-        return _keep(tx, account, keep)
+        _keep(tx, account, keep)
 
-    return store.write_now(work)
+    store.write_now(work)
+    return forwards(store, address)
 
 
 def set_forwards(
@@ -330,15 +345,16 @@ def set_forwards(
     """These addresses and no others; None leaves them as they are. Raises `Missing`."""
     wanted = None if targets is None else list({a.key: a for a in map(words.address, targets)}.values())
 
-    def work(tx: Tx) -> list[Forward]:
+    def work(tx: Tx) -> None:
         account = accounts.get(tx, words.address(address))
         if wanted is not None:
             for target in wanted:
                 _no_circle(account, target)
             accounts.set_forwards(tx, account.id, wanted, keep=account.forward_keep)
-        return _keep(tx, account, keep)
+        _keep(tx, account, keep)
 
-    return store.write_now(work)
+    store.write_now(work)
+    return forwards(store, address)
 
 
 def remove_forwards(store: Store, address: str, targets: Sequence[str] | None) -> list[str]:
@@ -355,17 +371,22 @@ def remove_forwards(store: Store, address: str, targets: Sequence[str] | None) -
     return store.write_now(work)
 
 
-def _keep(tx: Tx, account: Account, keep: bool | None) -> list[Forward]:
+def _keep(tx: Tx, account: Account, keep: bool | None) -> None:
     if keep is not None:
         accounts.change(tx, account.id, forward_keep=int(keep))
-    return _forwards(tx, accounts.get(tx, account.address))
 
 
-def _forwards(tx: Tx, account: Account) -> list[Forward]:
-    return [
-        Forward(str(account.address), f.address, f.enabled, account.forward_keep, f.created_at)
-        for f in accounts.forwards(tx, account.id)
-    ]
+def _forward(account: Account, forward: accounts.Forward, told: Sequence[events.Event]) -> Forward:
+    """`told` is what became of mail there, oldest first."""
+    sent = next((e for e in reversed(told) if e.kind == "sent"), None)
+    failed = next((e for e in reversed(told) if e.kind != "sent"), None)
+    return Forward(
+        str(account.address), forward.address, forward.enabled, account.forward_keep, forward.created_at,
+        health="" if not told else "good" if told[-1] is sent else "failing",
+        sent_at=sent.at if sent else None,
+        failed_at=failed.at if failed else None,
+        failure=str(failed.detail.get("reply") or failed.reason) if failed else None,
+    )  # fmt: skip
 
 
 def _no_circle(account: Account, target: Address) -> None:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from daemon import passwords
 from daemon.admin import pem
 from daemon.config import SETTINGS, BadSetting, DataDir, machine_name
+from daemon.flow import signing
 from daemon.mail.address import parse_address
-from daemon.store import accounts, domains, settings
+from daemon.store import accounts, dkim_keys, domains, settings
 from daemon.store.db import Store
 from daemon.store.tx import Tx
 
@@ -72,13 +73,16 @@ def prepare(store: Store) -> Trial:
 
     Raises `NotATrial`.
     """
-    if not (store.data.path / _NOTE).exists() and store.read_now(domains.everyone):
+    there = bool(store.read_now(domains.everyone))
+    if there and not (store.data.path / _NOTE).exists():
         raise NotATrial(f"{store.data.path} holds a real server; leave out --local, or name another directory")
     known = _passwords(store.data)
+    keys = [] if there else signing.make()
 
     def work(tx: Tx) -> tuple[tuple[str, str], ...]:
         if not domains.everyone(tx):
             domains.add(tx, DOMAIN)
+            dkim_keys.add(tx, DOMAIN, keys)
             for text, password in known.items():
                 kept = accounts.Password(*passwords.keep(password))
                 accounts.add(tx, parse_address(text), kept, admin=text == USERS[0])

@@ -6,9 +6,10 @@ take it costs nobody a transfer, and the sender gets our plain words instead of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from daemon.flow import signing
 from daemon.flow.outcome import Result, Seen, ours
 from daemon.limits import LIMITS
 from daemon.mail.downgrade import to_7bit
@@ -92,7 +93,13 @@ class Fit:
     unfit: dict[int, Result] = field(default_factory=dict)
 
 
-def fit(content: Content, recipients: Sequence[Claimed], offered: Capabilities, seen: Seen) -> Fit:
+Sign = Callable[[bytes], bytes]
+"""The DKIM-Signature fields for a message as it is sent; nothing for one that is not ours."""
+
+
+def fit(
+    content: Content, recipients: Sequence[Claimed], offered: Capabilities, seen: Seen, sign: Sign = lambda _: b""
+) -> Fit:
     """A matter of microseconds for a small message, of a thread for others. Raises `SegmentDamaged`."""
     message = content.message
     data = content.whole() if content.is_small else None
@@ -109,7 +116,7 @@ def fit(content: Content, recipients: Sequence[Claimed], offered: Capabilities, 
         unfit = _without_utf8(message, recipients, content, data, seen)
         utf8 = False
     if eightbit and not offered.eightbitmime and len(unfit) < len(recipients):
-        changed = to_7bit(data if data is not None else content.whole())
+        changed = _in_7bit(content, data if data is not None else content.whole(), sign)
         if changed is None:
             words = f"554 5.6.3 the message holds 8-bit text, which {seen.host} does not take, and cannot be converted"
             unfit = {**_all(recipients, ours("failed", "needs-8bit", "5.6.3", words, seen)), **unfit}
@@ -117,6 +124,16 @@ def fit(content: Content, recipients: Sequence[Claimed], offered: Capabilities, 
             data, size, eightbit = changed, len(changed), False
     mail = MailFrom(message.sender, size, eightbit, utf8, message.ret, message.envid)
     return Fit(mail, content if data is None else (data,), unfit)
+
+
+def _in_7bit(content: Content, data: bytes, sign: Sign) -> bytes | None:
+    """`data` without octets over 127; None where that cannot be. What we have signed ourselves we sign again."""
+    prefix = content.message.prefix
+    bare = signing.without(prefix)
+    changed = to_7bit(bare + data[len(prefix) :])
+    if changed is None or bare == prefix:
+        return changed
+    return bare + sign(changed[len(bare) :]) + changed[len(bare) :]
 
 
 def _all(recipients: Sequence[Claimed], result: Result) -> dict[int, Result]:

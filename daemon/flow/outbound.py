@@ -7,6 +7,7 @@ import ipaddress
 from collections.abc import Callable, Mapping
 
 from daemon.config import Config
+from daemon.flow import signing
 from daemon.flow.queue import Runner
 from daemon.flow.route import Ourselves, Router
 from daemon.flow.send import Sender
@@ -27,7 +28,8 @@ class Outbound:
         self.resolver = resolver or DNS(self._servers)
         self._router = Router(self.resolver, ourselves(now), port=now["smtp.out_port"])
         sender = Sender(
-            store.segments, self._router, Tls(), name=lambda: config()["hostname"], local=lambda: local(config())
+            store.segments, self._router, Tls(), name=lambda: config()["hostname"], local=lambda: local(config()),
+            sign=lambda data: store.peek(signing.of, data),
         )  # fmt: skip
         self.runner = Runner(store, sender, config)
         self._deaf = store.listen(self._changed)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from daemon import log
 from daemon.config import Config
-from daemon.flow import forward, notify
+from daemon.flow import forward, notify, signing
 from daemon.flow.deliver import Copy, Plan, Sending, Stale, commit
 from daemon.flow.envelope import Envelope, Origin, Recipient
 from daemon.flow.judged import Judged, tell_refusal
@@ -92,8 +92,9 @@ async def accept(
             summary = await store.aside(summarize, body.view())
         else:
             summary = summarize(body.view())
+        signature = await signing.fields(store, origin, body)
         for attempt in range(_TRIES):
-            plan, receipt = store.peek(prepare, origin, envelope, body, summary, config, attempt, judged)
+            plan, receipt = store.peek(prepare, origin, envelope, body, summary, config, attempt, signature, judged)
             try:
                 if not plan.empty:
                     await store.write(commit, plan, bodies=plan.bodies)
@@ -164,13 +165,19 @@ def prepare(
     summary: Summary | None,
     config: Config | None,
     attempt: int,
+    signature: bytes | None = None,
     judged: Judged | None = None,
 ) -> tuple[Plan, Receipt]:
     """What is to be done, and what each recipient will be told when it is.
 
-    The first attempt takes it that there is room (the writer looks anyway), the next ones look who has none.
+    The first attempt takes it that there is room (the writer looks anyway), the next ones look who has none. Without a
+    `signature` the message is signed here, if it is ours.
     """
-    planning = _Planning(tx, origin, envelope, body, summary, config or settings.load(tx), judged, careful=attempt > 0)
+    if signature is None:
+        signature = signing.signature(tx, origin, body)
+    planning = _Planning(
+        tx, origin, envelope, body, summary, config or settings.load(tx), signature, judged, careful=attempt > 0
+    )  # fmt: skip
     outcomes = tuple(Outcome(r, planning.add(r)) for r in envelope.recipients)
     planning.finish(outcomes)
     return planning.plan, Receipt(planning.plan.trace, outcomes)
@@ -187,6 +194,7 @@ class _Planning:
         body: Body,
         summary: Summary | None,
         config: Config,
+        signature: bytes,
         judged: Judged | None,
         *,
         careful: bool,
@@ -195,6 +203,7 @@ class _Planning:
         self.origin = origin
         self.envelope = envelope
         self.config = config
+        self.signature = signature
         self.careful = careful
         self.sender = envelope.reverse_path
         trace = origin.trace or events.new_trace(tx.now, _CHANCE.randbytes)
@@ -317,10 +326,12 @@ class _Planning:
         return sending
 
     def _received(self, recipient: Recipient | None) -> bytes:
-        return headers.received(
+        """The trace of this hop, and below it what we signed."""
+        trace = headers.received(
             self.config["hostname"], self.protocol, self.plan.trace, self.tx.now / 1000,
             peer=self.peer, recipient=recipient.address if recipient is not None else None,
         )  # fmt: skip
+        return trace + self.signature
 
     def finish(self, outcomes: Sequence[Outcome]) -> None:
         """Add what the sender must be told. Where one answer stands for all recipients, those who were refused too."""

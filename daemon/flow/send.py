@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from daemon import log
-from daemon.flow.fit import Content, fit
+from daemon.flow.fit import Content, Sign, fit
 from daemon.flow.outcome import Result, Seen, of_answer, ours
 from daemon.flow.peer import Patience, Peer, dial
 from daemon.flow.route import Host, Router
@@ -76,7 +76,8 @@ class Faults:
 
 
 class Sender:
-    """What all sessions share. `name` is what we call ourselves, `local` our addresses to come from (4, 6)."""
+    """What all sessions share. `name` is what we call ourselves, `local` our addresses to come from (4, 6), `sign`
+    proves what had to be changed for a peer."""
 
     def __init__(
         self,
@@ -87,6 +88,7 @@ class Sender:
         name: Callable[[], str],
         local: Callable[[], Mapping[int, str]] = dict,
         patience: Patience | None = None,
+        sign: Sign = lambda _: b"",
     ) -> None:
         self.segments = segments
         self.router = router
@@ -94,6 +96,7 @@ class Sender:
         self.name = name
         self.local = local
         self.patience = patience or Patience()
+        self.sign = sign
         self.faults = Faults()
 
     async def open(self, domain: str, route: Route | None) -> Session:
@@ -255,9 +258,9 @@ class Session:
             offered = self._peer.client.capabilities = replace(offered, chunking=False)
         try:
             if content.is_small:
-                fitted = fit(content, recipients, offered, self.seen)
+                fitted = fit(content, recipients, offered, self.seen, self._sender.sign)
             else:
-                fitted = await asyncio.to_thread(fit, content, recipients, offered, self.seen)
+                fitted = await asyncio.to_thread(fit, content, recipients, offered, self.seen, self._sender.sign)
             results = fitted.unfit
             waiting = [recipient for recipient in recipients if recipient.id not in results]
             while waiting:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 from daemon.config import Config
 from daemon.flow.outbound import Outbound
+from daemon.flow.rotation import Rotation
 from daemon.limits import LIMITS
 from daemon.serve import tls
 from daemon.serve.connection import Connection, Owner
@@ -53,10 +54,12 @@ class House:
         async with asyncio.TaskGroup() as workers:
             workers.create_task(keep_house(self.store, self.config, stop))
             workers.create_task(self.outbound.run())
+            keys = workers.create_task(Rotation(self.store, self.config, self.outbound.resolver).run())
             self.doors.open(self._services(), bound)
             ready()
             await stop.wait()
             await asyncio.gather(self.doors.drain(), self.outbound.stop(LIMITS.drain))
+            keys.cancel()
         await self.imap.close()
         self.pop3.close()
         await self.door.close()

@@ -15,7 +15,7 @@ from typing import Any
 
 from daemon.config import BadSetting
 from daemon.limits import LIMITS
-from daemon.store import settings
+from daemon.store import dkim_keys, settings
 from daemon.store.db import Store
 from daemon.store.keywords import DELETED, SEEN
 from daemon.store.mailboxes import INBOX
@@ -92,6 +92,8 @@ def _sums(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
         f" where c.name = 'uidvalidity' limit {_MANY}",
     ):
         yield Finding("error", "uidvalidity-ahead", f"mailbox {name!r}", f"UIDVALIDITY {highest}, counter {counter}")
+    for domain, selector, why in store.read_now(dkim_keys.broken, _MANY):
+        yield Finding("error", "dkim-key-wrong", f"key {selector!r} of {domain}", why)
 
 
 # --------------------------------------------------------------------------------------------------------- accounts

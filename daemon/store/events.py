@@ -177,6 +177,15 @@ def find(
     return [row[0] for row in tx.all(f"{sql} order by 2 desc limit ?", *params, limit)]
 
 
+def of_forwards(tx: Tx) -> list[Event]:
+    """The last success and the last failures, final or not, of every address that users' mail is forwarded to."""
+    last = (
+        "select max(id) from event where kind in ('sent', 'deferred', 'failed')"
+        " and recipient in (select address from forward) group by recipient, kind"
+    )
+    return [_event(r) for r in tx.all(f"select {_COLUMNS} from event where id in ({last}) order by id")]
+
+
 def refusals(
     tx: Tx, *, sender: str | None = None, recipient: str | None = None, since: int | None = None, limit: int = 100
 ) -> list[dict[str, Any]]:

@@ -1,7 +1,10 @@
+from daemon.admin import people
 from daemon.mail.address import parse_address
 from daemon.store import addresses
 from daemon.store.addresses import DAY
 from tests.flow.house import MESSAGE, Clock, House
+from tests.flow.office import Office, running
+from tests.instruments.sink import Sink
 
 
 def test_a_forward_goes_out_under_an_address_of_ours_that_leads_back(house: House) -> None:
@@ -84,3 +87,33 @@ def test_forwards_in_a_circle_end(house: House) -> None:
     assert not came_back.taken and came_back.outcomes[0].denial is not None
     assert came_back.outcomes[0].denial.enhanced == "5.4.6"
     assert len(house.queued()) == 1 and len(house.inbox("ann@here.example")) == 1
+
+
+async def test_the_health_of_each_target_is_known(house: House) -> None:
+    house.forward("ann@here.example", "ann@good.example", "ann@bad.example", "ann@full.example")
+    house.forward("bob@here.example", "bob@new.example")
+    async with Sink() as sink:
+        everywhere = dict.fromkeys(("good.example", "bad.example", "full.example"), "127.0.0.1")
+        async with running(Office(house, everywhere, sink.port)) as office:
+            sink.on("RCPT", "550 5.1.1 nobody here", match="bad.example")
+            sink.on("RCPT", "452 4.2.2 no room", match="full.example")
+            house.mail("carl@far.example", "ann@here.example", kind="smtp")
+            await office.until(lambda: [row.attempts for row in house.queued(recipient="ann@full.example")] == [1])
+            await office.until(lambda: not house.queued(recipient="ann@good.example"))
+            await office.until(lambda: not house.queued(recipient="ann@bad.example"))
+            first = house.clock.now
+            office.tick(1)
+            sink.behave()
+            sink.on("RCPT", "452 4.2.2 no room", match="full.example")
+            house.mail("carl@far.example", "ann@here.example", kind="smtp")
+            await office.until(lambda: not house.queued(recipient="ann@bad.example"))
+            await office.until(lambda: not house.queued(recipient="ann@good.example"))
+    good, bad, full = people.forwards(house.store, "ann@here.example")
+    assert (good.health, good.sent_at, good.failed_at) == ("good", first + 1000, None)
+    assert (bad.health, bad.sent_at, bad.failed_at) == ("good", first + 1000, first), "it works again"
+    assert bad.failure is not None and "nobody here" in bad.failure
+    assert (full.health, full.sent_at) == ("failing", None)
+    assert full.failure is not None and full.failure.startswith("452 4.2.2 no room")
+    (new,) = people.forwards(house.store, "bob@here.example")
+    assert (new.health, new.sent_at, new.failed_at, new.failure) == ("", None, None, None)
+    assert people.forwards(house.store) == [good, bad, full, new]

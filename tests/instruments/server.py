@@ -12,12 +12,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from daemon import passwords
 from daemon.config import DataDir
+from daemon.flow import signing
 from daemon.mail.address import parse_address
-from daemon.store import accounts, domains, settings
+from daemon.store import accounts, dkim_keys, domains, settings
 from daemon.store.db import Store
 from daemon.store.tx import Tx
 
@@ -26,6 +28,7 @@ NO_DNS = "127.0.0.1:1"  # nobody answers there: unless a test has its own DNS, n
 PATIENCE = 30  # seconds for a start or a stop before the test fails
 _QUIET = (10_000, 32_000)  # below what systems give to outgoing connections
 _chance = random.SystemRandom()
+_pair = cache(signing.make)  # the keys of all domains: made once, each takes its time
 
 
 def free_ports(count: int) -> list[int]:
@@ -64,6 +67,8 @@ class Server:
                 address = parse_address(text)
                 if domains.find(tx, address.domain) is None:
                     domains.add(tx, address.domain)
+                    for key in dkim_keys.add(tx, address.domain, _pair()):
+                        dkim_keys.note(tx, key.id, True)  # seen already: no name server is asked at the start
                 accounts.add(tx, address, accounts.Password(*passwords.keep(password)))
 
         store.write_now(fill)

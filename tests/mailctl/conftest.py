@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from daemon.admin import house
+from daemon.flow import signing
 from daemon.store.db import Store
 from mailctl.main import cli
 
@@ -56,10 +58,15 @@ def ctl(tmp_path: Path) -> Ctl:
     return Ctl(tmp_path / "data")
 
 
+_pair = cache(signing.make)  # the keys of every test's domain: made once, each takes its time
+
+
 @pytest.fixture
-def town(ctl: Ctl) -> Iterator[Ctl]:
+def town(ctl: Ctl, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ctl]:
     """example.org with alice (an administrator) and bob, nobody of whom can log in."""
-    ctl.ok("domain", "add", "example.org")
+    with monkeypatch.context() as quick:
+        quick.setattr(signing, "make", _pair)
+        ctl.ok("domain", "add", "example.org")
     ctl.ok("user", "add", "alice@example.org", "--no-password", "--admin", "--name", "Alice")
     ctl.ok("user", "add", "bob@example.org", "--no-password")
     yield ctl

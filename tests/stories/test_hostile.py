@@ -461,6 +461,7 @@ def test_recipients_are_counted(stranger: Stranger) -> None:
 
 
 def test_who_does_not_read_what_he_asks_for_holds_little(stranger: Stranger) -> None:
+    stranger.allowed = 20 * 2 * MIB + 8 * MIB  # for each pair some pieces of 224 KiB, and the message as it comes in
     stranger.home.deliver(b"Subject: large\r\n\r\n" + b"x" * 8 * MIB + b"\r\n")
     for _ in range(20):
         peer = stranger.logged_in()
