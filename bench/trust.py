@@ -13,8 +13,11 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
+from bench.trust_dkim import KEYS, LINES, message
 from daemon.resolver import DNS
-from daemon.trust import iprev, spf
+from daemon.trust import arc, dkim, iprev, spf
+from daemon.trust.results import Signature
+from daemon.trust.sign import Key, public_record, sign
 from tests.instruments.dns_server import DNSServer
 
 IP = "192.0.2.25"
@@ -38,6 +41,9 @@ c.full.example. TXT "v=spf1 exists:%{i}.x.full.example a:a.full.example a:a.full
 """
 
 
+_PLAIN = message(10_000, LINES["as usual"])
+
+
 class Row(NamedTuple):
     title: str
     check: Callable[[DNS], Awaitable[object]]
@@ -48,12 +54,32 @@ def _spf(sender: str, ip: str = IP) -> Callable[[DNS], Awaitable[object]]:
     return lambda dns: spf.check_host(dns, ip, "mail.example.org", sender, now=time.time(), receiver="mx.example.net")
 
 
+def _key_record(key: Key) -> str:
+    record = public_record(key)
+    return f'{key.selector}._domainkey.{key.domain}. TXT "{record[:200]}" "{record[200:]}"\n'
+
+
+def _dkim(*keys: Key) -> Callable[[DNS], Awaitable[object]]:
+    """The first signature of a message of 10 KB with one of each key."""
+    data = message(10_000, LINES["as usual"])
+    data = sign(data, keys, now=time.time()) + data
+
+    async def first(dns: DNS) -> Signature:
+        return (await dkim.verify(dns, data, now=time.time()))[0]
+
+    return first
+
+
 ROWS = [
     Row("iprev", lambda dns: iprev.check(dns, IP), "pass"),
     Row("SPF: mx of the domain", _spf("me@example.org"), "pass"),
     Row("SPF: four records, the last one decides", _spf("me@large.example"), "pass"),
     Row("SPF: ptr, exists, explained fail", _spf("strong-bad@macro.example"), "fail"),
     Row("SPF: nine terms ask, none of them early", _spf("me@full.example", "203.0.113.9"), "neutral"),
+    Row("DKIM: RSA-2048, 10 KB", _dkim(KEYS["rsa"]), "pass"),
+    Row("DKIM: Ed25519, 10 KB", _dkim(KEYS["ed25519"]), "pass"),
+    Row("DKIM: both, 10 KB", _dkim(*KEYS.values()), "pass"),
+    Row("ARC: a message of 10 KB without a chain", lambda dns: arc.verify(dns, _PLAIN, now=time.time()), "none"),
 ]
 
 
@@ -76,7 +102,7 @@ def _measure(loop: asyncio.AbstractEventLoop, dns: DNS, row: Row, seconds: float
 
 
 async def _once(dns: DNS, row: Row) -> str:
-    async with DNSServer(ZONE) as server:
+    async with DNSServer(ZONE + "".join(map(_key_record, KEYS.values()))) as server:
         dns.use([server.server])
         return str(getattr(await row.check(dns), "result", ""))
 

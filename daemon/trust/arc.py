@@ -7,7 +7,6 @@ for. That it passes says who handled the message, not that they can be believed:
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 from daemon.limits import LIMITS
 from daemon.resolver import Resolver
 from daemon.trust.proof import Claim, Outcome, algorithm_of, claim_of, key_place, keys_of, prove
-from daemon.trust.public_key import PublicKey, Unproved, ask
+from daemon.trust.public_key import Keys, PublicKey, Refused, Unproved
 from daemon.trust.results import ARC, Word
 from daemon.trust.signed import Signed
 from daemon.trust.tags import BadTags, Tags, needed, octets_of, parse_tags
@@ -157,7 +156,7 @@ async def _messages(resolver: Resolver, signed: Signed, links: Sequence[Link]) -
 
 async def _outcomes(resolver: Resolver, signed: Signed, links: Sequence[Link]) -> list[Outcome]:
     claims = [link.claim for link in links if isinstance(link.claim, Claim)]
-    proved = await prove(signed, claims, await keys_of(resolver, claims))
+    proved = await prove(signed, claims, await keys_of(resolver, [claim.key for claim in claims]))
     found = dict(zip((claim.number for claim in claims), proved, strict=True))
     return [
         found[link.message] if isinstance(link.claim, Claim) else Outcome(link.claim.word, link.claim.reason)
@@ -166,27 +165,28 @@ async def _outcomes(resolver: Resolver, signed: Signed, links: Sequence[Link]) -
 
 
 async def _seals(resolver: Resolver, signed: Signed, links: Sequence[Link]) -> None:
-    """Step 6: every seal, each over all sets up to its own (RFC 8617 §5.1.1). Raises `Unproved` for the last bad."""
-    asked = await asyncio.gather(
-        *(ask(resolver, link.seal.key_name, link.seal.algorithm) for link in links), return_exceptions=True
-    )
-    before = sha256()
-    trouble: Unproved | None = None
-    for i, (link, keys) in enumerate(zip(links, asked, strict=True), 1):
+    """Step 6: every seal, each over all sets up to its own (RFC 8617 §5.1.1). Raises `Unproved`."""
+    keys = await keys_of(resolver, [(link.seal.key_name, link.seal.algorithm) for link in links])
+    before, troubles = sha256(), list[Unproved]()
+    for i, (link, those) in enumerate(zip(links, keys, strict=True), 1):
         for number in (link.results, link.message):
             before.update(signed.form(number, relaxed=True))
         own = before.copy()
         own.update(signed.unsigned(link.seal.number, relaxed=True))
         before.update(signed.form(link.seal.number, relaxed=True))
-        if isinstance(keys, Unproved):
-            trouble = Unproved(_word(keys.word), f"seal {i}: {keys.reason}")
-        elif isinstance(keys, BaseException):
-            raise keys
-        elif not any(isinstance(key, PublicKey) and key.signed(link.seal.signature, own.digest()) for key in keys):
-            reasons = [key.reason for key in keys if not isinstance(key, PublicKey)]
-            trouble = Unproved("fail", f"seal {i}: {(reasons or ['signature does not fit'])[0]}")
-    if trouble:
-        raise trouble
+        if trouble := _trouble(link.seal, those, own.digest()):
+            troubles.append(Unproved(_word(trouble.word), f"seal {i}: {trouble.reason}"))
+    if troubles:
+        raise next((trouble for trouble in troubles if trouble.word == "fail"), troubles[0])
+
+
+def _trouble(seal: Seal, keys: Keys | Unproved, digest: bytes) -> Unproved | Refused | None:
+    """Why the seal does not hold."""
+    if isinstance(keys, Unproved):
+        return keys
+    if any(isinstance(key, PublicKey) and key.signed(seal.signature, digest) for key in keys):
+        return None
+    return keys[0] if isinstance(keys[0], Refused) else Refused("fail", "signature does not fit")
 
 
 def _word(word: Word) -> Word:

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING
 from daemon.limits import LIMITS
 from daemon.mail.address import BadAddress, normal_domain
 from daemon.resolver import Resolver
-from daemon.trust.proof import Claim, Keys, claim_of, keys_of, prove
-from daemon.trust.public_key import PublicKey, Refused, Unproved
+from daemon.trust.proof import Claim, claim_of, keys_of, prove
+from daemon.trust.public_key import Keys, PublicKey, Refused, Unproved
 from daemon.trust.results import Signature
 from daemon.trust.signed import Signed
 from daemon.trust.tags import BadTags, Tags, needed, parse_tags
@@ -45,7 +45,7 @@ async def verify(resolver: Resolver, data: Data, *, now: float) -> tuple[Signatu
         if claim:
             claims[place] = claim
     if claims:
-        keys = await keys_of(resolver, list(claims.values()))
+        keys = await keys_of(resolver, [claim.key for claim in claims.values()])
         keys = [_for_identity(those, told[place]) for place, those in zip(claims, keys, strict=True)]
         for place, outcome in zip(claims, await prove(signed, list(claims.values()), keys), strict=True):
             word, reason, bits, testing = outcome

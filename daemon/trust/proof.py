@@ -15,7 +15,7 @@ from typing import NamedTuple
 from daemon.limits import LIMITS
 from daemon.mail.address import BadAddress, normal_domain
 from daemon.resolver import Resolver
-from daemon.trust.public_key import PublicKey, Refused, Unproved, ask
+from daemon.trust.public_key import Keys, PublicKey, Refused, Unproved, ask
 from daemon.trust.results import Word
 from daemon.trust.signed import Signed
 from daemon.trust.tags import BadTags, Tags, needed, number_of, octets_of, words_of
@@ -25,8 +25,6 @@ _FORMS = {"simple": False, "relaxed": True}
 _NAME = re.compile(r"[\x21-\x39\x3c-\x7e]+")
 _TIME_DIGITS = 12  # RFC 6376 §3.5: t= must be understood up to the year 200,000
 _LENGTH_DIGITS = 76  # RFC 6376 §3.5
-
-Keys = tuple[PublicKey | Refused, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +41,11 @@ class Claim:
     relaxed_body: bool
     body_hash: bytes
     length: int | None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What `keys_of` asks for."""
+        return self.key_name, self.algorithm
 
 
 class Outcome(NamedTuple):
@@ -115,18 +118,11 @@ def _in_time(tags: Tags, now: float) -> None:
         raise Unproved("policy", "from the future")
 
 
-async def keys_of(resolver: Resolver, claims: Sequence[Claim]) -> list[Keys | Unproved]:
-    """The keys of each claim; equal questions are asked once."""
-    places = {(claim.key_name, claim.algorithm) for claim in claims}
-
-    async def found(name: str, algorithm: str) -> Keys | Unproved:
-        try:
-            return await ask(resolver, name, algorithm)
-        except Unproved as error:
-            return error
-
-    keys = dict(zip(places, await asyncio.gather(*(found(*place) for place in places)), strict=True))
-    return [keys[claim.key_name, claim.algorithm] for claim in claims]
+async def keys_of(resolver: Resolver, places: Sequence[tuple[str, str]]) -> list[Keys | Unproved]:
+    """What `ask` finds for each name and algorithm, asked side by side; equal questions are asked once."""
+    once = list(dict.fromkeys(places))
+    found = dict(zip(once, await asyncio.gather(*(ask(resolver, *place) for place in once)), strict=True))
+    return [found[place] for place in places]
 
 
 async def prove(signed: Signed, claims: Sequence[Claim], keys: Sequence[Keys | Unproved]) -> list[Outcome]:

@@ -60,14 +60,17 @@ class Refused(NamedTuple):
     testing: bool = False
 
 
-async def ask(resolver: Resolver, name: str, algorithm: str) -> tuple[PublicKey | Refused, ...]:
-    """The keys for `algorithm` at `name`, usually one, the usable ones first. Raises `Unproved`."""
+Keys = tuple[PublicKey | Refused, ...]
+
+
+async def ask(resolver: Resolver, name: str, algorithm: str) -> Keys | Unproved:
+    """The keys for `algorithm` at `name`, usually one, the usable ones first; or why there are none."""
     try:
         answer = await resolver.ask(name, "TXT")
     except TemporaryDNSError as error:
-        raise Unproved("temperror", f"key not found out: {error.reason}") from None
+        return Unproved("temperror", f"key not found out: {error.reason}")
     if not answer.records:
-        raise Unproved("permerror", "no key record")
+        return Unproved("permerror", "no key record")
     found = [_read(record, algorithm) for record in answer.records[: LIMITS.dkim_keys]]
     return tuple(sorted(found, key=lambda key: isinstance(key, Refused)))
 

@@ -75,7 +75,7 @@ async def test_the_oldest_that_still_holds_is_told() -> None:
     [
         (b"hello", b"hellO", "message signature 2: body changed"),
         (b"Subject: hi", b"Subject: ho", "message signature 2: signature does not fit"),
-        (b"i=1; list1.example; dkim=pass", b"i=1; list1.example; dkim=fail", "seal 2: signature does not fit"),
+        (b"i=1; list1.example; dkim=pass", b"i=1; list1.example; dkim=fail", "seal 1: signature does not fit"),
         (b"i=2; list2.example; dkim=pass", b"i=2; list2.example; dkim=fail", "seal 2: signature does not fit"),
         (b"cv=pass", b"cv=none", "cv= of set 2 is none"),
         (b"cv=none", b"cv=pass", "cv= of set 1 is pass"),
@@ -122,6 +122,11 @@ async def test_keys_that_cannot_be_asked_for_now_make_the_chain_temporary() -> N
     assert await reason(chain(3), keyring) == ("temperror", "message signature 3: key not found out: SERVFAIL")
     keyring.trouble = {"s._domainkey.list1.example"}
     assert await reason(chain(3), keyring) == ("temperror", "seal 1: key not found out: SERVFAIL")
+    keyring.put(key(2), "v=DKIM1; p=")
+    oldest = chain(3).replace(b"i=1; list1.example; dkim=pass", b"i=1; list1.example; dkim=fail")
+    assert await reason(oldest, keyring) == ("fail", "seal 2: key of another kind"), (
+        "what surely fails is not temporary"
+    )
     keyring = keys()
     keyring.put(key(1), "v=DKIM1; p=")
     assert await reason(chain(3), keyring) == ("fail", "seal 1: key revoked")

@@ -170,6 +170,7 @@ async def test_a_length_must_cover_the_whole_body() -> None:
         ({"i": "joe@badexample.org"}, ("permerror", "i= is not within d=")),
         ({"i": "@org"}, ("permerror", "i= is not within d=")),
         ({"i": "joe"}, ("neutral", "i= is not an identity")),
+        ({"i": "joe@a..b"}, ("neutral", "i= is not an identity")),
         ({"l": "-1"}, ("neutral", "l= is not a number")),
         ({"l": "9" * 77}, ("neutral", "l= is not a number")),
         ({"q": "dns/txt:x"}, ("pass", "")),
