@@ -14,14 +14,18 @@ from pathlib import Path
 
 from daemon import passwords
 from daemon.config import DataDir
+from daemon.flow import signing
 from daemon.mail.address import Address
-from daemon.store import accounts, domains, routes, settings
+from daemon.store import accounts, dkim_keys, domains, routes, settings
 from daemon.store.db import Store
 from daemon.store.tx import Tx
 
 USERS = 100
 PREFIX = 226
-PORTS = {"smtp": 25, "submission": 87, "submissions": 65, "lmtp": 24, "imap": 43, "imaps": 93, "pop3": 10, "pop3s": 95}
+PORTS = {
+    "smtp": 25, "submission": 87, "submissions": 65, "lmtp": 24, "imap": 43, "imaps": 93, "pop3": 10, "pop3s": 95,
+    "http": 80, "https": 44,
+}  # fmt: skip
 SINK = 22905
 
 
@@ -29,11 +33,14 @@ def prepare(path: Path, prefix: int = PREFIX) -> None:
     """Make the data directory, once."""
     store = Store.open(DataDir(path))
     password = accounts.Password(*passwords.keep("pw"))
+    keys = signing.make()
 
     def fill(tx: Tx) -> None:
         if domains.find(tx, "bench.test") is not None:
             return
         domains.add(tx, "bench.test")
+        for key in dkim_keys.add(tx, "bench.test", keys):
+            dkim_keys.note(tx, key.id, True)  # or the world's DNS would be asked for it
         for number in range(USERS):
             accounts.add(tx, Address(f"u{number}", "bench.test"), password)
         routes.add(tx, "recipient", "out.test", "127.0.0.1", SINK, tls="none")

@@ -52,6 +52,10 @@ class DataDir:
     def lock(self) -> Path:
         return self.path / "serve.lock"
 
+    @property
+    def acme_lock(self) -> Path:
+        return self.path / "acme.lock"
+
     def make(self) -> None:
         """Create what is missing. Raises `OSError`."""
         for folder in (self.path, self.segments, self.spool):
@@ -83,7 +87,8 @@ def _text(text: str) -> str:
     return text
 
 
-def _hostname(text: str) -> str:
+def hostname(text: str) -> str:
+    """A host's name in lower case, without the last dot. Raises `BadSetting`."""
     name = text.strip().rstrip(".").lower()
     if not re.fullmatch(
         r"(?=.{1,253}$)([a-z0-9_]([a-z0-9-]{0,61}[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*", name
@@ -172,14 +177,34 @@ def _newlines(text: str) -> str:
     return text
 
 
-def _enforcement(text: str) -> str:
-    if text not in ("enforce", "report"):
-        raise BadSetting(f"{text!r} is not enforce or report")
+def _choice(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in words:
+            raise BadSetting(f"{text!r} is not one of {', '.join(words)}")
+        return text
+
+    return parse
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Host names, each once; the first label may be `*`."""
+    found = []
+    for name in text.replace(",", " ").split():
+        found.append("*." + hostname(name[2:]) if name.startswith("*.") else hostname(name))
+    return tuple(dict.fromkeys(found))
+
+
+def _url(text: str) -> str:
+    if not re.fullmatch(r"https://[!-~]+", text):
+        raise BadSetting(f"{text!r} is not an https:// address")
     return text
 
 
-def _domains(text: str) -> tuple[str, ...]:
-    return tuple(_hostname(t) for t in text.split(",") if t.strip())
+def _mailbox(text: str) -> str:
+    """Only the outline: who uses it reads it as an address."""
+    if text and not re.fullmatch(r"[^\s@<>]{1,64}@[^\s@<>]{1,255}", text):
+        raise BadSetting(f"{text!r} is not an address such as postmaster@example.org")
+    return text
 
 
 def _path(text: str) -> str:
@@ -209,7 +234,7 @@ class Setting:
 
 TYPES: Mapping[str, Callable[[str], Any]] = {
     "text": _text,
-    "hostname": _hostname,
+    "hostname": hostname,
     "yes/no": _flag,
     "number": _count,
     "size": parse_size,
@@ -219,9 +244,14 @@ TYPES: Mapping[str, Callable[[str], Any]] = {
     "servers": _servers,
     "networks": _networks,
     "refuse/normalize": _newlines,
-    "enforce/report": _enforcement,
-    "domains": _domains,
+    "enforce/report": _choice("enforce", "report"),
+    "notice/defer": _choice("notice", "defer"),
+    "address": _mailbox,
     "path": _path,
+    "url": _url,
+    "names": _names,
+    "none/testing/enforce": _choice("none", "testing", "enforce"),
+    "challenge": _choice("http-01", "tls-alpn-01", "dns-01"),
 }
 
 
@@ -230,7 +260,7 @@ def machine_name() -> str:
     names = []
     for ask in (socket.getfqdn, socket.gethostname):
         with suppress(BadSetting, OSError):
-            names.append(_hostname(ask()))
+            names.append(hostname(ask()))
     names = [name for name in names if name.partition(".")[0] != "localhost"]
     return next((name for name in names if "." in name), names[0] if names else "localhost")
 
@@ -248,6 +278,54 @@ _ROWS = (
     Setting("listen.pop3", "listeners", ":110", "POP3 with STLS.", restart=True),
     Setting("listen.pop3s", "listeners", ":995", "POP3, TLS from the start.", restart=True),
     Setting(
+        "listen.http",
+        "listeners",
+        ":80",
+        "HTTP: answers to a certificate authority's challenges; all else is told to use HTTPS.",
+        restart=True,
+    ),
+    Setting("listen.https", "listeners", ":443", "HTTPS: the MTA-STS policy of our domains.", restart=True),
+    Setting(
+        "acme.agree",
+        "yes/no",
+        "no",
+        "The terms of the certificate authority are agreed to; from then on certificates are fetched and renewed.",
+    ),
+    Setting("acme.email", "text", "", "Where the certificate authority may write to; empty: nowhere."),
+    Setting(
+        "acme.directory",
+        "url",
+        "https://acme-v02.api.letsencrypt.org/directory",
+        "The certificate authority: its ACME directory (RFC 8555).",
+    ),
+    Setting(
+        "acme.challenge",
+        "challenge",
+        "http-01",
+        "How a name is proved to be ours: over listen.http, over listen.https, or in the DNS by dns.update_server.",
+    ),
+    Setting(
+        "acme.names",
+        "names",
+        "",
+        "The names of one certificate; empty: one each for the host name and for mta-sts. and autoconfig. of every"
+        " domain.",
+    ),
+    Setting(
+        "acme.ca_bundle",
+        "path",
+        "",
+        "PEM file of the root that vouches for a private directory; empty: the roots of the world.",
+        "file",
+    ),
+    Setting(
+        "mta_sts.mode",
+        "none/testing/enforce",
+        "testing",
+        "What other servers shall do when TLS to this one is not as promised (RFC 8461): nothing, report, not deliver.",
+    ),
+    Setting("mta_sts.max_age", "span", "1w", "How long they remember the policy; at most a year."),
+    Setting(
         "dkim.retire_after",
         "span",
         "7d",
@@ -255,6 +333,23 @@ _ROWS = (
         "span",
     ),
     Setting("dns.servers", "servers", "", "Name servers to ask; empty: the system's.", "HOST:PORT"),
+    Setting(
+        "dns.update_server",
+        "servers",
+        "",
+        "The name server that takes changes of our zones (RFC 2136), for `mailctl dns publish` and ACME; empty: none.",
+        "HOST:PORT",
+    ),
+    Setting("dns.update_key", "path", "", "File with the TSIG key that signs them, as tsig-keygen writes it.", "file"),
+    Setting(
+        "dns.blocklists",
+        "text",
+        "zen.spamhaus.org bl.spamcop.net b.barracudacentral.org psbl.surriel.com dnsbl.dronebl.org bl.mailspike.net",
+        "Lists of spammers' addresses that `mailctl dns check` asks about this server, space separated; empty: none.",
+    ),
+    Setting(
+        "dns.out_port", "number", "53", "The port of name servers asked themselves; another one only for tests.", "port"
+    ),
     Setting(
         "limits.message_size", "size", "50M", "The largest message that is taken, also IMAP's APPENDLIMIT.", "octets"
     ),
@@ -296,7 +391,20 @@ _ROWS = (
         "Outgoing connections to one destination.",
         "connections",
     ),
+    Setting(
+        "queue.tls_downgrade",
+        "notice/defer",
+        "notice",
+        "When a destination speaks worse TLS than within the last month: `notice` sends all the same and tells log and"
+        " trace, `defer` keeps its mail waiting.",
+    ),
     Setting("queue.hold_external", "yes/no", "no", "Mail for other domains waits in the queue, held (trial mode)."),
+    Setting(
+        "reports.send", "yes/no", "yes", "Send DMARC and TLS reports, once a day, to the domains that ask for them."
+    ),
+    Setting(
+        "reports.from", "address", "", "The address reports come from; empty: postmaster at the domain this host is of."
+    ),
     Setting("smtp.trusted_networks", "networks", "", "Peers that may relay without a password.", "networks"),
     Setting(
         "smtp.bare_newline",
@@ -306,6 +414,13 @@ _ROWS = (
     ),
     Setting("smtp.bare_newline_exempt", "networks", "", "Peers whose bare newlines are always normalized.", "networks"),
     Setting("smtp.out_port", "number", "25", "The port of other servers; another one only for tests.", "port"),
+    Setting(
+        "smtp.sts_port",
+        "number",
+        "443",
+        "The port of other domains' MTA-STS policies; another one only for tests, which then may be on loopback.",
+        "port",
+    ),
     Setting("smtp.out_address", "text", "", "The local address mail goes out from; empty: the system's choice."),
     Setting("proxy.trusted", "networks", "", "Peers that begin with a PROXY header, on every listener.", "networks"),
     Setting("store.reserve", "size", "512M", "Free disk below which new mail is refused for now.", "octets"),
@@ -326,7 +441,7 @@ _ROWS = (
     ),
     Setting(
         "trust.arc_sealers",
-        "domains",
+        "names",
         "",
         "Forwarders and mailing lists whose ARC seal excuses a DMARC failure: the d= of the last seal.",
     ),

@@ -100,6 +100,11 @@ class Limits:
     write_patience: int = 300  # seconds a peer may take nothing of what we send
     close_patience: int = 30  # seconds a peer has for the last octets before the connection is cut
     linger: int = 2  # seconds we wait for the peer's own close after a goodbye it did not ask for
+    http_patience: int = 15  # seconds for the whole head of a request, and between two requests (slowloris)
+    http_line: int = 4 * KIB  # octets of a request line or a header field
+    http_fields: int = 50  # header fields of a request
+    http_answer: int = 60  # seconds for an answer with its writing
+    http_body: int = 64 * KIB  # octets of a request's body, where nothing says otherwise
     login_queue: int = 64  # password checks waiting; beyond: try again later
     login_workers: int = 2  # threads that hash passwords
     login_failures: int = 10  # per address in `login_window` before a ban
@@ -137,11 +142,25 @@ class Limits:
     out_lease: int = 600  # seconds until a claimed recipient is anybody's again; renewed while it is worked on
     out_memory: int = 10_000  # hosts whose faults (TLS, BDAT) are remembered
     out_fault_memory: int = 600  # seconds a host's broken STARTTLS is remembered: not for days, and never in silence
+    tlsa_records: int = 32  # TLSA records of one host; more are no promise that anybody could mean
+    tls_chain: int = 10  # certificates of a peer's chain looked at; each may cost a signature for each other one
+    sts_policy: int = 64 * KIB  # octets of an MTA-STS policy; RFC 8461 §3.3 suggests this
+    sts_patience: int = 30  # seconds to fetch one, in all; RFC 8461 §3.3 suggests a minute, but mail waits for it
+    sts_max_age: int = 31_557_600  # seconds a policy is kept at most; RFC 8461 §3.2
+    sts_refresh: int = 86400  # seconds after which a policy is fetched anew (RFC 8461 §3.3: once a day)
+    sts_failure: int = 300  # seconds between two tries to fetch a policy that could not be had (RFC 8461 §3.3)
+    sts_policies: int = 10_000  # policies kept
+    tls_results: int = 20_000  # rows for TLS reports kept of one day: many destinations, few results each
     dns_patience: int = 10  # seconds for one question with its retries
     dns_cache: int = 10_000  # answers kept
     dns_positive: int = 86400  # seconds an answer is kept at most, whatever its TTL says
     dns_negative: int = 900  # seconds "there is none" is kept at most; RFC 2308 §5 asks for one to three hours or less
     dns_failure: int = 5  # seconds a failure is kept: a storm of mail asks a broken server once
+    blocklists: int = 20  # lists asked about our own addresses
+    blocklist_patience: int = 5  # seconds for one list about one address: a list that is silent must not hold a check
+    ns_servers: int = 8  # name servers of a zone asked themselves
+    ns_patience: int = 4  # seconds for a question to one of them
+    dmarc_report_targets: int = 10  # receivers of reports in a record of ours that are asked whether they agree
 
     # -- sender authentication ----------------------------------------------------------------------------------------
     trust_check: int = 25  # seconds for one check of a message: a net below the limits that the checks have themselves
@@ -153,6 +172,42 @@ class Limits:
     dmarc_uris: int = 10  # addresses for reports read of one record
     authres_results: int = 20  # DKIM signatures told of in Authentication-Results
     authres_value: int = 200  # characters of a stranger's word in Authentication-Results
+    # -- certificates -------------------------------------------------------------------------------------------------
+    acme_round: int = 300  # seconds between two looks whether a certificate is due
+    acme_patience: int = 120  # seconds for one order, from the first word to the certificate
+    acme_process: int = 600  # seconds for all orders of one round, then its process is ended
+    acme_request: int = 30  # seconds for one answer of the authority
+    acme_tries: int = 4  # failed orders for the same names within an hour; Let's Encrypt takes 5 an hour
+    acme_same: int = 4  # certificates for the same names within a week; Let's Encrypt gives 5 a week
+    acme_pause: int = 3600  # seconds until a failed order is tried again, doubled each time up to a day
+    challenge: int = 3600  # seconds a challenge may wait for its authority, then it is forgotten
+    next_key: int = 2 * 86400  # seconds from telling a key's TLSA to showing a certificate with it: two TTLs of a day
+    policy_age: int = 31557600  # seconds our MTA-STS policy is remembered at most; RFC 8461 §3.2
+
+    # -- reports (RFC 9990, RFC 8460) ---------------------------------------------------------------------------------
+    report_packed: int = 10 * MIB  # octets of an attachment looked at
+    report_size: int = 32 * MIB  # octets of its XML when it is unpacked: some seconds of reading
+    tls_report_size: int = 2 * MIB  # octets of JSON when it is unpacked: it is read as a whole, thirty times as large
+    report_files: int = 10  # entries of a zip archive looked at until one is a file
+    report_records: int = 20_000  # records of one report, entries of one list
+    report_elements: int = 1_000_000  # XML elements in all: some seconds of reading
+    report_record: int = 2000  # XML elements in one record: they are held until it ends
+    report_proofs: int = 100  # signatures told for one record; RFC 9990 §3.1.4
+    report_count: int = 10**12  # messages in one record
+    reports_kept: int = 500_000  # rows of others' reports kept in all; beyond, the oldest go
+    report_look: int = 2000  # messages looked at for reports in one step
+    report_round: int = 60  # seconds between two looks for reports that came; every tenth time some are sent
+    report_batch: int = 100  # reports made in one round
+    report_uris: int = 10  # addresses one domain may have its reports sent to
+    report_files_of_mail: int = 3  # reports read out of one message
+    report_post_patience: int = 30  # seconds for handing a report in over HTTPS
+    evidence_domains: int = 2000  # domains counted in one day: as many reports might be sent
+    evidence_rows: int = 5000  # rows of one domain in one day
+    evidence_day: int = 50_000  # rows of all domains in one day, some hundred octets each
+    evidence_signatures: int = 10  # DKIM signatures told of one message: they make rows differ
+
+    # -- administration -----------------------------------------------------------------------------------------------
+    doctor_patience: int = 8  # seconds for one check of the doctor; they run side by side, an answer in 10 is promised
     # -- trust --------------------------------------------------------------------------------------------------------
     ptr_names: int = 10  # names of a connecting address looked at; RFC 7208 §4.6.4, RFC 8601 §3
     spf_terms: int = 10  # terms that ask the DNS, in all records of one check; RFC 7208 §4.6.4
@@ -175,7 +230,7 @@ class Limits:
     arc_sets: int = 50  # instances of a chain; RFC 8617 §4.2.1
 
     # -- signing ------------------------------------------------------------------------------------------------------
-    signing_keys: int = 1000  # private keys held ready to sign; reading one costs a hundred signatures
+    signing_keys: int = 1000  # private keys held ready to sign
     signing_round: int = 60  # seconds between two looks whether the records of new keys are in the DNS
 
     # -- store --------------------------------------------------------------------------------------------------------

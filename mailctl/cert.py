@@ -9,16 +9,19 @@ import click
 
 from mailctl.desk import Desk, at_desk
 from mailctl.grammar import noun
-from mailctl.out import Column, count, when
+from mailctl.out import Column, clean, count, when
 
 if TYPE_CHECKING:
+    from daemon.admin.acme import Renewal
     from daemon.admin.certs import Certificate
+    from daemon.admin.tls_keys import Key
 
 command = noun(
     "cert",
     "The certificates TLS shows, chosen by the name the client asks for.",
     "mailctl cert list",
     "mailctl cert import fullchain.pem --key privkey.pem",
+    "mailctl cert renew",
 )
 
 
@@ -96,3 +99,57 @@ def import_(desk: Desk, chain: str, key: str | None) -> None:
     desk.out.done(
         f"imported certificate {made.id} for {' '.join(made.names)}, good until {when(made.not_after_at)}", made
     )
+
+
+@command.command(
+    "renew", examples=("mailctl cert renew", "mailctl cert renew mail.example.org", "mailctl cert renew --new-key")
+)
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Every certificate, due or not.")
+@click.option("--due", is_flag=True, help="Of these, only those that are due.")
+@click.option("--new-key", is_flag=True, help="Prepare another key: told in the DNS first, used when everybody knows.")
+@at_desk
+def renew(desk: Desk, names: tuple[str, ...], everything: bool, due: bool, new_key: bool) -> None:
+    """Fetch the certificates that are due from the certificate authority (ACME), those of NAME due or not.
+
+    A running server does this by itself once `acme.agree` is yes, and shows a new certificate at once.
+    """
+    from daemon.admin import acme, tls_keys
+
+    if new_key:
+        if everything or names:
+            raise click.UsageError("--new-key is for the host's certificate; leave out the rest")
+        _tell_keys(desk, desk.store.write_now(tls_keys.prepare))
+        return
+    if everything and (names or due):
+        raise click.UsageError("--all is for every certificate, due or not; leave out the rest")
+    done = acme.renew(desk.store, names, everything=everything, due=due)
+    if desk.json:
+        desk.out.rows(done, [])
+    else:
+        _tell_renewals(desk, done)
+    failed = acme.failure(done)
+    if failed is not None:
+        raise failed
+
+
+def _tell_renewals(desk: Desk, done: list[Renewal]) -> None:
+    for one in done:
+        name = " ".join(one.names)
+        match one.state:
+            case "renewed":
+                desk.out.print(f"{name}: certificate {one.certificate}, good until {when(one.until_at)}")
+            case "good":
+                desk.out.print(f"{name}: good until {when(one.until_at)}, not due before {when(one.due_at)}")
+            case _:
+                desk.out.print(clean(f"{name}: {one.state}: {one.text}"))
+
+
+def _tell_keys(desk: Desk, keys: list[Key]) -> None:
+    if desk.json:
+        desk.out.rows(keys, [])
+        return
+    for key in keys:
+        later = f"  ; its certificate comes after {when(key.ready_at)}" if key.ready_at else ""
+        desk.out.print(f"_25._tcp.{key.name}. IN TLSA {key.tlsa}  ; {key.state}{later}")
+    desk.out.note("Publish both records now, and keep them until the next certificate is there.")

@@ -61,7 +61,7 @@ def _to_do(key: Key) -> str:
     "show", examples=("mailctl dkim show example.org 202611-rsa-1", "mailctl dkim show example.org 202611-rsa-1 --json")
 )
 @_domain
-@click.argument("selector", metavar="SELECTOR")
+@click.argument("selector", metavar="SELECTOR", shell_complete=options.complete_selectors)
 @at_desk
 def show(desk: Desk, domain: str, selector: str) -> None:
     """Show one key and the record to publish for it; its private half is never shown."""
@@ -159,7 +159,7 @@ def _records(desk: Desk, keys: Iterable[Key]) -> None:
     ),
 )
 @_domain
-@click.argument("selectors", metavar="SELECTOR...", nargs=-1, required=True)
+@click.argument("selectors", metavar="SELECTOR...", nargs=-1, required=True, shell_complete=options.complete_selectors)
 @options.careful
 @at_desk
 def rm(desk: Desk, domain: str, selectors: tuple[str, ...], yes: bool, dry_run: bool) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +15,7 @@ from mailctl.out import clean, pad, width_of
 
 if TYPE_CHECKING:
     from daemon.admin.dnscheck import Finding
+    from daemon.admin.dnspublish import Plan
     from daemon.admin.dnsrecords import Record
 
 command = noun(
@@ -20,6 +23,7 @@ command = noun(
     "What the world must know of a domain, and whether it does.",
     "mailctl dns records example.org",
     "mailctl dns check example.org",
+    "mailctl dns publish example.org",
 )
 _domain = click.argument("domain", metavar="DOMAIN", shell_complete=options.complete_domains)
 _address = click.option(
@@ -54,6 +58,8 @@ def tell(desk: Desk, found: list[Finding]) -> None:
     for one in found:
         out.print(f"{out.styled(one.level.ljust(7), '1;' + LEVELS[one.level])}  {out.bold(clean(one.subject))}")
         out.print(f"         {clean(one.text)}")
+        if one.breaks:
+            out.print(f"         {out.dim(clean(one.breaks))}")
         if one.record:
             out.print(f"         {out.styled(clean(one.record), '36')}")
 
@@ -87,3 +93,67 @@ def _zone(desk: Desk, found: list[Record]) -> None:
         line = f"{pad(record.name + '.', name, False)}  {record.ttl}  IN  {record.type:<4}  {record.data}"
         desk.out.print(desk.out.dim(f"; {record.purpose}"))
         desk.out.print(line)
+
+
+@command.command(
+    "publish",
+    examples=(
+        "mailctl dns publish example.org --server ns1.example.org --key-file /etc/mailctl/tsig.key --dry-run",
+        "mailctl dns publish example.org",
+        "mailctl dns publish example.org --replace --yes",
+    ),
+)
+@_domain
+@_address
+@click.option("--server", metavar="HOST[:PORT]", help="The primary name server. Default: dns.update_server.")
+@click.option(
+    "--key-file",
+    metavar="FILE",
+    type=click.Path(),
+    help="Its TSIG key, as tsig-keygen writes it. Default: dns.update_key.",
+)
+@click.option("--key-stdin", is_flag=True, help="Read the TSIG key from standard input.")
+@click.option("--replace", is_flag=True, help="Replace also MX, SPF and addresses that somebody else published.")
+@options.careful
+@at_desk
+def publish(
+    desk: Desk,
+    domain: str,
+    addresses: tuple[str, ...],
+    server: str | None,
+    key_file: str | None,
+    key_stdin: bool,
+    replace: bool,
+    yes: bool,
+    dry_run: bool,
+) -> None:
+    """Publish the records of a domain by dynamic update (RFC 2136), after showing what would change.
+
+    Only names and types of ours are touched; what somebody else published stays, unless --replace is said.
+    """
+    from daemon.admin import dnspublish, dnsrecords
+
+    if key_file and key_stdin:
+        raise click.UsageError("--key-file and --key-stdin are two sources; name one")
+    text = Path(key_file).read_text(errors="replace") if key_file else sys.stdin.read() if key_stdin else None
+    wanted = dnsrecords.wishes(desk.store, domain, addresses)
+    place, key = dnspublish.target(wanted.config, server, text)
+    planned = dnspublish.look(place, key, wanted, replace=replace)
+    touched = [str(step) for step in planned.changes]
+    before = dry_run or (desk.interactive and not yes)  # part of the difference that somebody looks at
+    if before:
+        _left(desk, planned)
+    if not desk.agreed(f"change the zone at {place}", touched, yes=yes or not touched, dry_run=dry_run):
+        return
+    if touched:
+        dnspublish.publish(place, key, planned)
+    if not before:
+        _left(desk, planned)
+    said = f"published at {place}: {'; '.join(touched)}" if touched else f"nothing to change at {place}"
+    desk.out.done(said, planned)
+
+
+def _left(desk: Desk, planned: Plan) -> None:
+    """What is otherwise than we would have it, and why it stays so."""
+    for step in planned.left:
+        desk.out.note(str(step))

@@ -10,46 +10,58 @@ import click
 
 from mailctl.desk import Desk, at_desk
 from mailctl.grammar import verb
-from mailctl.out import Column, count
+from mailctl.out import clean, count
 
 if TYPE_CHECKING:
-    from daemon.admin.health import Finding
+    from daemon.admin.doctor import Finding
+
+_STYLES = {"ok": "1;32", "info": "1;36", "warning": "1;33", "error": "1;31"}
 
 
-@verb("doctor", "mailctl doctor --store", "mailctl doctor --store --quick --json")
-@click.option("--store", "store", is_flag=True, help="The store; so far there is nothing else, and it is the default.")
-@click.option("--quick", is_flag=True, help="Do not read the bytes of all messages.")
+@verb(
+    "doctor",
+    "mailctl doctor",
+    "mailctl doctor --probe example.net",
+    "mailctl doctor --store",
+    "mailctl doctor --store --quick --json",
+)
+@click.option("--store", "store", is_flag=True, help="Only the store, and all of it.")
+@click.option("--quick", is_flag=True, help="Only the store, without reading the bytes of all messages.")
+@click.option("--probe", metavar="DOMAIN", default="", help="Connect to this domain's mail servers, to try port 25.")
 @at_desk
-def command(desk: Desk, store: bool, quick: bool) -> int:
-    """Prove what must hold in the store: counters, references, and every octet of every message by its checksum.
+def command(desk: Desk, store: bool, quick: bool, probe: str) -> int:
+    """Look at everything at once: DNS, ports, certificate, settings, disk, clock, queue, store, passwords, port 25.
 
-    The server may run meanwhile. Nothing is repaired. Exit code 1: something is wrong.
+    With --store: prove that the store is sound, every octet of every message by its checksum. The server may run
+    meanwhile. Nothing is repaired. Exit code 1: something is wrong.
     """
-    from daemon.admin import health
+    from daemon.admin import doctor, words
 
-    with _progress(desk) as progress:
-        found = list(health.doctor(desk.store, progress, deep=not quick))
-    errors = [f for f in found if f.level == "error"]
-    desk.out.rows(
-        found,
-        [
-            Column("LEVEL", lambda f: f.level, lambda f: "red" if f.level == "error" else "yellow"),
-            Column("SUBJECT", lambda f: f.subject, "bold", fold=True),
-            Column("REASON", lambda f: f.reason),
-            Column("WHAT", lambda f: f.text, fold=True),
-        ],
-    )
-    if not desk.json:
-        _verdict(desk, found, errors)
-    return 1 if errors else 0
-
-
-def _verdict(desk: Desk, found: list[Finding], errors: list[Finding]) -> None:
-    if errors:
-        desk.out.print(desk.out.styled(f"{count(len(errors), 'error')} in the store", "1;31"))
+    if store or quick:
+        if probe:
+            raise click.UsageError("--probe tries the way out, --store looks at the store only")
+        with _progress(desk) as progress:
+            found = list(doctor.the_store(desk.store, progress, deep=not quick))
     else:
-        warnings = f" ({count(len(found), 'warning')})" if found else ""
-        desk.out.print(desk.out.styled("the store is sound", "1;32") + warnings)
+        found = doctor.examine(desk.store, probe=words.domain(probe) if probe else "")
+    desk.out.rows(found, []) if desk.json else _tell(desk, found, "the store is sound" if store or quick else "")
+    return 1 if any(f.level == "error" for f in found) else 0
+
+
+def _tell(desk: Desk, found: list[Finding], sound: str) -> None:
+    out = desk.out
+    for one in found:
+        out.print(f"{out.styled(one.level.ljust(7), _STYLES[one.level])}  {out.bold(clean(one.subject))}  {one.reason}")
+        out.print(f"         {clean(one.text)}")
+        if one.remedy:
+            out.print(f"         {out.styled(clean(one.remedy), '36')}")
+    errors, warnings = (sum(f.level == level for f in found) for level in ("error", "warning"))
+    more = f" ({count(warnings, 'warning')})" if warnings else ""
+    if errors:
+        where = " in the store" if sound else ""
+        out.print(out.styled(count(errors, "error") + where, "1;31") + more)
+    else:
+        out.print(out.styled(sound or "nothing is wrong", "1;32") + more)
 
 
 @contextlib.contextmanager

@@ -27,6 +27,7 @@ NOUNS = {
     "The way out": {
         "queue": "What waits to go out to other servers.",
         "route": "Smart hosts, by sender, by recipient or for all mail.",
+        "report": "What others tell of mail in our name, and of TLS towards us.",
         "dns": "What the world must know of a domain, and whether it does.",
         "dkim": "The keys that sign what goes out.",
     },
@@ -34,7 +35,8 @@ NOUNS = {
         "setup": "From a bare machine to a first message.",
         "serve": "Run the server, or its trial on this machine only.",
         "status": "Whether the server runs, what it has, what needs a look.",
-        "doctor": "Prove that the store is sound.",
+        "doctor": "Look at everything at once, and say what is wrong and what to do.",
+        "selftest": "Send a message through the whole server, and read it back.",
         "config": "The settings: what they are, what they do, who changed them.",
         "cert": "The certificates TLS shows.",
         "ban": "Networks that may not talk to the server for a while.",

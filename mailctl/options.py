@@ -74,9 +74,16 @@ def _aliases(store: Any) -> list[str]:
     return [alias.address for alias in aliases.everyone(store)]
 
 
+def _selectors(store: Any) -> list[str]:
+    from daemon.admin import dkim
+
+    return [key.selector for key in dkim.everyone(store)]
+
+
 complete_users = _from_store(_users)
 complete_domains = _from_store(_domains)
 complete_aliases = _from_store(_aliases)
+complete_selectors = _from_store(_selectors)
 
 domain = click.option("--domain", metavar="DOMAIN", shell_complete=complete_domains, help="Only of this domain.")
 

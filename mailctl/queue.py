@@ -125,12 +125,23 @@ def _show(desk: Desk, one: Shown) -> None:
             ("Next try", _next(entry, now)),
             ("Tries", str(entry.attempts)),
             ("Last try", last),
+            ("TLS there", _tls(one)),
+            ("TLS asked for", {"required": "REQUIRETLS", "optional": "TLS-Required: No"}.get(one.tls or "", "")),
             ("Last reply", entry.last_reply or ""),
             ("Which means", entry.remedy or ""),
             ("Given up", when(entry.expires_at)),
             *((name, value) for name, value in one.headers if name.lower() in _SHOWN),
         ],
     )
+
+
+def _tls(one: Shown) -> str:
+    """What the destination spoke last, in words."""
+    if one.destination_tls is None:
+        return ""
+    words = "none" if one.destination_tls == "none" else one.destination_tls
+    words += ", verified" if one.destination_tls_verified else ""
+    return words + (f" ({one.destination_tls_policy})" if one.destination_tls_policy else "")
 
 
 _SHOWN = ("from", "to", "cc", "date", "subject", "message-id")

@@ -128,9 +128,12 @@ def greeting(server: Server, name: str, *, host: str = "127.0.0.1", header: byte
     """What a door says first, behind a PROXY header and TLS where they are due."""
     with socket.create_connection((host, server.ports[name]), 30) as sock:
         sock.sendall(header)
-        if name not in ("submissions", "imaps", "pop3s"):
+        asked = b"GET / HTTP/1.0\r\n\r\n" if name.startswith("http") else b""
+        if name not in ("submissions", "imaps", "pop3s", "https"):
+            sock.sendall(asked)
             return sock.recv(100)
         with trusting().wrap_socket(sock) as tls:
+            tls.sendall(asked)
             return tls.recv(100)
 
 
@@ -143,7 +146,7 @@ def trusting() -> ssl.SSLContext:
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_a_door_may_have_several_addresses(server: Server, name: str, host: str) -> None:
-    assert greeting(server, name, host=host)[:3] in (b"220", b"* O", b"+OK")
+    assert greeting(server, name, host=host)[:3] in (b"220", b"* O", b"+OK", b"HTT")
 
 
 V1 = b"PROXY TCP4 192.0.2.9 192.0.2.1 1234 25\r\n"
@@ -155,7 +158,7 @@ def test_a_trusted_proxy_may_stand_before_every_door(server: Server, header: byt
     mailctl(server.data.path, "config", "set", "proxy.trusted", "127.0.0.1")
     try:
         for name in PROTOCOLS:
-            assert greeting(server, name, header=header)[:3] in (b"220", b"* O", b"+OK"), name
+            assert greeting(server, name, header=header)[:3] in (b"220", b"* O", b"+OK", b"HTT"), name
         assert greeting(server, "smtp", host="::1").startswith(b"220"), "who is not trusted needs none"
     finally:
         mailctl(server.data.path, "config", "unset", "proxy.trusted")

@@ -14,8 +14,8 @@ from daemon.store.errors import Exists, Invalid, Missing, OverQuota, Refusal
 from daemon.store.segments import SegmentDamaged
 
 __all__ = [
-    "BadData", "BadSetting", "Exists", "Invalid", "Missing", "NotPermitted", "OverQuota", "StoreBroken", "StoreBusy",
-    "StoreFull", "Unavailable", "UnknownSetting", "exit_code", "sentence",
+    "BadData", "BadSetting", "Exists", "Invalid", "Missing", "NotNow", "NotPermitted", "OverQuota", "StoreBroken",
+    "StoreBusy", "StoreFull", "Unavailable", "UnknownSetting", "exit_code", "sentence",
     "DONE", "FAILED", "USAGE", "DATA", "UNAVAILABLE", "TEMPORARY", "FORBIDDEN", "CONFIGURATION",
 ]  # fmt: skip
 DONE, FAILED, USAGE, DATA, UNAVAILABLE, TEMPORARY, FORBIDDEN, CONFIGURATION = 0, 1, 64, 65, 69, 75, 77, 78
@@ -29,6 +29,10 @@ class Unavailable(Exception):
     """A service that is needed does not answer."""
 
 
+class NotNow(Exception):
+    """Somebody else says no, for now or until something is put right."""
+
+
 class NotPermitted(Exception):
     """Whoever asks may not."""
 
@@ -39,7 +43,7 @@ class UnknownSetting(BadSetting):
 
 _CODES: tuple[tuple[tuple[type[BaseException], ...], int], ...] = (
     ((Missing, UnknownSetting), FAILED),
-    ((OverQuota, StoreBusy, StoreFull), TEMPORARY),
+    ((NotNow, OverQuota, StoreBusy, StoreFull), TEMPORARY),
     ((BadAddress, BadData, Exists, Invalid, Refusal), DATA),
     ((Unavailable,), UNAVAILABLE),
     ((NotPermitted, PermissionError), FORBIDDEN),

@@ -1,19 +1,17 @@
-"""How the server is: what it has, what it serves, whether the store is sound."""
+"""How the server is: what it has, what it serves, what should be looked at; `doctor` looks closer."""
 
 from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from daemon.config import SETTINGS, BadSetting, Config
-from daemon.store import census, certificates, check, settings
-from daemon.store.check import Finding, Progress
+from daemon.store import census, certificates, settings
 from daemon.store.db import Store
 from daemon.store.tx import Tx
 
-__all__ = ["Finding"]
+_SOON = 21 * 86_400_000  # ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +50,16 @@ class Status:
 def status(store: Store) -> Status:
     """One look at everything. Works on a store whose settings were spoilt, too."""
 
-    def work(tx: Tx) -> tuple[Config, list[str], census.Census, int | None]:
+    def work(tx: Tx) -> tuple[Config, list[str], census.Census, certificates.Certificate | None]:
         problems: list[str] = []
         try:
             config = settings.load(tx)
         except BadSetting as error:
             problems.append(f"{error}; `mailctl config set` puts it right, the server does not start before")
             config = Config()
-        ends = [c.not_after_at for c in certificates.everyone(tx)]
-        return config, problems, census.count(tx), max(ends, default=None)
+        return config, problems, census.count(tx), certificates.shown(tx, config.hostname)
 
-    config, problems, counted, until = store.read_now(work)
+    config, problems, counted, shown = store.read_now(work)
     disk = os.statvfs(store.data.path)
     free = disk.f_bavail * disk.f_frsize
     reserve = config["store.reserve"]
@@ -70,12 +67,14 @@ def status(store: Store) -> Status:
         problems.append("the disk is below its reserve: new mail is refused until there is room")
     elif free < 2 * reserve:
         problems.append("the disk comes near its reserve, below which new mail is refused")
+    until, soon = (shown.not_after_at, _soon(shown)) if shown else (None, _SOON)
     if config["tls.certificate"]:
-        until = _end_of_file(config["tls.certificate"], problems)
+        until, soon = _end_of_file(config["tls.certificate"], problems), _SOON
+    way = "renew" if config["acme.agree"] and not config["tls.certificate"] else "import"
     if until is not None and until < store.clock():
-        problems.append("the certificate is over; `mailctl cert import` brings a new one")
-    elif until is not None and until < store.clock() + 21 * 86_400_000:
-        problems.append("the certificate ends within three weeks; `mailctl cert import` brings a new one")
+        problems.append(f"the certificate is over; `mailctl cert {way}` brings a new one")
+    elif until is not None and until < store.clock() + soon:
+        problems.append(f"the certificate ends soon; `mailctl cert {way}` brings a new one")
     if not counted.domains:
         problems.append("there is no domain yet; `mailctl setup` or `mailctl domain add` makes one")
     return Status(
@@ -100,6 +99,11 @@ def status(store: Store) -> Status:
     )
 
 
+def _soon(shown: certificates.Certificate) -> int:
+    """How long before its end a certificate is worth a word: three weeks, less for one that was given for less."""
+    return min(_SOON, (shown.not_after_at - shown.not_before_at) // 4)
+
+
 def listeners(config: Config) -> tuple[Listener, ...]:
     """What is configured, those that are off left out."""
     keys = [key for key in SETTINGS if key.startswith("listen.") and config[key]]
@@ -114,11 +118,6 @@ def is_running(store: Store) -> bool:
         except OSError:
             return False
     return True
-
-
-def doctor(store: Store, progress: Progress | None = None, *, deep: bool = True) -> Iterator[Finding]:
-    """What is wrong in the store, as it is found."""
-    return check.check(store, progress, deep)
 
 
 def _end_of_file(path: str, problems: list[str]) -> int | None:

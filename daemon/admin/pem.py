@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import ipaddress
 from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from daemon.admin.errors import BadData
@@ -17,6 +18,7 @@ from daemon.store import certificates, domains
 from daemon.store.tx import Tx
 
 _LIFETIME = datetime.timedelta(days=820)  # Apple's devices take no longer ones, trusted by hand or not
+_ACME_IDENTIFIER = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.31")  # RFC 8737 §3
 _RENEW = 30 * 86_400_000  # ms before its end at which a self-signed one is made anew
 
 
@@ -83,29 +85,15 @@ def end_point(chain: str) -> bytes:
 
 def self_signed(names: tuple[str, ...], now: int) -> Pair:
     """A certificate for `names` that signs itself: EC P-256, for servers."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    begin = datetime.datetime.fromtimestamp(now / 1000, datetime.UTC)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
-    leaf = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(begin - datetime.timedelta(days=1))
-        .not_valid_after(begin + _LIFETIME)
-        .add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    return Pair(
-        leaf.public_bytes(serialization.Encoding.PEM).decode(),
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ).decode(),
-    )
+    usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+    return _signed_by_itself(names, now, _LIFETIME, usage, critical=False)
+
+
+def validation(name: str, answer: str, now: int) -> Pair:
+    """The certificate that answers a TLS-ALPN-01 challenge (RFC 8737 §3): nobody but the authority ever sees it."""
+    digest = hashlib.sha256(answer.encode()).digest()
+    proof = x509.UnrecognizedExtension(_ACME_IDENTIFIER, b"\x04\x20" + digest)  # an OCTET STRING of 32
+    return _signed_by_itself((name,), now, datetime.timedelta(days=1), proof, critical=True)
 
 
 def ensure(tx: Tx, hostname: str) -> bool:
@@ -121,6 +109,55 @@ def ensure(tx: Tx, hostname: str) -> bool:
     seen = examine(pair.chain)
     certificates.add(tx, names, pair.chain, pair.private_key, "self-signed", seen.not_before_at, seen.not_after_at)
     return True
+
+
+def new_key() -> str:
+    """The PEM of a new private key, EC P-256."""
+    return _pem_of(ec.generate_private_key(ec.SECP256R1()))
+
+
+def is_usual(private_key: str) -> bool:
+    """Whether authorities and clients everywhere take a key of this kind."""
+    key = serialization.load_pem_private_key(private_key.encode(), None)
+    if isinstance(key, rsa.RSAPrivateKey):
+        return 2048 <= key.key_size <= 4096
+    return isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.name in ("secp256r1", "secp384r1")
+
+
+def key_hash(private_key: str) -> str:
+    """SHA-256 of the public key, hex: what `3 1 1` in a TLSA record says (RFC 6698 §2.1)."""
+    key = serialization.load_pem_private_key(private_key.encode(), None)
+    form = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(key.public_key().public_bytes(*form)).hexdigest()
+
+
+def _pem_of(key: ec.EllipticCurvePrivateKey) -> str:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+
+
+def _signed_by_itself(
+    names: tuple[str, ...], now: int, lifetime: datetime.timedelta, purpose: x509.ExtensionType, *, critical: bool
+) -> Pair:
+    key = ec.generate_private_key(ec.SECP256R1())
+    begin = datetime.datetime.fromtimestamp(now / 1000, datetime.UTC)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
+    leaf = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(begin - datetime.timedelta(days=1))
+        .not_valid_after(begin + lifetime)
+        .add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(purpose, critical=critical)
+        .sign(key, hashes.SHA256())
+    )
+    return Pair(leaf.public_bytes(serialization.Encoding.PEM).decode(), _pem_of(key))
 
 
 def _same_key(leaf: x509.Certificate, private_key: str) -> None:

@@ -18,6 +18,7 @@ from daemon.store import queue as rows
 from daemon.store import queue_desk, routes, settings
 from daemon.store.db import Store, StoreBusy
 from daemon.store.errors import Missing
+from daemon.store.queue import Claimed, Standing, standing
 from daemon.store.queue_desk import AGES, Row
 from daemon.store.tx import Tx
 
@@ -53,10 +54,15 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """An entry with the header of its message, decoded."""
+    """An entry with the header of its message, decoded. `tls`: what the message asks for (required, optional; RFC
+    8689). `destination_tls` and what follows: what its destination spoke last, and what it was held to."""
 
     entry: Entry
     headers: tuple[tuple[str, str], ...]
+    tls: str | None
+    destination_tls: str | None
+    destination_tls_verified: bool
+    destination_tls_policy: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,8 @@ class Destination:
     failures: int
     last_error: str | None
     tls: str | None
+    tls_verified: bool
+    tls_policy: str | None
     not_before_at: int | None
     last_success_at: int | None
 
@@ -100,16 +108,26 @@ def show(store: Store, entry_id: str) -> list[Shown]:
     """One entry, or all of a trace. Raises `Missing`, `BadData`, `SegmentDamaged`."""
     found = []
     for entry in entries(store, Wanted(ids=(entry_id,))):
-        data = raw(store, entry.id)
+        claimed = store.read_now(queue_desk.envelope, entry.id)
+        data = _raw(store, claimed)
+        last = store.read_now(standing, claimed.destination) or Standing(claimed.destination)
         fields = split_fields(data[: header_end(data, 0, len(data))])
         headers = tuple((name.decode("ascii", "replace"), header_text(value)) for name, value in fields)
-        found.append(Shown(entry, headers))
+        found.append(
+            Shown(
+                entry, headers, claimed.message.tls or None, last.tls, last.tls_verified, last.tls_policy or None
+            )
+        )  # fmt: skip
     return found
 
 
 def raw(store: Store, entry_id: int) -> bytes:
     """The message as it goes out. Raises `Missing`, `SegmentDamaged`."""
-    message = store.read_now(queue_desk.envelope, entry_id).message
+    return _raw(store, store.read_now(queue_desk.envelope, entry_id))
+
+
+def _raw(store: Store, claimed: Claimed) -> bytes:
+    message = claimed.message
     return message.prefix + store.bytes_of((message.place.segment, message.place.offset, message.place.length))
 
 
@@ -292,6 +310,8 @@ def _destination(count: queue_desk.Count, table: routes.Table) -> Destination:
         failures=0 if standing is None else standing.failures,
         last_error=None if standing is None else standing.last_error,
         tls=None if standing is None else standing.tls,
+        tls_verified=standing is not None and standing.tls_verified,
+        tls_policy=(standing.tls_policy or None) if standing else None,
         not_before_at=(standing.not_before_at or None) if standing else None,
         last_success_at=None if standing is None else standing.last_success_at,
     )

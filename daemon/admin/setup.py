@@ -52,5 +52,5 @@ def run(store: Store, hostname: str, domain: str, admin: str, password: str | No
         people.add(store, str(address), made, admin=True)
         done.append(f"{address} is its administrator, and gets mail for postmaster and abuse")
     if store.write_now(pem.ensure, changed.value):
-        done.append("a certificate that signs itself; `mailctl cert import` brings a real one")
+        done.append("a certificate that signs itself; `mailctl cert renew` or `cert import` brings a real one")
     return Setup(changed.value, name, str(address), tuple(done), made if password is None else None)

@@ -39,6 +39,13 @@ _WHY_DROPPED = {
 _WHY_HELD = {"external-mail-held": "the setting queue.hold_external keeps mail for other servers here"}
 
 
+_POLICIES = {
+    "dane-unusable": "its TLSA records cannot be used",
+    "mta-sts-testing": "its MTA-STS policy is for testing",
+    "tls-required-no": "the sender wrote TLS-Required: No",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One thing that happened. `text` says it in plain words; `reason` is from a short list."""
@@ -225,9 +232,18 @@ def _released(tx: Tx, e: Event) -> str:
 
 def _sent(tx: Tx, e: Event) -> str:
     tls = str(e.detail.get("tls") or "")
-    how = f" over {tls}{', verified' if e.detail.get('verified') else ''}" if tls else " in clear text"
+    how = f" over {tls}{_proved(e)}" if tls else " in clear text"
     took = f", {_span(e.detail['took'])} after it came" if e.detail.get("took") else ""
     return f"sent to {e.recipient}: {e.peer or 'the server there'} took it{how}{took}" + _reply(e)
+
+
+def _proved(e: Event) -> str:
+    """Whether the peer proved who it is, and by what; what it was held to without."""
+    policy, proof = str(e.detail.get("policy") or ""), e.detail.get("proof")
+    if not e.detail.get("verified"):
+        return f", not verified ({_POLICIES[policy]})" if policy in _POLICIES else ""
+    by = {"dane": " by DANE", "mta-sts": " as MTA-STS asks"}.get(policy, "")
+    return f", verified{by}{f' ({proof})' if proof else ''}"
 
 
 def _deferred(tx: Tx, e: Event) -> str:

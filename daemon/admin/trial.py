@@ -27,6 +27,8 @@ _LISTEN = {
     "listen.imaps": "127.0.0.1:2993",
     "listen.pop3": "127.0.0.1:2110",
     "listen.pop3s": "127.0.0.1:2995",
+    "listen.http": "127.0.0.1:2080",
+    "listen.https": "127.0.0.1:2443",
 }
 _SETTINGS = {
     **_LISTEN,
@@ -58,7 +60,9 @@ def first_start(store: Store) -> list[str]:
             f"this server calls itself {name}; `mailctl config set hostname NAME` changes it",
         ]
         if not settings.load(tx)["tls.certificate"] and pem.ensure(tx, name):
-            said.append(f"its certificate for {name} signs itself; `mailctl cert import` brings a real one")
+            said.append(
+                f"its certificate for {name} signs itself; `mailctl cert renew` or `cert import` brings a real one"
+            )
         return said
 
     return store.write_now(work)
@@ -82,12 +86,15 @@ def prepare(store: Store) -> Trial:
     def work(tx: Tx) -> tuple[tuple[str, str], ...]:
         if not domains.everyone(tx):
             domains.add(tx, DOMAIN)
-            dkim_keys.add(tx, DOMAIN, keys)
+            for made in dkim_keys.add(tx, DOMAIN, keys):
+                dkim_keys.note(tx, made.id, True)  # the trial has no DNS, and must not ask the world's
             for text, password in known.items():
                 kept = accounts.Password(*passwords.keep(password))
                 accounts.add(tx, parse_address(text), kept, admin=text == USERS[0])
             for key, value in _SETTINGS.items():
                 settings.put(tx, key, value, "trial")
+        for key in _LISTEN.keys() - settings.rows(tx).keys():  # a listener that came after this trial was made
+            settings.put(tx, key, _LISTEN[key], "trial")
         config = settings.load(tx)
         return tuple((key.removeprefix("listen."), config.text(key)) for key in SETTINGS if key.startswith("listen."))
 

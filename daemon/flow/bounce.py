@@ -78,7 +78,10 @@ def plan(
     if text is None:
         return None
     sender = parse_address(message.sender)
-    envelope = Envelope(None, [Recipient(sender)], smtputf8=not sender.is_ascii, eightbit=not text.isascii())
+    envelope = Envelope(
+        None, [Recipient(sender)], smtputf8=not sender.is_ascii, eightbit=not text.isascii(),
+        requiretls=message.tls == "required",  # RFC 8689 §5: what tells of it is protected as it was
+    )  # fmt: skip
     origin = Origin("notice", trace=message.trace)
     found, _ = store.peek(receive.prepare, origin, envelope, Body.of(text), summarize(text), config, 1)
     found.about = kind

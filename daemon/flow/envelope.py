@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Origin(NamedTuple):
-    """Where a message comes from. `kind`: smtp, submission, relay, lmtp, sendmail, notice, import.
+    """Where a message comes from. `kind`: smtp, submission, relay, lmtp, sendmail, notice, report, import.
 
     `peer` and `helo` are who the client is and says it is, `tls` the protocol spoken ('' for none), `account_id` the
     user who logged in. An empty `trace` is made anew; a notice or a forward keeps the one it grew out of.
@@ -39,8 +39,8 @@ class Origin(NamedTuple):
 
     @property
     def may_relay(self) -> bool:
-        """Whether it may send to other servers: our users, trusted networks, this machine, and our own notices."""
-        return self.kind in ("submission", "relay", "sendmail", "notice")
+        """Whether it may send to other servers: our users, trusted networks, this machine, our own notices."""
+        return self.kind in ("submission", "relay", "sendmail", "notice", "report")
 
     @property
     def one_answer(self) -> bool:
@@ -60,7 +60,7 @@ class Recipient:
 
 @dataclass(slots=True)
 class Envelope:
-    """`sender` None is the null reverse-path. `ret` and `envid` (xtext) as RFC 3461 has them."""
+    """`sender` None is the null reverse-path. `ret` and `envid` (xtext) as RFC 3461 has them, `requiretls` RFC 8689."""
 
     sender: Address | None
     recipients: list[Recipient] = field(default_factory=list)
@@ -68,6 +68,7 @@ class Envelope:
     eightbit: bool = False
     ret: str | None = None
     envid: str | None = None
+    requiretls: bool = False
 
     @property
     def reverse_path(self) -> str:

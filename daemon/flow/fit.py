@@ -122,7 +122,9 @@ def fit(
             unfit = {**_all(recipients, ours("failed", "needs-8bit", "5.6.3", words, seen)), **unfit}
         else:
             data, size, eightbit = changed, len(changed), False
-    mail = MailFrom(message.sender, size, eightbit, utf8, message.ret, message.envid)
+    mail = MailFrom(
+        message.sender, size, eightbit, utf8, message.ret, message.envid, requiretls=message.tls == "required"
+    )  # fmt: skip
     return Fit(mail, content if data is None else (data,), unfit)
 
 

@@ -45,10 +45,15 @@ class Parcel:
 
 class Lane:
     """`in_hand` counts recipients that were claimed for it and are not settled; `passed` says that the store holds
-    more that is due. The runner keeps both."""
+    more that is due. The runner keeps both.
 
-    def __init__(self, name: str, runner: Runner, standing: Standing | None) -> None:
+    A `relaxed` lane carries what goes whatever TLS policies say (RFC 8689 §5): beside the destination's own lane, since
+    its sessions are of another kind, and what it finds out is not remembered of the destination.
+    """
+
+    def __init__(self, name: str, runner: Runner, standing: Standing | None, *, relaxed: bool = False) -> None:
         self.name = name
+        self.relaxed = relaxed
         self.in_hand = 0
         self.passed = False
         self.dialing = 0
@@ -60,7 +65,7 @@ class Lane:
         self._error = (standing.last_error or "") if standing else ""
         self._limit = 1 << 30  # connections the peer seems to bear
         self._carried = 0
-        self._noted: tuple[str, bool] | None = None
+        self._noted: tuple[str, bool, str] | None = None
         self._noted_at = 0
         self._waiting: deque[Parcel] = deque()
         self._resting: deque[asyncio.Future[Parcel | None]] = deque()
@@ -157,6 +162,8 @@ class Lane:
         fair = session.carried >= _TURN or not self._waiting
         if self._runner.stopping or (fair and self._runner.asked_to_leave()):
             return None
+        if self._waiting and self._waiting[0].hosts is not None:
+            return None  # it is for another host than this one: a new session
         if self._waiting:
             return self._waiting.popleft()
         loop = asyncio.get_running_loop()
@@ -174,8 +181,8 @@ class Lane:
         sender = self._runner.sender
         try:
             if parcel.hosts is not None:
-                return await sender.first_of(parcel.hosts)
-            return await sender.open(self.name, route)
+                return await self._compared(await sender.first_of(parcel.hosts, relaxed=self.relaxed))
+            return await self._compared(await sender.open(self.name, route, relaxed=self.relaxed))
         except Unroutable as no:
             if route is None:
                 self._answer_all(parcel, ours("failed", no.reason, no.enhanced, str(no)))
@@ -189,6 +196,17 @@ class Lane:
             log.fault("queue-dial", fault, destination=self.name)
             self._answer(parcel, _FAULT)
         return None
+
+    async def _compared(self, session: Session) -> Session:
+        """The session, with a note when the destination spoke better TLS before. Raises `Unreachable` when the
+        administrator wants such mail to wait."""
+        words, wait = ("", False) if self.relaxed else self._runner.downgrade(self.name, session.seen)
+        if wait:
+            await session.close()
+            raise Unreachable(ours("deferred", "tls-downgrade", "4.7.5", words, session.seen))
+        if words:
+            session.seen = session.seen._replace(note="; ".join(filter(None, (session.seen.note, words))))
+        return session
 
     async def _carry(self, session: Session, parcel: Parcel) -> None:
         try:
@@ -218,12 +236,15 @@ class Lane:
     def _up(self, session: Session) -> None:
         """A host talks to us."""
         seen, now = session.seen, self._runner.now()
-        spoken = (seen.tls or "none", seen.verified)
+        spoken = (seen.tls or "none", seen.verified, seen.policy)
         if self.failures or spoken != self._noted or now - self._noted_at > _NOTE_EVERY:
             self._noted, self._noted_at = spoken, now
-            self._runner.note(
-                Standing(self.name, 0, 0, spoken[0], spoken[1], last_success_at=now, last_error=seen.note or None)
-            )
+            self._note(
+                Standing(
+                    self.name, 0, 0, spoken[0], seen.verified, last_success_at=now, last_error=seen.note or None,
+                    tls_policy=seen.policy,
+                )
+            )  # fmt: skip
         self.failures, self.not_before = 0, 0
         self.hire()
 
@@ -239,11 +260,15 @@ class Lane:
         self.failures += 1
         self._error = result.reply
         self.not_before = self._runner.now() + self._runner.delay(self.failures - 1, _MOST_DOWN)
-        self._runner.note(Standing(self.name, self.failures, self.not_before, last_error=result.reply))
+        self._note(Standing(self.name, self.failures, self.not_before, last_error=result.reply))
         log.event("destination-down", destination=self.name, failures=self.failures, error=result.reply)
         self._answer(parcel, result)
         while self._waiting:
             self._suspend(self._waiting.popleft())
+
+    def _note(self, standing: Standing) -> None:
+        if not self.relaxed:
+            self._runner.note(standing)
 
     def _suspend(self, parcel: Parcel) -> None:
         words = f"waiting for {self.name}: {self._error}"

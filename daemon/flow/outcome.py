@@ -13,10 +13,12 @@ class Result(NamedTuple):
     """For one recipient. `kind`: sent, deferred, failed, or again (nothing was decided: ask at once, elsewhere).
 
     `reason` is one of: accepted, refused, later, silent, lost, too-large, needs-8bit, needs-utf8, no-such-domain,
-    null-mx, no-host, loop, dns, connect, session, tls, login, damaged, suspended, expired, fault, administrator.
+    null-mx, no-host, loop, dns, connect, session, tls, dane, mta-sts, tls-downgrade, requiretls, login, damaged,
+    suspended, expired, fault, administrator.
     `status` is the enhanced code (RFC 3463), `reply` one line of words, `verbatim` the peer's reply with all its lines.
     `takes_dsn`: the peer will tell the sender itself. `note`: something for the trace (a broken STARTTLS). `early`: the
-    peer gave up before the content, so another host may be asked at once without fear of a second copy.
+    peer gave up before the content, so another host may be asked at once without fear of a second copy. `policy` is
+    what the session was held to (`trust.tls_policy.Policy.name`), `proof` the TLSA record that fitted.
     """
 
     kind: str
@@ -31,6 +33,8 @@ class Result(NamedTuple):
     takes_dsn: bool = False
     note: str = ""
     early: bool = False
+    policy: str = ""
+    proof: str = ""
 
     @property
     def peer(self) -> str:
@@ -47,6 +51,8 @@ class Seen(NamedTuple):
     verified: bool = False
     takes_dsn: bool = False
     note: str = ""
+    policy: str = ""
+    proof: str = ""
 
 
 def of_answer(answer: Answer, seen: Seen) -> Result:
@@ -77,5 +83,6 @@ def ours(kind: str, reason: str, status: str, words: str, seen: Seen | None = No
 
 def _result(kind: str, reason: str, status: str, reply: str, verbatim: str, s: Seen, early: bool) -> Result:
     return Result(
-        kind, reason, status, reply, verbatim, s.host, s.address, s.tls, s.verified, s.takes_dsn, s.note, early
+        kind, reason, status, reply, verbatim, s.host, s.address, s.tls, s.verified, s.takes_dsn, s.note, early,
+        s.policy, s.proof,
     )  # fmt: skip

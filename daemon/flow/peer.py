@@ -57,6 +57,7 @@ class Peer(asyncio.Protocol):
         self.stream = Stream()
         self.client = Client(self.stream, name, line_limit=LIMITS.reply_line, lines_limit=LIMITS.reply_lines)
         self.address = ""
+        self.local = ""  # our own
         self.transport: asyncio.Transport | None = None
         self.session: ssl.SSLObject | None = None
         self._patience = patience
@@ -76,6 +77,7 @@ class Peer(asyncio.Protocol):
         where = transport.get_extra_info("peername")
         if where and not self.address:
             self.address = where[0]
+            self.local = (transport.get_extra_info("sockname") or ("",))[0]
 
     def data_received(self, data: bytes) -> None:
         self.stream.feed(data)

@@ -19,16 +19,17 @@ from daemon import log
 from daemon.config import Config
 from daemon.flow.fit import read_ahead
 from daemon.flow.lane import Lane, Parcel
-from daemon.flow.outcome import Result
+from daemon.flow.outcome import Result, Seen
 from daemon.flow.send import Sender
 from daemon.flow.settle import Settler
 from daemon.limits import LIMITS
-from daemon.store import queue, queue_desk, routes
+from daemon.store import queue, queue_desk, routes, tls_memory
 from daemon.store.db import Store
 from daemon.store.errors import StoreError
 from daemon.store.queue import Claimed, Standing, Wish
 from daemon.store.routes import Route
 from daemon.store.tx import Changes
+from daemon.trust import tls_policy
 
 _HELD = "external-mail-held"
 _CLAIM = 500  # recipients in one claim
@@ -37,6 +38,7 @@ _GATHER = 0.01  # seconds between two looks while there is work in hand: a look 
 _COMPANY = 0.005  # seconds a claim waits for others to share its commit with
 _PAUSE = 1.0  # seconds after an error of the store
 _LONGEST = 300.0  # seconds between two looks in any case
+_RELAXED = " relaxed"  # behind a destination's name: the lane for mail that no TLS policy holds up
 
 
 class Runner:
@@ -57,6 +59,7 @@ class Runner:
         self._config = config
         self._alone = alone
         self._settler = Settler(store, config, self._settled, chance=chance)
+        sender.count = self._settler.count
         self._lanes: dict[str, Lane] = {}
         self._hands: dict[int, str] = {}  # recipients that are ours now, and their lanes
         self.dialing = 0  # workers that have no session yet, in all lanes
@@ -155,11 +158,15 @@ class Runner:
             self._more = due and await self._store.write(queue_desk.hold_due, _HELD, LIMITS.step) > 0
             return
         room = min(LIMITS.out_claimed - len(self._hands), _CLAIM)
-        refill = [lane.name for lane in self._lanes.values() if lane.passed and lane.in_hand <= LIMITS.out_lane // 2]
+        refill = [lane.name for lane in self._lanes.values() if self._wants_more(lane)]
         due = self._store.peek(queue.any_due, self._after)
         if room <= 0 or not (refill or due):
             return
-        rooms = {name: max(0, LIMITS.out_lane - lane.in_hand) for name, lane in self._lanes.items() if lane.in_hand}
+        rooms = {
+            lane.name: max(0, LIMITS.out_lane - self._in_hand(lane.name))
+            for lane in self._lanes.values()
+            if lane.in_hand
+        }
         wish = Wish(room, LIMITS.out_lane, LIMITS.out_lease * 1000, rooms, refill, self._after)
         haul = await self._store.write(queue.claim, wish, patience=_COMPANY)
         self._after, self._more = haul.after, haul.more
@@ -180,9 +187,10 @@ class Runner:
         """One parcel for each message and destination."""
         parcels: dict[tuple[str, int], Parcel] = {}
         for claimed in recipients:
-            self._hands[claimed.id] = claimed.destination
-            self._lane(claimed.destination).in_hand += 1
-            key = (claimed.destination, claimed.message.id)
+            name = claimed.destination + (_RELAXED if claimed.message.tls == "optional" else "")
+            self._hands[claimed.id] = name
+            self._lane(name).in_hand += 1
+            key = (name, claimed.message.id)
             if key not in parcels:
                 parcels[key] = Parcel([], contents.get(claimed.message.id))
             parcels[key].recipients.append(claimed)
@@ -192,8 +200,20 @@ class Runner:
     def _lane(self, name: str) -> Lane:
         lane = self._lanes.get(name)
         if lane is None:
-            lane = self._lanes[name] = Lane(name, self, self._store.peek(queue.standing, name))
+            plain = name.removesuffix(_RELAXED)
+            if plain != name:
+                lane = Lane(plain, self, None, relaxed=True)
+            else:
+                lane = Lane(name, self, self._store.peek(queue.standing, name))
+            self._lanes[name] = lane
         return lane
+
+    def _in_hand(self, name: str) -> int:
+        """Recipients in our hands for a destination, in both of its lanes."""
+        return sum(lane.in_hand for key in (name, name + _RELAXED) if (lane := self._lanes.get(key)) is not None)
+
+    def _wants_more(self, lane: Lane) -> bool:
+        return lane.passed and self._in_hand(lane.name) <= LIMITS.out_lane // 2
 
     async def _sleep(self) -> None:
         """Until there is news, or something is due."""
@@ -221,9 +241,9 @@ class Runner:
             return
         self._flushes = flushes
         self._after = (0, 0)
-        for name, lane in self._lanes.items():
+        for lane in self._lanes.values():
             if lane.not_before:
-                lane.forgive(self._store.peek(queue.standing, name))
+                lane.forgive(None if lane.relaxed else self._store.peek(queue.standing, lane.name))
 
     async def _renew(self) -> None:
         """Keep the leases of what takes long; and begin the scan anew, for rows that others' dead workers left."""
@@ -311,6 +331,17 @@ class Runner:
     def note(self, standing: Standing) -> None:
         self._settler.note(standing)
 
+    def downgrade(self, name: str, seen: Seen) -> tuple[str, bool]:
+        """What to say when a destination speaks less than it did, and whether its mail shall wait for better."""
+        known = self._store.peek(tls_memory.best, name)
+        words = tls_policy.weaker(known.strength, tls_policy.strength(seen.tls, seen.verified))
+        if not words:
+            return "", False
+        wait = self._config()["queue.tls_downgrade"] == "defer"
+        if wait or not known.told:
+            log.trouble("tls-downgrade", destination=name, host=seen.host, ip=seen.address, reason=words)
+        return f"TLS downgrade: {words}", wait
+
     def _settled(self, ids: Iterable[int]) -> None:
         """These are in the store: our hands have room again."""
         was_full = self._full
@@ -318,12 +349,14 @@ class Runner:
             name = self._hands.pop(row_id, None)
             if name is not None and (lane := self._lanes.get(name)) is not None:
                 lane.in_hand -= 1
-                if lane.passed and lane.in_hand <= LIMITS.out_lane // 2:
+                plain = self._lanes.get(lane.name)
+                if plain is not None and self._wants_more(plain):
                     self._wake.set()
                 self._tidy(lane)
         if was_full:
             self._wake.set()
 
     def _tidy(self, lane: Lane) -> None:
-        if lane.is_over and self._lanes.get(lane.name) is lane:
-            del self._lanes[lane.name]
+        key = lane.name + (_RELAXED if lane.relaxed else "")
+        if lane.is_over and self._lanes.get(key) is lane:
+            del self._lanes[key]

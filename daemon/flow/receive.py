@@ -20,7 +20,7 @@ from daemon.flow.judged import Judged, tell_refusal
 from daemon.flow.notify import Fate
 from daemon.limits import LIMITS
 from daemon.mail import headers
-from daemon.mail.address import BadAddress, parse_address
+from daemon.mail.address import Address, BadAddress, parse_address
 from daemon.mail.decode import unfold
 from daemon.mail.header import field_matcher, header_end
 from daemon.mail.summary import Summary, message_id_in, summarize
@@ -37,7 +37,7 @@ FULL = Denial(452, "4.2.2", "over-quota", "the mailbox is full")
 JUNK = Denial(550, "5.7.26", "junk-not-forwarded", "the message looks forged, and such mail is not forwarded")
 GONE = Denial(451, "4.2.1", "mailbox-gone", "the mailbox is being removed")
 _HELD = "external-mail-held"
-_ROAD = field_matcher(frozenset((b"received", b"delivered-to")))
+_ROAD = field_matcher(frozenset((b"received", b"delivered-to", b"tls-required")))
 _TRIES = 3
 _CHANCE = random.Random()  # a trace is unique, not secret; the system's own chance costs a switch of threads
 
@@ -208,7 +208,7 @@ class _Planning:
         self.sender = envelope.reverse_path
         trace = origin.trace or events.new_trace(tx.now, _CHANCE.randbytes)
         self.plan = Plan(trace, origin, self.sender, body, summary, config["limits.quota"], judged=judged)
-        self.hops, self.been = _road(body)
+        self.hops, self.been, self.tls = _road(body)
         self.junk = judged is not None and judged.junk
         self.field = judged.field if judged is not None else b""
         reverse = judged.signals.iprev.name if judged is not None else ""
@@ -320,6 +320,7 @@ class _Planning:
             lifetime=config["queue.lifetime"] * 1000, warn_after=config["queue.warn_after"] * 1000,
             account_id=onward.account_id if onward.via else self.origin.account_id,
             eightbit=envelope.eightbit, smtputf8=envelope.smtputf8, ret=envelope.ret, envid=envelope.envid,
+            tls="required" if envelope.requiretls else self.tls,
         )  # fmt: skip
         sending = Sending(message, [], held=_HELD if config["queue.hold_external"] else None)
         self.plan.sendings.append(sending)
@@ -353,22 +354,30 @@ class _Planning:
             assert sender is not None
             origin = Origin("notice", trace=plan.trace)
             told, _ = prepare(
-                self.tx, origin, Envelope(None, [Recipient(sender)], smtputf8=not sender.is_ascii), Body.of(letter),
-                summarize(letter), self.config, 1,
+                self.tx, origin, _notice_to(sender, self.envelope.requiretls), Body.of(letter), summarize(letter),
+                self.config, 1,
             )  # fmt: skip
             told.about = about
             if not told.empty:
                 plan.notices.append(told)
 
 
-def _road(body: Body) -> tuple[int, set[tuple[str, str]]]:
-    """How many servers passed the message on, and for whom it was delivered before."""
+def _notice_to(sender: Address, requiretls: bool) -> Envelope:
+    """RFC 8689 §5: what tells of a message is protected as it was."""
+    return Envelope(None, [Recipient(sender)], smtputf8=not sender.is_ascii, requiretls=requiretls)
+
+
+def _road(body: Body) -> tuple[int, set[tuple[str, str]], str]:
+    """How many servers passed the message on, for whom it was delivered before, and whether TLS is `optional`."""
     view = body.view()
-    hops, been = 0, set()
+    hops, been, tls = 0, set(), ""
     for found in _ROAD.finditer(view, 0, header_end(view, 0, len(view))):
         field = found[0]
         if field[:1] in b"Rr":
             hops += 1
+            continue
+        if field[:1] in b"Tt":  # RFC 8689 §5
+            tls = "optional" if unfold(field.partition(b":")[2]).strip().lower() == b"no" else tls
             continue
         try:
             been.add(
@@ -376,7 +385,7 @@ def _road(body: Body) -> tuple[int, set[tuple[str, str]]]:
             )
         except BadAddress:
             continue
-    return hops, been
+    return hops, been, tls
 
 
 def _protocol(origin: Origin, envelope: Envelope) -> str:

@@ -24,6 +24,7 @@ from daemon.store.errors import StoreError
 from daemon.store.tx import Changes
 
 _AT_ONCE = 20  # questions
+_REST = 1.0  # seconds between two rounds at least, however much is changed meanwhile
 _BLANK = re.compile(rb"[ \t\r\n]+")
 
 
@@ -58,7 +59,7 @@ async def look(store: Store, resolver: Resolver, config: Config, domain: str | N
             elif there != (key.seen_at is not None):
                 news.changed += await store.write(dkim_keys.note, key.id, there)
     before = store.clock() - config["dkim.retire_after"] * 1000
-    if any(key.state == "retired" for key in await store.read(dkim_keys.everyone, domain)):
+    if await store.read(dkim_keys.overdue, before, domain):
         news.changed += await store.write(dkim_keys.let_go, before, domain)
     return news
 
@@ -96,6 +97,7 @@ class Rotation:
                     log.trouble("dkim-keys", reason=str(error))
                 except Exception as error:  # one fault must not end the looking
                     log.fault("dkim-keys", error)
+                await asyncio.sleep(min(_REST, self._every))
                 try:
                     await asyncio.wait_for(self._wake.wait(), self._every)
                 except TimeoutError:

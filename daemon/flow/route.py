@@ -12,7 +12,7 @@ import ipaddress
 import random
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from daemon.config import HostPort
@@ -42,6 +42,9 @@ class Host:
     """One host to try: its addresses in order, IPv6 and IPv4 in turn. `trouble` says why there are none just now.
 
     `tls` is none, opportunistic, starttls (required) or implicit. `name` is whom the certificate must be for.
+
+    Of an MX host: `domain` is the recipients', `canonical` the name behind the host's CNAMEs, `also` what the domain is
+    an alias of; `mx_secure` and `secure` say that DNSSEC proves the MX records and the addresses.
     """
 
     name: str
@@ -51,6 +54,11 @@ class Host:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     trouble: str = ""
+    domain: str = ""
+    canonical: str = ""
+    also: str = ""
+    mx_secure: bool = False
+    secure: bool = False
 
 
 def is_ours(address: str) -> bool:
@@ -107,12 +115,16 @@ class Router:
             if self.ourselves.is_address(address, self.port):
                 raise self._loop(domain)
             return [Host(f"[{address}]", self.port, (address,))]
-        found = await self._mail_exchangers(domain)
-        answers = await asyncio.gather(*(self._host(mx.host, self.port) for mx in found))
-        return self._usable(domain, list(zip(found, answers, strict=True)))
-
-    async def _mail_exchangers(self, domain: str) -> list[MX]:
         answer = await self.resolver.ask(domain, "MX")
+        found = self._mail_exchangers(domain, answer)
+        answers = await asyncio.gather(*(self._host(mx.host, self.port) for mx in found))
+        also = answer.canonical if answer.canonical != domain else ""
+        return [
+            replace(host, domain=domain, mx_secure=answer.secure, also=also)
+            for host in self._usable(domain, list(zip(found, answers, strict=True)))
+        ]
+
+    def _mail_exchangers(self, domain: str, answer: Answer) -> list[MX]:
         if not answer.exists:
             raise Unroutable("no-such-domain", 550, "5.1.2", f"the domain {domain} does not exist")
         records: list[MX] = [mx for mx in answer.records if mx.host]
@@ -172,17 +184,22 @@ class Router:
         answers = await asyncio.gather(
             self.resolver.ask(name, "AAAA"), self.resolver.ask(name, "A"), return_exceptions=True
         )
-        trouble = ""
+        trouble, canonical = "", ""
+        secure: list[bool] = []
         lists: list[Sequence[str]] = []
         for answer in answers:
             if isinstance(answer, Answer):
                 lists.append([address for address in answer.records if _is_reachable(address)])
+                canonical = answer.canonical if answer.canonical != name else ""
+                secure.append(answer.secure)
             elif isinstance(answer, TemporaryDNSError):
                 lists.append([])
                 trouble = answer.reason
             else:
                 raise answer
-        return Host(name, port, _in_turn(*lists)[: LIMITS.mx_addresses], trouble=trouble)
+        addresses = _in_turn(*lists)[: LIMITS.mx_addresses]
+        proven = bool(secure) and all(secure)
+        return Host(name, port, addresses, trouble=trouble, canonical=canonical, secure=proven)
 
 
 def _in_turn(first: Sequence[str], second: Sequence[str]) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from daemon import log
@@ -17,10 +18,13 @@ from daemon.flow import bounce
 from daemon.flow.bounce import Told
 from daemon.flow.deliver import Plan, Stale, commit
 from daemon.flow.outcome import Result
-from daemon.store import events, queue
+from daemon.limits import LIMITS
+from daemon.store import events, queue, tls_memory
 from daemon.store.db import Store, StoreBusy, StoreFull
 from daemon.store.queue import Claimed, Message, Outcome, Standing
+from daemon.store.tls_memory import Result as TlsResult
 from daemon.store.tx import Tx
+from daemon.trust import tls_policy
 
 _COMPANY = 0.01  # seconds a write waits for others to share its commit with
 _AGAIN = 1.0  # seconds before a write that met a busy store is tried again
@@ -70,6 +74,7 @@ class Settler:
         self._chance = chance or random.Random()
         self._waiting: list[Settled] = []
         self._standings: dict[str, Standing] = {}
+        self._sessions: Counter[TlsResult] = Counter()
         self._something = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -84,6 +89,11 @@ class Settler:
         self._standings[standing.name] = standing
         self._something.set()
         self._idle.clear()
+
+    def count(self, session: TlsResult) -> None:
+        """For the reports that others ask for; written when something else is."""
+        if len(self._sessions) < LIMITS.tls_results or session in self._sessions:
+            self._sessions[session] += 1
 
     def delay(self, attempts: int, most: int = 1 << 30) -> int:
         """Milliseconds until the next try after so many, with some chance in it: peers are not visited in step."""
@@ -100,8 +110,9 @@ class Settler:
             self._something.clear()
             batch, self._waiting = self._waiting, []
             standings, self._standings = list(self._standings.values()), {}
+            sessions, self._sessions = dict(self._sessions), Counter()
             try:
-                await self._write(batch, standings)
+                await self._write(batch, standings, sessions)
             except Exception as error:  # a fault of ours: their leases end, and they are tried again
                 log.fault("queue-settle", error, recipients=len(batch))
             finally:
@@ -109,14 +120,18 @@ class Settler:
             if not self._something.is_set():
                 self._idle.set()
 
-    async def _write(self, batch: list[Settled], standings: Sequence[Standing]) -> None:
+    async def _write(
+        self, batch: list[Settled], standings: Sequence[Standing], sessions: Mapping[TlsResult, int]
+    ) -> None:  # fmt: skip
         """Until it is written: what was sent and is not recorded would be sent again."""
         room, changed = True, 0
         while True:
             made = self._judge(batch, self._store.clock(), room)
             bodies = [body for notice in made.notices for body in notice.plan.bodies]
             try:
-                await self._store.write(_settle, made, standings, bodies=bodies, into_reserve=True, patience=_COMPANY)
+                await self._store.write(
+                    _settle, made, standings, sessions, bodies=bodies, into_reserve=True, patience=_COMPANY
+                )  # fmt: skip
                 for outcome in made.outcomes:
                     _log(outcome)
                 return
@@ -176,6 +191,7 @@ class Settler:
             claimed, result.kind, result.reason, result.reply, result.peer, result.tls,
             result.verified, due_at, settled.tried, result.note,
             quiet=result.kind == "deferred" and not settled.tried and (claimed.last_reply or "\n") in result.reply,
+            policy=result.policy, proof=result.proof,
         )  # fmt: skip
         return outcome, result
 
@@ -203,9 +219,16 @@ class Settler:
         ]
 
 
-def _settle(tx: Tx, made: _Batch, standings: Sequence[Standing]) -> None:
+def _settle(
+    tx: Tx, made: _Batch, standings: Sequence[Standing], sessions: Mapping[TlsResult, int]
+) -> None:  # fmt: skip
     """One write. A notice about what was dropped meanwhile, or told already, is not sent."""
     there = queue.settle(tx, made.outcomes, standings)
+    tls_memory.count_results(tx, sessions)
+    for standing in standings:
+        if standing.tls is not None:
+            strength = tls_policy.strength(standing.tls, standing.tls_verified)
+            tls_memory.spoken(tx, standing.name, strength, standing.tls_policy)
     for notice in made.notices:
         if not there & notice.ids:
             continue
@@ -235,5 +258,5 @@ def _log(outcome: Outcome) -> None:
     if not outcome.quiet:
         log.event(
             outcome.kind, reason=outcome.reason, id=outcome.trace, to=outcome.address,
-            peer=outcome.host or None, tls=outcome.tls or None, reply=outcome.reply,
+            peer=outcome.host or None, tls=outcome.tls or None, policy=outcome.policy or None, reply=outcome.reply,
         )  # fmt: skip

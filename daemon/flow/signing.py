@@ -10,7 +10,7 @@ The fields stand below our Received: they were there before the message left for
 from __future__ import annotations
 
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from daemon.flow.envelope import Origin
 from daemon.limits import LIMITS
@@ -25,6 +25,9 @@ from daemon.store.tx import Tx
 
 if TYPE_CHECKING:
     from mmap import mmap
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
     from daemon.trust import sign
 
@@ -62,11 +65,14 @@ def without(prefix: bytes) -> bytes:
 
 @lru_cache(maxsize=LIMITS.signing_keys)
 def _key(key: Signing) -> sign.Key:
-    """Reading a private key costs a hundred signatures. Which keys sign is asked of the store every time: none of
-    these is used once it is retired or its domain disabled."""
+    """Which keys sign is asked of the store every time: none of these is used once it is retired or its domain is
+    disabled. It is ours, so it need not be proved sound once more, which costs a hundred signatures."""
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
     from daemon.trust import sign
 
-    return sign.Key(key.domain, key.selector, key.algorithm, key.private_key)
+    private = load_pem_private_key(key.private_key.encode(), None, unsafe_skip_rsa_key_validation=True)
+    return sign.Key(key.domain, key.selector, key.algorithm, cast("RSAPrivateKey | Ed25519PrivateKey", private))
 
 
 def _domains(data: bytes | mmap) -> list[str]:

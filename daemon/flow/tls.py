@@ -9,11 +9,18 @@ from __future__ import annotations
 import ipaddress
 import ssl
 import warnings
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
 from cryptography import x509
 from cryptography.x509 import verification as v
+
+from daemon.limits import LIMITS
+from daemon.trust import certificates
+
+_CODES = {10: "certificate-expired", 62: "certificate-host-mismatch", 64: "certificate-host-mismatch"}
+"""Of OpenSSL: X509_V_ERR_CERT_HAS_EXPIRED, _HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH."""
 
 
 class Tls:
@@ -21,18 +28,24 @@ class Tls:
 
     def __init__(self, roots: str | bytes | None = None) -> None:
         self.strict = ssl.create_default_context(cadata=roots)
+        self.sts = ssl.create_default_context(cadata=roots)
+        self.sts.hostname_checks_common_name = False  # RFC 8461 §4.1: by subjectAltName only
         self.lenient = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self.lenient.check_hostname = False
         self.lenient.verify_mode = ssl.CERT_NONE
 
     def verified(self, session: ssl.SSLObject, host: str) -> bool:
         """Whether the peer's certificate is for `host` and a root we know stands behind it, as far as is known now."""
+        return not self.failure(session, host)
+
+    def failure(self, session: ssl.SSLObject, host: str) -> str:
+        """'' when it is; else what is wrong in a word of RFC 8460 §4.3."""
         try:
             leaf, *others = chain(session)
             self._policy.build_server_verifier(_subject(host)).verify(leaf, others)
         except (v.VerificationError, ValueError):
-            return False
-        return True
+            return _what_is_wrong(session, host)
+        return ""
 
     @cached_property
     def _policy(self) -> v.PolicyBuilder:
@@ -57,7 +70,23 @@ def chain(session: ssl.SSLObject) -> list[x509.Certificate]:
     if not shown:
         raise ValueError("no certificate was shown")
     der = [c if isinstance(c, bytes) else ssl.PEM_cert_to_DER_cert(c.public_bytes()) for c in shown]
-    return [x509.load_der_x509_certificate(one) for one in der]
+    return [x509.load_der_x509_certificate(one) for one in der[: LIMITS.tls_chain]]
+
+
+def _what_is_wrong(session: ssl.SSLObject, host: str) -> str:
+    try:
+        leaf = chain(session)[0]
+    except ValueError:
+        return "validation-failure"
+    if not certificates.in_time(leaf, datetime.now(UTC)):
+        return "certificate-expired"
+    return "certificate-not-trusted" if certificates.is_for(leaf, [host]) else "certificate-host-mismatch"
+
+
+def failure_of(error: BaseException) -> str:
+    """What OpenSSL found wrong in a handshake, in a word of RFC 8460 §4.3."""
+    code = getattr(error, "verify_code", 0)
+    return _CODES.get(code, "certificate-not-trusted" if code else "validation-failure")
 
 
 def _subject(host: str) -> x509.DNSName | x509.IPAddress:

@@ -41,6 +41,7 @@ _YAHOO = ("yahoodns.net", "yahoo.com", "aol.com")
 _ICLOUD = ("icloud.com", "apple.com", "me.com")
 _T_ONLINE = ("t-online.de",)
 _GMX = ("gmx.net", "gmx.com", "gmx.de", "web.de", "kundenserver.de", "mail.com")
+_MIMECAST = ("mimecast.com", "mimecast.co.za", "mimecast-offshore.com")
 _ANYBODY: tuple[str, ...] = ()
 
 _AUTHENTICATE = (
@@ -81,6 +82,23 @@ _CONTENT = (
     "see whether the sending domain or a linked one is on a blocklist."
 )
 
+_GREYLISTED = (
+    "The receiving server asks unknown servers to come back later (greylisting); it is tried again by itself within "
+    "minutes."
+)
+_ALIGN = (
+    "SPF or DKIM pass for another domain than the one in From: sign with that domain's own key, or send from an "
+    "address of the domain in From."
+)
+_DAILY = (
+    "The account at the relay has sent as much as its provider allows in a day: wait a day, or send through another "
+    "relay (`mailctl route`)."
+)
+_BLOCKED_HERE = (
+    "The recipient's organisation itself blocks this sender or server: reach the recipient another way, and let their "
+    "administrator remove the block."
+)
+
 REFUSALS = (
     # -- Gmail --------------------------------------------------------------------------------------------------------
     Refusal("dmarc", _GMAIL, ("5.7.26", "4.7.26"), r"dmarc", _DMARC),
@@ -94,6 +112,18 @@ REFUSALS = (
         "The receiving provider takes mail only over TLS: check that this server may use STARTTLS for "
         "outgoing mail.",
     ),
+    Refusal("alignment", _GMAIL, ("5.7.32", "4.7.32"), r"", _ALIGN),
+    Refusal(
+        "dmarc-missing", _GMAIL, ("5.7.40", "4.7.40"),
+        r"",
+        "The receiving provider wants a DMARC record of the sending domain: publish one (`mailctl dns check` "
+        "prints it).",
+    ),
+    Refusal("unauthenticated", _GMAIL, (), r"not pass authentication checks|is unauthenticated", _AUTHENTICATE),
+    Refusal("daily-limit", _GMAIL, ("5.4.5",), r"", _DAILY),
+    Refusal("daily-limit", _GMAIL, (), r"email quota exceeded|(?:sending|relay) (?:quota|limit) exceeded", _DAILY),
+    Refusal("reputation", _GMAIL, ("5.7.28", "4.7.28"), r"", _REPUTATION),
+    Refusal("slow-down", _GMAIL, ("4.7.0",), r"try again later", _SLOW),
     Refusal("dynamic-address", _GMAIL, (), r"not authorized to send email directly", _DYNAMIC),
     Refusal(
         "malformed", _GMAIL, (),
@@ -124,28 +154,50 @@ REFUSALS = (
         "The sending server's address is banned by Microsoft 365: ask for its removal at "
         "https://sender.office.com.",
     ),
+    Refusal("blocked-by-recipient", _OUTLOOK, (), r"customer block list", _BLOCKED_HERE),
+    Refusal("unauthenticated", _OUTLOOK, (), r"unless they pass either spf or dkim", _AUTHENTICATE),
+    Refusal(
+        "login-needed", _OUTLOOK, ("5.7.57",),
+        r"",
+        "Microsoft's relay wants a login before it takes mail: give it user and password (`mailctl route`).",
+    ),
+    Refusal(
+        "closed-group", _OUTLOOK, ("5.7.124", "5.7.133", "5.7.134", "5.7.136"),
+        r"",
+        "The recipient takes mail only from the own organisation or from senders on a list: ask its owner to "
+        "be added.",
+    ),
     Refusal("dynamic-address", _OUTLOOK, (), r"\bDY-00\d\b", _DYNAMIC),
     Refusal("reputation", _OUTLOOK, (), r"\b(?:SC|OU)-00\d\b", _MICROSOFT_LIST),
     Refusal("slow-down", _OUTLOOK, (), r"\bRP-00\d\b", _SLOW),
-    Refusal("slow-down", _OUTLOOK, ("4.7.650", "4.7.500", "4.7.651"), r"", _SLOW),
+    Refusal("slow-down", _OUTLOOK, ("4.7.500", "4.7.650", "4.7.651", "4.7.652", "4.7.653"), r"", _SLOW),
+    Refusal("slow-down", _OUTLOOK, (), r"server busy.{0,80}try again later", _SLOW),
     Refusal("unauthenticated", _OUTLOOK, ("5.7.515",), r"", _AUTHENTICATE),
     Refusal("dmarc", _OUTLOOK, ("5.7.509",), r"", _DMARC),
-    Refusal("reputation", _OUTLOOK, ("5.7.705", "5.7.708", "5.7.750"), r"", _REPUTATION),
+    Refusal("reputation", _OUTLOOK, ("5.7.501", "5.7.502", "5.7.503", "5.7.705", "5.7.708", "5.7.750"), r"",
+            _REPUTATION),
     Refusal("unknown-mailbox", _OUTLOOK, ("5.4.1",), r"access denied", _UNKNOWN),
     # -- Yahoo, AOL ---------------------------------------------------------------------------------------------------
     Refusal(
         "reputation", _YAHOO, (),
-        r"\[?TSS0\d\]?",
-        "Yahoo holds mail from this server back because of complaints or volume (TSS): send less and cleaner "
+        r"\[TS03\]",
+        "Yahoo takes nothing more from this server's address because of complaints: find what it sent and stop "
+        "that, then ask at https://senders.yahooinc.com/contact.",
+    ),
+    Refusal(
+        "reputation", _YAHOO, (),
+        r"\[TSS?\d\d\]|\bTSS\d\d\b",
+        "Yahoo holds mail from this server back because of complaints or volume: send less and cleaner "
         "mail for some days; it is tried again by itself.",
     ),
+    Refusal("greylisted", _YAHOO, (), r"\[GL\d\d\]", _GREYLISTED),
     Refusal(
         "provider-list", _YAHOO, (),
         r"\[BL\d\d\]",
         "The sending server's address is on a blocklist that Yahoo uses: the link in the reply says which; "
         "ask for its removal there.",
     ),
-    Refusal("content", _YAHOO, (), r"\[PH01\]|\[(?:CN|GL)\d\d\]", _CONTENT),
+    Refusal("content", _YAHOO, (), r"\[PH01\]|\[CN\d\d\]", _CONTENT),
     Refusal("dmarc", _YAHOO, ("5.7.9",), r"policy reasons", _DMARC),
     Refusal("unknown-mailbox", _YAHOO, (), r"doesn't have a \S+ account|mailbox is disabled", _UNKNOWN),
     # -- others with words of their own -------------------------------------------------------------------------------
@@ -162,11 +214,27 @@ REFUSALS = (
         "host name; the host needs an imprint on the web.",
     ),
     Refusal("ptr", _GMX, (), r"bad dns ptr", _PTR),
+    Refusal("unknown-mailbox", _GMX, (), r"action not taken: mailbox unavailable", _UNKNOWN),
+    Refusal("full", _GMX, (), r"exceeded storage allocation", _FULL),
     Refusal(
         "reputation", _GMX, (),
         r"policy restrictions|no smtp service|postmaster\.(?:gmx|web)",
         "GMX and web.de refuse this server for now: check reverse DNS, SPF and DKIM, and see "
         "https://postmaster.gmx.net.",
+    ),
+    Refusal("greylisted", _MIMECAST, (), r"internal resources are temporarily unavailable", _GREYLISTED),
+    Refusal(
+        "anti-spoofing", _MIMECAST, (),
+        r"anti-spoofing",
+        "The recipient's organisation takes no mail from outside that says to be from its own domain: let their "
+        "administrator permit this server, or write from another domain.",
+    ),
+    Refusal("blocked-by-recipient", _MIMECAST, (), r"blocked senders|administrative prohibition", _BLOCKED_HERE),
+    Refusal(
+        "provider-list", _ANYBODY, (),
+        r"(?:ipcheck|prs)\.proofpoint\.com",
+        "The sending server's address is on Proofpoint's block list: look it up at https://ipcheck.proofpoint.com, "
+        "stop what put it there, and ask for its removal.",
     ),
     # -- blocklists, whoever asks them --------------------------------------------------------------------------------
     Refusal("blocklist-dynamic", _ANYBODY, (), r"\bpbl\b|pbl\.spamhaus|/pbl", _DYNAMIC),
@@ -184,8 +252,8 @@ REFUSALS = (
     ),
     Refusal(
         "blocklist", _ANYBODY, (),
-        r"spamhaus|spamcop|barracudacentral|sorbs\.net|uceprotect|abusix|mailspike|invaluement|psbl|"
-        r"spamrats|dnsbl|rbl\b|block ?list|black ?list|deny ?list",
+        r"spamhaus|spamcop|barracuda ?(?:central|networks|reputation)|sorbs\.net|uceprotect|abusix|mailspike|"
+        r"invaluement|psbl|spamrats|dnsbl|rbl\b|block ?list|black ?list|deny ?list",
         "The sending server's address is on a blocklist: look it up (the reply has the link or the name), "
         "stop what put it there, and ask for its removal.",
     ),
@@ -198,8 +266,7 @@ REFUSALS = (
     Refusal(
         "greylisted", _ANYBODY, (),
         r"gr[ae]y-?\s?list",
-        "The receiving server asks unknown servers to come back later (greylisting); it is tried again by "
-        "itself within minutes.",
+        _GREYLISTED,
     ),
     Refusal("ptr", _ANYBODY, ("5.7.25",), r"", _PTR),
     Refusal(
@@ -251,7 +318,8 @@ REFUSALS = (
     Refusal("full", _ANYBODY, ("5.2.2", "4.2.2"), r"", _FULL),
     Refusal(
         "full", _ANYBODY, (),
-        r"over ?quota|mailbox (?:is )?full|quota exceeded|insufficient (?:mailbox )?storage",
+        r"over ?quota|mailbox (?:is )?full|quota exceeded|insufficient (?:mailbox )?storage|"
+        r"exceeded (?:storage|mailbox) allocation",
         _FULL,
     ),
     Refusal(
@@ -301,15 +369,23 @@ REFUSALS = (
         r"",
         "Too many recipients in one delivery for the receiving server; the rest is sent in further ones.",
     ),
-    Refusal("content", _ANYBODY, (), r"\bspam\b|virus|malware|phish|content (?:rejected|not allowed)|junk", _CONTENT),
+    Refusal(
+        "content", _ANYBODY, (),
+        r"\bspam\b|virus(?! ?(?:scan|check|filter))|malware|phish|content (?:rejected|not allowed)|junk",
+        _CONTENT,
+    ),
     Refusal("reputation", _ANYBODY, (), r"reputation", _REPUTATION),
     Refusal(
         "slow-down", _ANYBODY, (),
-        r"rate.?limit|too (?:many|much) (?:connections|messages|mail)|throttl|try again later|"
-        r"temporar(?:il)?y (?:deferred|rejected)|deferred",
+        r"rate.?limit|too (?:many|much) (?:connections|messages|mail)|throttl",
         _SLOW,
     ),
-    Refusal("slow-down", _ANYBODY, ("4.7.0", "4.7.1"), r"", _SLOW),
+    Refusal(
+        "policy-for-now", _ANYBODY, ("4.7.0", "4.7.1"),
+        r"",
+        "The receiving server does not take this for now, by a rule of its own (often greylisting, or too much "
+        "mail at once); it is tried again by itself.",
+    ),
     Refusal(
         "policy", _ANYBODY, ("5.7.0", "5.7.1"),
         r"",

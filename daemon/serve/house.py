@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 from daemon.config import Config
 from daemon.flow.outbound import Outbound
+from daemon.flow.reporting import Reporting
 from daemon.flow.rotation import Rotation
 from daemon.limits import LIMITS
 from daemon.serve import tls
@@ -21,11 +22,14 @@ from daemon.serve.listen import IMAP_WORDS, POP3_WORDS, SMTP_WORDS, Bound, Doors
 from daemon.serve.login import Door
 from daemon.serve.pop3 import Pop3
 from daemon.serve.refusals import Refusals
+from daemon.serve.renewal import keep_renewed
 from daemon.serve.smtp import doors as smtp_doors
 from daemon.serve.smtp.post import Post
 from daemon.serve.smtp.session import Smtp
 from daemon.serve.throttle import Bans
 from daemon.serve.tls import Keyring
+from daemon.serve.web import door as web
+from daemon.serve.web.door import Visit, Web
 from daemon.store.compact import keep_house
 from daemon.store.db import Store
 
@@ -44,6 +48,7 @@ class House:
         self.doors = Doors(config, self.keyring, self.bans, self.refusals)
         self.outbound = Outbound(store, config)
         self.imap = Imap(store, config, self.door, self._context, tls.end_point_of)
+        self.web = Web(store, config, self.keyring)
         self.pop3 = Pop3(store, config, self.door, self._context, tls.end_point_of)
 
     def reload_certificates(self) -> None:
@@ -53,15 +58,19 @@ class House:
         """Open the doors, work until `stop`, then drain."""
         async with asyncio.TaskGroup() as workers:
             workers.create_task(keep_house(self.store, self.config, stop))
+            workers.create_task(keep_renewed(self.store, stop))
             workers.create_task(self.outbound.run())
+            reporting = workers.create_task(Reporting(self.store, self.config, self.outbound.resolver).run())
             keys = workers.create_task(Rotation(self.store, self.config, self.outbound.resolver).run())
             self.doors.open(self._services(), bound)
             ready()
             await stop.wait()
             await asyncio.gather(self.doors.drain(), self.outbound.stop(LIMITS.drain))
+            reporting.cancel()
             keys.cancel()
         await self.imap.close()
         self.pop3.close()
+        await self.web.close()
         await self.door.close()
         await self.refusals.flush()
         self.bans.close()
@@ -89,5 +98,9 @@ class House:
                 ("pop3", self.pop3.serve, POP3_WORDS, False),
                 ("pop3s", self.pop3.serve, POP3_WORDS, True),
             )
+        ]
+        services += [
+            Service("http", Visit, self.web.serve, web.WORDS),
+            Service("https", Visit, self.web.serve, web.WORDS, True, self.web.context),
         ]
         return {service.name: service for service in services}

@@ -16,6 +16,7 @@ import errno
 import os
 import resource
 import socket
+import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from contextlib import suppress
@@ -38,7 +39,7 @@ _M_MMAP_THRESHOLD = -3  # mallopt(3)
 _AT_ONCE = 64  # connections accepted before the loop does something else
 _PORTS = {
     25: "smtp", 587: "submission", 465: "submissions", 24: "lmtp", 143: "imap", 993: "imaps", 110: "pop3", 995: "pop3s",
-    4190: "managesieve",
+    4190: "managesieve", 80: "http", 443: "https",
 }  # fmt: skip
 
 TOO_MANY = "too many connections, try again later"
@@ -55,7 +56,8 @@ class Service:
     """What stands behind the door of setting `listen.NAME`.
 
     `make` gives a new connection, `serve` talks with the peer until all is said. `words` is how the protocol says no
-    before anything else was said, with `{}` for the text.
+    before anything else was said, with `{}` for the text. `context` chooses the TLS of one connection of an
+    implicit-TLS door; without it that is the keyring's.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Service:
     serve: Callable[[Any], Awaitable[None]]
     words: str
     implicit_tls: bool = False
+    context: Callable[[socket.socket], Awaitable[ssl.SSLContext]] | None = None
 
     def say(self, text: str) -> bytes:
         return self.words.format(text).encode() + b"\r\n"
@@ -415,11 +418,18 @@ class Listener:
         if not self.service.implicit_tls:
             await self.loop.connect_accepted_socket(lambda: Inlet(conn), sock)
             return
-        assert self.doors.keyring is not None
+        context = await self._context(sock)
         await self.loop.connect_accepted_socket(
-            lambda: Inlet(conn), sock, ssl=self.doors.keyring.context,
+            lambda: Inlet(conn), sock, ssl=context,
             ssl_handshake_timeout=LIMITS.handshake_patience, ssl_shutdown_timeout=LIMITS.linger,
         )  # fmt: skip
+
+    async def _context(self, sock: socket.socket) -> ssl.SSLContext:
+        if self.service.context is not None:
+            async with asyncio.timeout(LIMITS.handshake_patience):
+                return await self.service.context(sock)
+        assert self.doors.keyring is not None
+        return self.doors.keyring.context
 
     def _gone(self, task: asyncio.Task[None]) -> None:
         self.tasks.discard(task)

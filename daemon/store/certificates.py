@@ -39,6 +39,20 @@ def get(tx: Tx, certificate_id: int) -> Certificate:
     return _certificate(row)
 
 
+def covers(names: tuple[str, ...], host: str) -> bool:
+    """Whether a certificate with these names is one for `host`."""
+    return host in names or "*." + host.partition(".")[2] in names
+
+
+def shown(tx: Tx, host: str) -> Certificate | None:
+    """The one that clients see for `host`, as `serve.tls` ranks them."""
+    return max(
+        (c for c in everyone(tx) if covers(c.names, host)),
+        key=lambda c: (host in c.names, c.not_after_at > tx.now, c.source != "self-signed", c.id),
+        default=None,
+    )
+
+
 def add(
     tx: Tx, names: tuple[str, ...], chain: str, private_key: str, source: str, not_before_at: int, not_after_at: int
 ) -> int:

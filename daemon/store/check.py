@@ -42,7 +42,7 @@ class Finding:
 def check(store: Store, progress: Progress | None = None, deep: bool = True) -> Iterator[Finding]:
     """What does not hold, as it is found. `deep` reads all bytes of all messages and all pages of the database."""
     tell = progress or (lambda what, done, total: None)
-    for part in (_database, _sums, _accounts, _blobs, _queue, _segments, _bytes):
+    for part in (_database, _sums, _accounts, _blobs, _queue, _acme, _policies, _segments, _bytes):
         try:
             yield from part(store, tell, deep)
         except sqlite3.DatabaseError as error:
@@ -86,6 +86,17 @@ def _sums(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
         store.read_now(settings.load)
     except BadSetting as error:
         yield Finding("error", "setting-bad", "settings", str(error))
+    for day, domain in store.read_now(
+        Tx.all,
+        "select day, policy_domain from (select day, policy_domain, rows from dmarc_policy union all"
+        " select day, policy_domain, -count(*) from dmarc_evidence where facts <> '' group by 1, 2)"
+        f" group by 1, 2 having sum(rows) <> 0 limit {_MANY}",
+    ):
+        yield Finding("error", "evidence-wrong", f"evidence of {domain}", f"rows of day {day} are counted wrongly")
+    for (report,) in store.read_now(
+        Tx.all, f"select id from report where end_at < begin_at or json_valid(policy) = 0 limit {_MANY}"
+    ):
+        yield Finding("error", "report-wrong", f"report {report}", "ends before it begins, or has no policy")
     for name, counter, highest in store.read_now(
         Tx.all,
         "select m.name, c.value, m.uidvalidity from counter c join mailbox m on m.uidvalidity > c.value"
@@ -240,6 +251,28 @@ def _queue(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
         for (number,) in store.read_now(Tx.all, f"{sql} limit {_MANY}"):
             yield Finding("error", reason, f"queue {number}", text)
     tell("queue", 1, 1)
+
+
+def _acme(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
+    for subject, text, sql in (
+        ("certificate", "ends before it begins, or has no name",
+         "select id from certificate where not_before_at >= not_after_at or names = ''"),
+        ("next key", "may be used before it was made", "select name from next_key where ready_at < created_at"),
+        ("order", "ended before it began", "select id from acme_order where ended_at < began_at"),
+    ):  # fmt: skip
+        for (number,) in store.read_now(Tx.all, f"{sql} limit {_MANY}"):
+            yield Finding("error", "certificate-row-wrong", f"{subject} {number}", text)
+
+
+def _policies(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
+    """What others promise of TLS holds for as long as they said, and names somebody."""
+    for (domain,) in store.read_now(
+        Tx.all,
+        "select domain from mta_sts where expires_at <> fetched_at + max_age * 1000 or mode <> 'none' and mx = ''"
+        f" limit {_MANY}",
+    ):
+        yield Finding("error", "policy-wrong", domain, "its MTA-STS policy names no host, or ends at another time")
+    tell("policies", 1, 1)
 
 
 # ------------------------------------------------------------------------------------------------- segments and bytes

@@ -19,7 +19,7 @@ from typing import TypeVar
 from daemon import log
 from daemon.config import Config
 from daemon.limits import LIMITS
-from daemon.store import accounts, bans, blobs, events, messages, queue
+from daemon.store import accounts, acme, bans, blobs, events, messages, queue, tls_memory
 from daemon.store.db import Store
 from daemon.store.errors import StoreError
 from daemon.store.segments import HEAD, Appender, SegmentDamaged, number_of, path_of
@@ -68,6 +68,7 @@ class Janitor:
         self.works: tuple[Callable[[], Awaitable[None]], ...] = (
             self.forget_blobs, self.rewrite_segments, self.remove_files, self.forget_events, self.forget_refusals,
             self.forget_tombstones, self.forget_bans, self.forget_addresses, self.forget_destinations,
+            self.forget_orders, self.forget_tls,
         )  # fmt: skip
 
     async def forget_blobs(self) -> None:
@@ -76,6 +77,9 @@ class Janitor:
 
     async def forget_events(self) -> None:
         await self._in_steps(events.forget, self.store.clock() - self.config()["trace.retention"] * 1000)
+
+    async def forget_orders(self) -> None:
+        await self._in_steps(acme.forget_orders, self.store.clock() - self.config()["trace.retention"] * 1000)
 
     async def forget_refusals(self) -> None:
         before = await self.store.read(events.refusals_to_forget)
@@ -98,6 +102,9 @@ class Janitor:
     async def forget_destinations(self) -> None:
         before = self.store.clock() - self.config()["trace.retention"] * 1000
         await self._in_steps(queue.forget_destinations, before)
+
+    async def forget_tls(self) -> None:
+        await self._in_steps(tls_memory.forget, self.store.clock())
 
     async def rewrite_segments(self) -> None:
         """Empty the segments that are mostly dead, and drop those that are empty."""

@@ -73,8 +73,12 @@ _KEYS = f"select {_COLUMNS} from dkim_key k join domain d on d.id = k.domain_id"
 
 def everyone(tx: Tx, domain: str | None = None) -> list[Key]:
     """All keys, or those of one domain, by domain and age."""
-    rows = tx.all(f"{_KEYS} where ?1 is null or d.name = ?1 order by d.name, k.id", domain)
-    return [Key(*row) for row in rows]
+    return _those(tx, domain, "1 = 1")
+
+
+def _those(tx: Tx, domain: str | None, condition: str, *params: Any) -> list[Key]:
+    sql = f"{_KEYS} where (? is null or d.name = ?) and {condition} order by d.name, k.id"
+    return [Key(*row) for row in tx.all(sql, domain, domain, *params)]
 
 
 def get(tx: Tx, domain: str, selector: str) -> Key:
@@ -104,7 +108,7 @@ def signing(tx: Tx, names: Sequence[str]) -> list[Signing]:
 
 def published(tx: Tx, domain: str) -> list[Key]:
     """Those whose record must be in the DNS."""
-    return [key for key in everyone(tx, domain) if key.state != "gone"]
+    return _those(tx, domain, "k.state <> 'gone'")
 
 
 def without(tx: Tx) -> list[str]:
@@ -149,34 +153,34 @@ def add_first(tx: Tx, name: str, made: Sequence[Made]) -> list[Key]:
 
 def wanted(tx: Tx, domain: str | None = None) -> list[Key]:
     """Those of which the DNS has news to tell: not seen yet, or to be removed and still there."""
-    return [key for key in everyone(tx, domain) if (key.state == "gone") == (key.seen_at is not None)
-            and key.state != "retired"]  # fmt: skip
+    return _those(tx, domain, "k.state <> 'retired' and (k.state = 'gone') = (k.seen_at is not null)")
+
+
+def overdue(tx: Tx, before: int, domain: str | None = None) -> list[Key]:
+    """Those that were retired before that moment."""
+    return _those(tx, domain, "k.state = 'retired' and k.retired_at <= ?", before)
 
 
 def note(tx: Tx, key_id: int, there: bool) -> list[Key]:
     """What the DNS says of a key's record; the keys whose state changed. A pending key that is seen takes over."""
     row = tx.one(f"{_KEYS} where k.id = ?", key_id)
-    if row is None or there == (row[7] is not None):
+    key = None if row is None else Key(*row)
+    if key is None or there == (key.seen_at is not None):
         return []
-    key = Key(*row)
     tx.run("update dkim_key set seen_at = ? where id = ?", tx.now if there else None, key_id)
     tx.settings_touched()
     if not there or key.state != "pending":
         return []
-    old = [
-        k.selector
-        for k in everyone(tx, key.domain)
-        if k.state == "active" and k.algorithm == key.algorithm
-    ]  # fmt: skip
-    for selector in old:
-        _end(tx, get(tx, key.domain, selector), "retired")
+    old = _those(tx, key.domain, "k.state = 'active' and k.algorithm = ?", key.algorithm)
+    for other in old:
+        _end(tx, other, "retired")
     tx.run("update dkim_key set state = 'active', activated_at = ? where id = ?", tx.now, key_id)
-    return [get(tx, key.domain, selector) for selector in (key.selector, *old)]
+    return [get(tx, k.domain, k.selector) for k in (key, *old)]
 
 
 def let_go(tx: Tx, before: int, domain: str | None = None) -> list[Key]:
     """Keys that were retired before that moment are gone now; those."""
-    old = [k for k in everyone(tx, domain) if k.state == "retired" and (k.retired_at or 0) <= before]
+    old = overdue(tx, before, domain)
     for key in old:
         _end(tx, key, "gone")
     return [get(tx, key.domain, key.selector) for key in old]

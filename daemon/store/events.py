@@ -205,6 +205,12 @@ def refusals(
     return [dict(zip(names, row, strict=True)) for row in tx.all(sql, *params, limit)]
 
 
+def newest(tx: Tx) -> int | None:
+    """When the last of all events happened."""
+    at: int | None = tx.value("select max(at) from event")
+    return at
+
+
 def forget(tx: Tx, before: int, limit: int = LIMITS.step) -> int:
     """Remove up to `limit` events older than `before`, and as many refusals; how many went."""
     gone = tx.run(

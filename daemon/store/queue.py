@@ -29,7 +29,8 @@ class NewRecipient(NamedTuple):
 class NewMessage(NamedTuple):
     """An envelope for the queue. `origin`: submission, forward, alias, notice, relay, sendmail. Times are spans in ms.
 
-    `prefix` goes before the blob's bytes; `size` counts both. `warn_after` 0: nobody is told of a delay.
+    `prefix` goes before the blob's bytes; `size` counts both. `warn_after` 0: nobody is told of a delay. `tls` is
+    required (REQUIRETLS) or optional (TLS-Required: No), or '' (RFC 8689).
     """
 
     trace: str
@@ -44,6 +45,7 @@ class NewMessage(NamedTuple):
     smtputf8: bool = False
     ret: str | None = None
     envid: str | None = None
+    tls: str = ""
 
 
 def enqueue(
@@ -62,10 +64,11 @@ def enqueue(
     """
     message_id = tx.insert(
         "insert into queue_message (trace, blob_id, prefix, size, sender, account_id, eightbit, smtputf8, ret, envid,"
-        " origin, created_at, expires_at, warn_at) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " origin, created_at, expires_at, warn_at, tls) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         message.trace, blob_id, message.prefix, message.size, message.sender, message.account_id,
         int(message.eightbit), int(message.smtputf8), message.ret, message.envid, message.origin, tx.now,
         tx.now + message.lifetime, tx.now + message.warn_after if message.warn_after and message.sender else None,
+        message.tls,
     )  # fmt: skip
     table = routes.load(tx)
     state = "due" if held is None else "held"
@@ -118,6 +121,7 @@ class Message(NamedTuple):
     created_at: int
     expires_at: int
     warn_at: int | None
+    tls: str = ""
 
 
 class Claimed(NamedTuple):
@@ -226,7 +230,7 @@ def load(tx: Tx, ids: list[int], *, mend: bool = False) -> list[Claimed]:
     rows = tx.all(
         "select r.id, r.address, r.destination, r.orcpt, r.notify, r.attempts, r.route_id, r.last_reply,"
         " m.id, m.trace, b.segment_id, b.offset, b.length, m.prefix, m.size, m.sender, m.account_id, m.eightbit,"
-        " m.smtputf8, m.ret, m.envid, m.origin, m.created_at, m.expires_at, m.warn_at"
+        " m.smtputf8, m.ret, m.envid, m.origin, m.created_at, m.expires_at, m.warn_at, m.tls"
         " from json_each(?) j cross join queue_recipient r on r.id = j.value"
         " cross join queue_message m on m.id = r.message_id cross join blob b on b.id = m.blob_id order by j.key",
         json.dumps(ids),
@@ -288,6 +292,7 @@ class Outcome(NamedTuple):
     `reason` is a word from a short list; `reply` the peer's own words, or ours when there was no peer; `host` who it
     was; `tls` what was spoken (`TLSv1.3`, '' for none). For deferred, `due_at` says when it is tried again, and
     `counted` whether this was a try of this message. `note` is for the trace only; `quiet`: no event, nothing is new.
+    `policy` and `proof`: what the session was held to, and what proved it.
     """
 
     recipient_id: int
@@ -306,6 +311,8 @@ class Outcome(NamedTuple):
     counted: bool = True
     note: str = ""
     quiet: bool = False
+    policy: str = ""
+    proof: str = ""
 
     @classmethod
     def of(cls, claimed: Claimed, *what: Any, **more: Any) -> Outcome:
@@ -324,6 +331,7 @@ class Standing(NamedTuple):
     tls_verified: bool = False
     last_success_at: int | None = None
     last_error: str | None = None
+    tls_policy: str = ""
 
 
 _KEPT_REPLY = 1000  # characters of the peer's words kept on the row and in the event
@@ -360,6 +368,8 @@ def _event(now: int, o: Outcome) -> events.New:
         "reply": o.reply[:_KEPT_REPLY] or None,
         "tls": o.tls or None,
         "verified": o.tls_verified or None,
+        "policy": o.policy or None,
+        "proof": o.proof or None,
         "next": o.due_at or None,
         "note": o.note or None,
         "took": now - o.created_at,
@@ -430,13 +440,15 @@ def next_due(tx: Tx, after: tuple[int, int]) -> int | None:
 
 def _note(tx: Tx, s: Standing) -> None:
     tx.run(
-        "insert into destination (name, failures, not_before_at, tls, tls_verified, last_success_at, last_error)"
-        " values (?, ?, ?, ?, ?, ?, ?) on conflict (name) do update set failures = excluded.failures,"
+        "insert into destination (name, failures, not_before_at, tls, tls_verified, last_success_at, last_error,"
+        " tls_policy) values (?, ?, ?, ?, ?, ?, ?, ?) on conflict (name) do update set failures = excluded.failures,"
         " not_before_at = excluded.not_before_at, tls = coalesce(excluded.tls, destination.tls),"
         " tls_verified = iif(excluded.tls is null, destination.tls_verified, excluded.tls_verified),"
+        " tls_policy = iif(excluded.tls is null, destination.tls_policy, excluded.tls_policy),"
         " last_success_at = coalesce(excluded.last_success_at, destination.last_success_at),"
         " last_error = excluded.last_error",
         s.name, s.failures, s.not_before_at, s.tls, int(s.tls_verified), s.last_success_at, s.last_error,
+        s.tls_policy,
     )  # fmt: skip
 
 
@@ -453,8 +465,11 @@ def forget_destinations(tx: Tx, before: int, limit: int) -> int:
 def standing(tx: Tx, name: str) -> Standing | None:
     """What is remembered of a destination."""
     row = tx.one(
-        "select name, failures, not_before_at, tls, tls_verified, last_success_at, last_error from destination"
-        " where name = ?",
+        "select name, failures, not_before_at, tls, tls_verified, last_success_at, last_error, tls_policy"
+        " from destination where name = ?",
         name,
     )
-    return None if row is None else Standing(row[0], row[1], row[2], row[3], bool(row[4]), row[5], row[6])
+    if row is None:
+        return None
+    name, failures, not_before_at, tls, verified, *rest = row
+    return Standing(name, failures, not_before_at, tls, bool(verified), *rest)

@@ -1,4 +1,4 @@
-"""The client's side of SMTP: greeting, EHLO, STARTTLS, transactions (RFC 5321, 2920, 3030, 3207, 3461, 9422).
+"""The client's side of SMTP: greeting, EHLO, STARTTLS, transactions (RFC 5321, 2920, 3030, 3207, 3461, 8689, 9422).
 
 A `Client` is the state of one connection and a set of readers over its stream. The driver sends what they `Send`,
 feeds what arrives, and throws `PeerSilent` into them when the peer let `step`'s patience pass without one whole reply
@@ -39,7 +39,8 @@ class MailFrom(NamedTuple):
     """One envelope's start. Addresses are text as RFC 5321 writes them, without brackets; '' is the null sender.
 
     `eightbit`, `smtputf8`: the message needs it; the caller has seen that the peer offers it, as with `size`.
-    `ret` and `envid` (xtext) are passed on where the peer has DSN.
+    `ret` and `envid` (xtext) are passed on where the peer has DSN. `requiretls` (RFC 8689): the caller has seen to it
+    that the session is fit for it.
     """
 
     sender: str
@@ -48,6 +49,7 @@ class MailFrom(NamedTuple):
     smtputf8: bool = False
     ret: str | None = None
     envid: str | None = None
+    requiretls: bool = False
 
 
 class RcptTo(NamedTuple):
@@ -307,6 +309,8 @@ class Client:
             line += " BODY=8BITMIME"
         if mail.smtputf8 and offered.smtputf8:
             line += " SMTPUTF8"
+        if mail.requiretls and offered.requiretls:
+            line += " REQUIRETLS"
         if offered.dsn:
             line += f" RET={mail.ret}" if mail.ret else ""
             line += f" ENVID={mail.envid}" if mail.envid else ""

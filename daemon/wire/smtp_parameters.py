@@ -1,4 +1,4 @@
-"""The arguments of MAIL, RCPT and BDAT (RFC 5321 §4.1.2, 1870, 3030, 3461, 4954 §5, 6152, 6531).
+"""The arguments of MAIL, RCPT and BDAT (RFC 5321 §4.1.2, 1870, 3030, 3461, 4954 §5, 6152, 6531, 8689).
 
 A path is only divided from what follows it; `daemon.mail.address.parse_path` says what it means. Lenient where real
 senders are wrong and nothing is lost by it (a space after the colon); strict where leniency made holes elsewhere
@@ -37,6 +37,7 @@ class Mail:
     smtputf8: bool = False
     ret: str | None = None  # FULL or HDRS
     envid: str | None = None
+    requiretls: bool = False
 
 
 @dataclass(slots=True)
@@ -170,6 +171,12 @@ def _envid(into: Mail, value: str) -> bool:
     return 0 < len(value) <= ENVID and _XTEXT.fullmatch(value) is not None
 
 
+def _requiretls(into: Mail, value: str) -> bool:
+    """RFC 8689 §2; whether the session is fit for it is the session's to say."""
+    into.requiretls = True
+    return not value
+
+
 def _auth(into: Mail, value: str) -> bool:
     """RFC 4954 §5: must be understood; we trust nobody's word for it, as §5 allows, and treat it as `<>`."""
     return bool(value) and _XTEXT.fullmatch(value) is not None
@@ -188,5 +195,6 @@ def _orcpt(into: Rcpt, value: str) -> bool:
 
 _MAIL: Mapping[str, Setter[Mail]] = {
     "SIZE": _size, "BODY": _body, "SMTPUTF8": _smtputf8, "RET": _ret, "ENVID": _envid, "AUTH": _auth,
+    "REQUIRETLS": _requiretls,
 }  # fmt: skip
 _RCPT: Mapping[str, Setter[Rcpt]] = {"NOTIFY": _notify, "ORCPT": _orcpt}

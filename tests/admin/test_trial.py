@@ -12,7 +12,7 @@ from daemon import passwords
 from daemon.admin import trial
 from daemon.config import DataDir
 from daemon.mail.address import parse_address
-from daemon.store import accounts, domains, settings
+from daemon.store import accounts, dkim_keys, domains, settings
 from daemon.store.db import Store
 
 
@@ -55,3 +55,9 @@ def test_a_first_start_says_what_it_made_and_the_second_nothing(store: Store) ->
     said = trial.first_start(store)
     assert any("calls itself" in sentence for sentence in said)
     assert trial.first_start(store) == []
+
+
+def test_the_trials_domain_signs_and_no_name_server_is_asked_for_it(store: Store) -> None:
+    trial.prepare(store)
+    assert len(store.read_now(dkim_keys.signing, [trial.DOMAIN])) == 2
+    assert store.read_now(dkim_keys.wanted) == []

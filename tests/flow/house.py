@@ -59,13 +59,13 @@ class House:
 
     def mail(
         self, sender: str, *to: str, data: bytes = MESSAGE, kind: str = "submission", notify: str | None = None,
-        ret: str | None = None, envid: str | None = None, orcpt: str | None = None,
+        ret: str | None = None, envid: str | None = None, orcpt: str | None = None, requiretls: bool = False,
     ) -> receive.Receipt:  # fmt: skip
         """Hand a message in, as one road does it."""
         envelope = Envelope(
             parse_address(sender) if sender else None,
             [Recipient(parse_address(t), orcpt, notify) for t in to],
-            ret=ret, envid=envid,
+            ret=ret, envid=envid, requiretls=requiretls,
         )  # fmt: skip
         return receive.accept_now(self.store, Origin(kind), envelope, Body.of(data), config=self.config)
 

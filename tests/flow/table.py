@@ -8,10 +8,12 @@ from daemon.resolver import Answer, TemporaryDNSError
 
 
 class Table:
-    """`records` maps (name, kind) to a list of records, or to text: the trouble that the question meets."""
+    """`records` maps (name, kind) to a list of records, or to text: the trouble that the question meets. `secure`: all
+    answers are validated."""
 
-    def __init__(self, records: dict[tuple[str, str], list[Any] | str]) -> None:
+    def __init__(self, records: dict[tuple[str, str], list[Any] | str], *, secure: bool = False) -> None:
         self.records = records
+        self.secure = secure
         self.asked: list[tuple[str, str]] = []
 
     async def ask(self, name: str, kind: str) -> Answer:
@@ -20,4 +22,4 @@ class Table:
         if isinstance(found, str):
             raise TemporaryDNSError(name, kind, found)
         exists = any(known == name or known.endswith(f".{name}") for known, _ in self.records)
-        return Answer(name, kind, tuple(found), exists, name)
+        return Answer(name, kind, tuple(found), exists, name, self.secure)

@@ -52,8 +52,8 @@ async def names(domain: str, **more: Any) -> list[str]:
 
 async def test_mx_hosts_come_by_preference_their_addresses_in_turn() -> None:
     assert await router().hosts("two.example", None) == [
-        Host("a.two.example", 25, ("2001:db8::1", "192.0.2.1", "192.0.2.2")),
-        Host("b.two.example", 25, ("192.0.2.3",)),
+        Host("a.two.example", 25, ("2001:db8::1", "192.0.2.1", "192.0.2.2"), domain="two.example"),
+        Host("b.two.example", 25, ("192.0.2.3",), domain="two.example"),
     ]
 
 
@@ -63,7 +63,9 @@ async def test_equal_preferences_are_shuffled() -> None:
 
 
 async def test_without_mx_the_domain_itself_takes_the_mail() -> None:
-    assert await router().hosts("implicit.example", None) == [Host("implicit.example", 25, ("2001:db8::5",))]
+    assert await router().hosts("implicit.example", None) == [
+        Host("implicit.example", 25, ("2001:db8::5",), domain="implicit.example")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +113,7 @@ async def test_a_backup_never_sends_to_itself_or_to_worse_ones() -> None:
 
 async def test_another_port_of_this_machine_is_another_server() -> None:
     (host,) = await router(port=2525).hosts("implicit-loop.example", None)
-    assert host == Host("implicit-loop.example", 2525, ("198.51.100.1",))
+    assert host == Host("implicit-loop.example", 2525, ("198.51.100.1",), domain="implicit-loop.example")
 
 
 async def test_address_literals_are_taken_at_their_word() -> None:

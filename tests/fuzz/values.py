@@ -14,7 +14,7 @@ from daemon.mail.message import Part, pack, scan, unpack
 from daemon.mail.section import cut, find_part, locate, pick_fields
 from daemon.mail.summary import summarize
 from daemon.mail.text import search_text
-from daemon.wire import sasl
+from daemon.wire import client_hello, sasl
 from daemon.wire.imap import Bad, Command
 from daemon.wire.imap_arguments import Arguments
 from daemon.wire.imap_commands import parse
@@ -209,6 +209,28 @@ def _sasl_client(mechanisms: list[str], lines: list[bytes], story: Story) -> Non
 SASL = Target(
     "sasl",
     whole(_sasl),
+    whole=True,
+)
+
+
+# -- TLS before TLS ----------------------------------------------------------------------------------------------------
+
+
+def _client_hello(data: bytes, story: Story) -> None:
+    try:
+        found = client_hello.read(data)
+    except client_hello.NoHello:
+        return
+    if found is not None:
+        assert found.name.isascii() and found.name == found.name.lower()
+        assert sum(map(len, found.protocols)) < len(data)
+        assert client_hello.read(data[:-1]) in (None, found)
+        story.add(found.name, *found.protocols)
+
+
+CLIENT_HELLO = Target(
+    "client_hello",
+    whole(_client_hello),
     whole=True,
 )
 

@@ -36,9 +36,11 @@ _SOA = "ns.test. hostmaster.test. 1 3600 600 86400 60"
 class DNSServer:
     """`zone` is master-file text with absolute names; a name in it exists, and so do those above it."""
 
-    def __init__(self, zone: str = "", *, ttl: int = 300, validated: bool = False, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, zone: str = "", *, ttl: int = 300, validated: bool = False, host: str = "127.0.0.1", port: int = 0
+    ) -> None:
         self.host = host
-        self.port = 0
+        self.port = port  # 0: a free one
         self.validated = validated  # set AD in answers, as a validating resolver does
         self.asked: list[tuple[str, str, str]] = []
         self.trouble: dict[tuple[str, str] | str, str] = {}
@@ -59,7 +61,7 @@ class DNSServer:
 
     def add(self, zone: str) -> None:
         """More records; those of the same name and kind are replaced."""
-        for rrset in dns.zonefile.read_rrsets(zone, rdclass=dns.rdataclass.IN, default_ttl=self._ttl, relativize=False):
+        for rrset in dns.zonefile.read_rrsets(zone, rdclass=None, default_ttl=self._ttl, relativize=False):
             self._sets[rrset.name, rrset.rdtype] = rrset
 
     def remove(self, name: str, kind: str) -> None:
@@ -129,8 +131,9 @@ class DNSServer:
 
     async def start(self) -> None:
         loop = asyncio.get_running_loop()
+        wanted = self.port
         while self._udp is None:
-            self._tcp = await asyncio.start_server(self._stream, self.host, 0)
+            self._tcp = await asyncio.start_server(self._stream, self.host, wanted)
             self.port = self._tcp.sockets[0].getsockname()[1]
             try:
                 self._udp, _ = await loop.create_datagram_endpoint(
@@ -138,6 +141,8 @@ class DNSServer:
                 )
             except OSError:  # somebody has that UDP port: another one
                 self._tcp.close()
+                if wanted:
+                    raise
 
     async def stop(self) -> None:
         if self._udp is not None and self._tcp is not None:

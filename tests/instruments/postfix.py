@@ -4,7 +4,7 @@
         smtplib.SMTP("127.0.0.1", postfix.port)
 
 Postfix changes users and so needs root. `settings` are lines of main.cf, `tables` files beside it, which settings name
-as `DIR/name`.
+as `DIR/name`. `prefix` is a command to run it under (a network of its own).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -34,6 +35,7 @@ flush unix n - n 1000? 0 flush
 proxymap unix - - n - - proxymap
 smtp unix - - n - - smtp
 relay unix - - n - - smtp
+virtual unix - n n - - virtual
 error unix - - n - - error
 retry unix - - n - - error
 discard unix - - n - - discard
@@ -64,9 +66,20 @@ disable_dns_lookups = yes
 
 
 class Postfix:
-    def __init__(self, next_hop: int, settings: str = "", tables: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        next_hop: int,
+        settings: str = "",
+        tables: dict[str, str] | None = None,
+        *,
+        address: str = "127.0.0.1",
+        port: int = 0,
+        prefix: Sequence[str] = (),
+    ) -> None:
         self.next_hop = next_hop
-        self.port = 0
+        self.address = address
+        self.port = port
+        self.prefix = prefix
         self._settings = settings
         self._tables = tables or {}
         self._directory = Path()
@@ -80,13 +93,17 @@ class Postfix:
         assert os.geteuid() == 0, "Postfix must be started by root"
         self._directory = Path(tempfile.mkdtemp(prefix="postfix-"))  # others than root must get in
         self._directory.chmod(0o755)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        for folder in ("queue", "data"):
+        if not self.port:
+            with socket.create_server((self.address, 0)) as free:
+                self.port = free.getsockname()[1]
+        for folder, owner in (("queue", "root"), ("data", "postfix"), ("mail", "nobody")):
             (self._directory / folder).mkdir()
-        shutil.chown(self._directory / "data", "postfix")
-        settings = _SETTINGS.format(next_hop=self.next_hop) + self._settings
-        files = {"main.cf": settings, "master.cf": _SERVICES.format(port=f"127.0.0.1:{self.port}"), **self._tables}
+            shutil.chown(self._directory / folder, owner)
+        # Each name once: of a second one every daemon would warn, the logger too, which then waits for itself.
+        set_anew = {line.partition("=")[0].strip() for line in self._settings.splitlines()}
+        usual = _SETTINGS.format(next_hop=self.next_hop).splitlines(keepends=True)
+        settings = "".join(line for line in usual if line.partition("=")[0].strip() not in set_anew) + self._settings
+        files = {"main.cf": settings, "master.cf": _SERVICES.format(port=f"{self.address}:{self.port}"), **self._tables}
         for name, text in files.items():
             (self._directory / name).write_text(text.replace("DIR", str(self._directory)))
         self._command("start")
@@ -101,17 +118,26 @@ class Postfix:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._command("stop")
-        shutil.rmtree(self._directory)
+        until(self._is_gone, "its daemons end a moment after their master")
+
+    def _is_gone(self) -> bool:
+        shutil.rmtree(self._directory, ignore_errors=True)
+        return not self._directory.exists()
 
     def _command(self, verb: str) -> None:
         done = subprocess.run(
-            ["/usr/sbin/postfix", "-c", self._directory, verb], capture_output=True, timeout=30, check=False
+            [*self.prefix, "/usr/sbin/postfix", "-c", self._directory, verb],
+            capture_output=True,
+            timeout=30,
+            check=False,
         )
         assert done.returncode == 0, f"postfix {verb}: {done.stderr.decode()}\n{self.log}"
 
     def _answers(self) -> bool:
+        if self.prefix:  # out of reach from here
+            return "daemon started" in self.log
         try:
-            with socket.create_connection(("127.0.0.1", self.port), 1) as peer:
+            with socket.create_connection((self.address, self.port), 1) as peer:
                 return peer.recv(3) == b"220"
         except OSError:
             return False

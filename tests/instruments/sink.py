@@ -43,6 +43,7 @@ class Session:
     """One connection. `dialogue` holds `C: ...` and `S: ...` lines, content left out."""
 
     number: int
+    peer: str = ""  # its address
     tls: str = ""
     login: str = ""
     hello: str = ""
@@ -143,7 +144,7 @@ class Sink:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
-        session = Session(len(self.sessions))
+        session = Session(len(self.sessions), writer.get_extra_info("peername")[0])
         self.sessions.append(session)
         try:
             await _Talk(self, session, reader, writer).run()

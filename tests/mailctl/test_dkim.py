@@ -147,3 +147,10 @@ def test_no_private_key_is_ever_shown(town: Ctl, zone: DNSServer) -> None:
     store.close()
     assert len(private) == 2 and all("BEGIN PRIVATE KEY" in text for text in private)
     assert "PRIVATE" not in said and not any(text.splitlines()[1] in said for text in private)
+
+
+def test_a_shell_completes_selectors(town: Ctl) -> None:
+    selectors = {key["selector"] for key in town.lines("dkim", "list")}
+    for line in ("mailctl dkim show example.org ", "mailctl dkim rm example.org "):
+        town.runner.env |= {"_MAILCTL_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": "4"}
+        assert {one.partition(",")[2] for one in town().stdout.splitlines()} == selectors

@@ -171,6 +171,7 @@ def test_completion_scripts_are_printed(ctl: Ctl, shell: str, mark: str) -> None
         ("mailctl user list --domain ", {"example.org"}),
         ("mailctl alias rm i", {"info@example.org"}),
         ("mailctl config get queue.l", {"queue.lifetime"}),
+        ("mailctl dkim rotate ", {"example.org"}),
         ("mailctl user list --js", {"--json"}),
         ("mailctl mail list alice@example.org --us", {"--user"}),
     ],

@@ -115,7 +115,8 @@ def test_every_json_key_is_documented(town: Ctl, letter: Path, tmp_path: Path) -
         ["setup", *setup], ["cert", "list"], ["config", "list"],
         ["config", "set", "queue.lifetime", "1d"], ["config", "history"], ["ban", "list"],
         ["ban", "rm", "--all", "--yes"],
-        ["trace", "--since", "1d"], ["status"], ["version"], ["user", "rm", "bob@example.org", "--yes"],
+        ["trace", "--since", "1d"], ["status"], ["report", "dmarc"], ["report", "tls"], ["version"],
+        ["user", "rm", "bob@example.org", "--yes"],
     ):  # fmt: skip
         lines = town.ok(*args, "--json").splitlines()
         assert lines, args

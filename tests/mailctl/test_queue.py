@@ -239,6 +239,12 @@ def test_nothing_is_known_of_some_mail(ctl: Ctl) -> None:
     [
         ("sent", "accepted", {"reply": "250 ok", "tls": "TLSv1.3", "verified": True, "took": 90_000},
          "took it over TLSv1.3, verified, 2 min"),
+        ("sent", "accepted", {"tls": "TLSv1.3", "verified": True, "policy": "dane", "proof": "TLSA 3 1 1"},
+         "over TLSv1.3, verified by DANE (TLSA 3 1 1)"),
+        ("sent", "accepted", {"tls": "TLSv1.3", "verified": True, "policy": "mta-sts"}, "verified as MTA-STS asks"),
+        ("sent", "accepted", {"tls": "TLSv1.3", "verified": True, "policy": "route"}, "over TLSv1.3, verified"),
+        ("sent", "accepted", {"tls": "TLSv1.2", "policy": "dane-unusable"}, "not verified (its TLSA records cannot be"),
+        ("sent", "accepted", {"tls": "TLSv1.2", "policy": "tls-required-no"}, "wrote TLS-Required: No"),
         ("sent", "accepted", {"took": 5_000_000_00}, "in clear text, 138.9 h"),
         ("failed", "refused", {"reply": "550 5.1.1 no"}, "given up for x@far.example: mx"),
         ("failed", "over-quota", {"text": "full"}, "full"),

@@ -21,6 +21,8 @@ from tests.instruments.dns_server import DNSServer
 from tests.mailctl.conftest import Ctl
 
 GOOD = """
+example.org. NS ns.example.org.
+ns.example.org. A 127.0.0.1
 example.org. MX 10 mail.example.org.
 mail.example.org. A 9.9.9.9
 mail.example.org. AAAA 2620:fe::9
@@ -28,7 +30,9 @@ mail.example.org. AAAA 2620:fe::9
 9.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.e.f.0.0.0.2.6.2.ip6.arpa. PTR mail.example.org.
 example.org. TXT "other" "text"
 example.org. TXT "v=spf1 mx -all"
-_dmarc.example.org. TXT "v=DMARC1; p=none"
+mail.example.org. TXT "v=spf1 a -all"
+_dmarc.example.org. TXT "v=DMARC1; p=quarantine; rua=mailto:postmaster@example.org"
+_smtp._tls.example.org. TXT "v=TLSRPTv1; rua=mailto:postmaster@example.org"
 _submissions._tcp.example.org. SRV 0 1 465 mail.example.org.
 _submission._tcp.example.org. SRV 0 1 587 mail.example.org.
 _imaps._tcp.example.org. SRV 0 1 993 mail.example.org.
@@ -47,6 +51,7 @@ def named(town: Ctl) -> Ctl:
 async def checked(ctl: Ctl, dns: DNSServer, *args: str) -> tuple[int, list[dict[str, Any]]]:
     def call() -> tuple[int, list[dict[str, Any]]]:
         ctl.ok("config", "set", "dns.servers", dns.at)
+        ctl.ok("config", "set", "dns.out_port", str(dns.port))
         done = ctl("dns", "check", "example.org", "--json", *args)
         return done.exit_code, [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -54,12 +59,16 @@ async def checked(ctl: Ctl, dns: DNSServer, *args: str) -> tuple[int, list[dict[
 
 
 async def test_a_domain_that_is_set_up_well_is_all_green(named: Ctl) -> None:
-    async with DNSServer(GOOD) as dns:
+    named.ok("config", "set", "listen.https", "off")  # nothing to find over HTTPS
+    records = await asyncio.to_thread(named.lines, "dns", "records", "example.org")
+    keys = [f"{r['name']}. {r['type']} {r['data']}" for r in records if "._domainkey." in r["name"]]
+    async with DNSServer(GOOD + "\n".join(keys)) as dns:
         code, found = await checked(named, dns)
     assert code == 0, found
     assert {f["level"] for f in found} == {"ok"}
     assert {f["reason"] for f in found} == {
-        "host-found", "ptr-found", "mx-found", "spf-found", "dmarc-found", "srv-found",
+        "host-found", "ptr-found", "mx-found", "spf-found", "dkim-found", "dmarc-found", "tls-reports-found",
+        "srv-found", "ns-found", "blocklist-found",
     }  # fmt: skip
 
 
@@ -76,14 +85,14 @@ async def test_a_domain_that_is_set_up_well_is_all_green(named: Ctl) -> None:
         ("9.9.9.9", "9.9.9.9.in-addr.arpa. PTR host.isp.example.", "warning", "ptr-differs", "IN PTR"),
         ('example.org. TXT "v', "", "error", "spf-missing", '"v=spf1 mx -all"'),
         ("?", 'example.org. TXT "v=spf1 -all"', "error", "spf-several", '"v=spf1 mx -all"'),
-        ('example.org. TXT "v', 'example.org. TXT "v=spf1 mx +all"', "warning", "spf-open", "v=spf1"),
+        ('example.org. TXT "v', 'example.org. TXT "v=spf1 mx +all"', "error", "spf-open", "v=spf1"),
         ('example.org. TXT "v', 'example.org. TXT "v=spf1 mx"', "warning", "spf-weak", "v=spf1"),
         ('example.org. TXT "v', 'example.org. TXT "v=spf1 ip4:192.0.2.1 -all"', "error", "spf-not-us", "v=spf1"),
-        ('example.org. TXT "v', 'example.org. TXT "v=spf1 include:x.example -all"', "info", "spf-includes", None),
+        ('example.org. TXT "v', 'example.org. TXT "v=spf1 include:x.example -all"', "error", "spf-include", "v=spf1"),
         ('example.org. TXT "v', f'example.org. TXT "v=spf1 {"a " * 11} mx -all"', "error", "spf-lookups", "v=spf1"),
         (
             'example.org. TXT "v',
-            'example.org. TXT "v=spf1 -a ip4:9.9.9.0/24 ip4:x ip6:2620:fe::/48 ~all"',
+            'example.org. TXT "v=spf1 -a ip4:9.9.9.0/24 ip6:2620:fe::/48 ~all"',
             "ok",
             "spf-found",
             None,
@@ -98,7 +107,7 @@ async def test_a_domain_that_is_set_up_well_is_all_green(named: Ctl) -> None:
             "mail.example.org. CNAME real.example.\nreal.example. A 9.9.9.9",
             "warning",
             "mx-cname",
-            None,
+            "IN MX 10 mail.example.org.",
         ),
     ],
 )
@@ -175,7 +184,7 @@ def test_status_counts_everything(named: Ctl, letter: Path) -> None:
     assert (s["running"], s["domains"], s["users"], s["messages"], s["waiting"], s["held"]) == (False, 1, 2, 2, 1, 1)
     assert s["stored"] < s["used"], "bytes are shared"
     assert {one["name"] for one in s["listeners"]} == {
-        "smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s"
+        "smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "http", "https"
     }  # fmt: skip
     text = named.ok("status")
     assert "stopped" in text and "2 users" in text and "1 held" in text
@@ -223,7 +232,7 @@ def test_the_doctor_finds_a_damaged_message(town: Ctl, letter: Path) -> None:
     done = town("doctor", "--store", "--json")
     assert done.exit_code == 1
     assert {json.loads(line)["level"] for line in done.stdout.splitlines()} == {"error"}
-    assert "1 error" in town("doctor").stdout
+    assert "1 error" in town("doctor", "--store").stdout
     segment.write_bytes(b"")
     assert "doctor" in town.fails(78, "mail", "show", "1")
 
@@ -398,3 +407,43 @@ def test_the_store_is_not_needed_to_read_a_message_too_large(town: Ctl) -> None:
     with pytest.raises(post.BadData):
         post.read(store, io.BytesIO(b"x" * 100), 10)
     store.close()
+
+
+def test_status_tells_of_the_host_s_certificate_in_time(named: Ctl) -> None:
+    from contextlib import closing
+
+    from daemon.admin import pem
+    from daemon.store import certificates
+
+    def hold(name: str, days: int, left: int, source: str = "acme") -> str:
+        with closing(named.store()) as store:
+            pair = pem.self_signed((name,), store.clock())
+            end = store.clock() + left * 86_400_000
+            begin = end - days * 86_400_000
+            store.write_now(certificates.add, (name,), pair.chain, pair.private_key, source, begin, end)
+        return " ".join(named.json("status")["problems"])
+
+    assert "certificate" not in hold("mta-sts.example.org", 90, 5), "another name's is not the host's"
+    assert "ends soon; `mailctl cert import`" in hold("mail.example.org", 90, 20)
+    named.ok("config", "set", "acme.directory", "https://127.0.0.1:1/dir")
+    named.ok("config", "set", "acme.agree", "yes")
+    assert "ends soon; `mailctl cert renew`" in hold("mail.example.org", 90, 19)
+    assert "certificate" not in hold("mail.example.org", 6, 3), "two thirds of six days are not over"
+    assert "ends soon" in hold("mail.example.org", 6, 1)
+    assert "is over" in hold("mail.example.org", 6, -1)
+    assert named.json("status")["certificate_until_at"] is not None
+
+
+def test_renewing_says_what_is_missing(named: Ctl) -> None:
+    assert "acme.agree" in named.fails(78, "cert", "renew")
+    named.ok("config", "set", "acme.directory", "https://127.0.0.1:1/dir")
+    named.ok("config", "set", "acme.names", "mail.example.org")
+    named.ok("config", "set", "acme.agree", "yes")
+    named.ok("config", "set", "listen.http", "127.0.0.1:0")
+    assert "does not answer" in named.fails(69, "cert", "renew")
+    [told] = [json.loads(line) for line in named("cert", "renew", "--json").stdout.splitlines()]
+    assert (told["names"], told["state"]) == (["mail.example.org"], "unreachable")
+    assert "other.example" in named.fails(1, "cert", "renew", "other.example")
+    named.fails(64, "cert", "renew", "--all", "mail.example.org")
+    named.fails(64, "cert", "renew", "--new-key", "--all")
+    assert "cert renew" in named.fails(1, "cert", "renew", "--new-key")

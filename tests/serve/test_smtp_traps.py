@@ -553,7 +553,7 @@ async def test_a13_the_null_sender_is_nobody(office):
         ("MAIL FROM:<a@b.example> AUTH=<> RET=HDRS ENVID=Case+2BKept SIZE=100 BODY=8BITMIME", "250 2.1.0"),
         ("mail from: <a@b.example> size=100", "250 2.1.0"),
         ("MAIL FROM:<a@b.example> BODY=BINARYMIME", "555 5.5.4"),
-        ("MAIL FROM:<a@b.example> REQUIRETLS", "555 5.5.4"),
+        ("MAIL FROM:<a@b.example> REQUIRETLS", "530 5.7.10"),
         ("MAIL FROM:<a@b.example> MT-PRIORITY=3", "555 5.5.4"),
         ("MAIL FROM:<a@b.example> AUTH=someone+2Belse@b.example", "250 2.1.0"),
         ("MAIL FROM:<a@b.example> X-UNKNOWN", "555 5.5.4"),
@@ -613,6 +613,29 @@ async def test_a15_ehlo_names_what_we_keep(office):
         "PIPELINING": "", "SIZE": str(50 << 20), "8BITMIME": "", "SMTPUTF8": "", "ENHANCEDSTATUSCODES": "", "DSN": "",
         "CHUNKING": "", "LIMITS": "RCPTMAX=1000 MAILMAX=1000", "STARTTLS": "",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("door", ["smtp", "submission", "submissions"])
+async def test_requiretls_is_named_and_taken_under_tls_only(office, door):
+    """RFC 8689 §3: and is kept with the message."""
+    async with office.client(door) as c:
+        await c.reply()
+        if door != "submissions":
+            assert "REQUIRETLS" not in await keywords(c)
+            if door == "smtp":
+                await c.says("MAIL FROM:<a@b.example> REQUIRETLS", "530 5.7.10")
+            await c.start_tls()
+        assert (await keywords(c))["REQUIRETLS"] == ""
+        if door == "smtp":
+            await c.says("MAIL FROM:<a@b.example> REQUIRETLS", "250")
+            return
+        await c.says(f"AUTH PLAIN {plain()}", "235 2.7.0")
+        await c.says(f"MAIL FROM:<{ALICE}> REQUIRETLS", "250")
+        await c.says("RCPT TO:<x@far.example>", "250")
+        await c.says("DATA", "354")
+        await c.says(f"From: {ALICE}\r\n\r\nHi.\r\n.", "250 2.0.0")
+    kept = office.store.read_now(lambda tx: tx.all("select tls from queue_message"))
+    assert kept == [("required",)]
 
 
 async def test_a15_every_reply_has_an_enhanced_code(office):

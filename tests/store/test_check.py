@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from daemon.config import DataDir
-from daemon.store import blobs, compact, mailboxes, messages, queue
+from daemon.store import blobs, compact, mailboxes, messages, queue, tls_memory
 from daemon.store.check import Finding, check
 from daemon.store.db import Store
 from daemon.store.queue import NewMessage, NewRecipient
@@ -66,6 +66,8 @@ def furnish(store: Store) -> None:
     store.write_now(lambda tx: messages.remove_mailbox(tx, mailboxes.get(tx, bob, "Old")))
     enqueue(store, message("queued"))
     enqueue(store, message("a1", 800))
+    store.write_now(tls_memory.keep_policy, "far.example", "1", "enforce", ("mx.far.example",), 86400)
+    store.write_now(tls_memory.keep_policy, "none.example", "1", "none", (), 86400)
 
 
 def test_a_store_that_is_right_has_no_findings(full: Store) -> None:
@@ -80,7 +82,7 @@ def test_an_empty_store_has_no_findings(store: Store) -> None:
 def test_progress_goes_from_nothing_to_all(full: Store) -> None:
     told: list[tuple[str, int, int]] = []
     assert list(check(full, lambda *how: told.append(how))) == []
-    assert {what for what, _, _ in told} == {"database", "accounts", "blobs", "queue", "segments", "bytes"}
+    assert {what for what, _, _ in told} == {"database", "accounts", "blobs", "queue", "policies", "segments", "bytes"}
     for what in {what for what, _, _ in told}:
         steps = [(done, total) for w, done, total in told if w == what]
         assert steps == sorted(steps)
@@ -119,6 +121,8 @@ WRONG: list[tuple[str, str]] = [
     ("freed-wrong", "update blob set freed_at = 1 where id = 5"),
     ("queue-empty", "delete from queue_recipient where message_id = 1"),
     ("queue-orphan", "update queue_recipient set message_id = 99 where id = 1"),
+    ("policy-wrong", "insert into mta_sts values ('a.example', '1', 'enforce', '', 60, 0, 60000)"),
+    ("policy-wrong", "insert into mta_sts values ('a.example', '1', 'enforce', 'mx.a.example', 60, 0, 60)"),
     ("reference-broken", "update membership set keywords = 99 where mailbox_id = 1 and uid = 5"),
     ("reference-broken", "update membership set mailbox_id = 99 where mailbox_id = 1 and uid = 5"),
     ("reference-broken", "update membership set email_id = 99 where mailbox_id = 1 and uid = 5"),
@@ -136,6 +140,11 @@ WRONG: list[tuple[str, str]] = [
     ("dead-wrong", "update segment set dead = dead + 100000 where id = 1"),
     ("segment-unknown", "update sqlite_sequence set seq = 1 where name = 'segment'"),
     ("setting-bad", "insert into setting values ('queue.lifetime', 'for ever')"),
+    ("certificate-row-wrong", "insert into certificate (names, chain, private_key, source, not_before_at, not_after_at,"
+     " created_at) values ('a.example', '', '', 'acme', 2, 1, 1)"),
+    ("certificate-row-wrong", "insert into next_key values ('a.example', '', 2, 1)"),
+    ("certificate-row-wrong", "insert into acme_order (directory, names, state, problem, began_at, ended_at)"
+     " values ('d', 'a.example', 'failed', 'no', 2, 1)"),
 ]  # fmt: skip
 
 

@@ -437,11 +437,12 @@ READS: Sequence[tuple[str, ...]] = (
     ("queue", "list"), ("queue", "list", "--error", "("), ("queue", "show", "2"), ("queue", "stats"), ("route", "list"),
     ("dkim", "list"), ("dkim", "list", "example.org"), ("dkim", "show", "example.org", "SELECTOR"),
     ("dns", "records", "example.org"), ("dns", "check", "example.org"), ("status",), ("doctor", "--store"),
+    ("report", "dmarc"), ("report", "tls"),
     ("doctor", "--quick"), ("config", "list"), ("config", "get", "hostname"), ("config", "describe", "queue.retry"),
     ("config", "diff"), ("config", "history"), ("cert", "list"), ("cert", "show", "2"), ("ban", "list"), ("version",),
 )  # fmt: skip
 
-ELSEWHERE = {("serve",), ("setup",), ("completion",)}  # tests/mailctl
+ELSEWHERE = {("serve",), ("setup",), ("completion",), ("selftest",)}  # tests/mailctl, tests/admin
 # a running server acts on them at once: test_relay
 ACTED_ON = {("queue", verb) for verb in ("release", "flush", "retry", "reroute", "bounce")}
 

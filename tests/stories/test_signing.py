@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from daemon.resolver import DNS
-from daemon.trust import dkim, sign
+from daemon.trust import dkim, sign, spf
 from tests.instruments.sink import ALL
 from tests.stories.abroad import ALICE, BOB, DOMAIN, PASSWORD, World, abroad, letter
 
@@ -106,6 +106,7 @@ async def test_a_bounce_is_signed(world: World) -> None:
 
 
 async def test_a_forward_keeps_the_authors_signature(world: World) -> None:
+    world.dns.add(f'{DOMAIN}. TXT "v=spf1 mx -all"\nauthor.example. TXT "v=spf1 -all"')
     key = sign.Key("author.example", "s1", "ed25519-sha256", sign.generate("ed25519-sha256"))
     put(world, "s1._domainkey.author.example", sign.public_record(key))
     sink = await world.domain("home.example")
@@ -117,6 +118,16 @@ async def test_a_forward_keeps_the_authors_signature(world: World) -> None:
     assert copy.data.endswith(data), "octet for octet"
     assert await verified(world, copy.data) == [("pass", "author.example", "ed25519-sha256")], "and none of ours"
     assert copy.sender.startswith("SRS0=") and copy.sender.endswith(f"=author.example=a@{DOMAIN}")
+    now, hello = time.time(), copy.session.hello
+    words = [
+        (
+            await spf.check_host(
+                DNS([world.dns.server]), copy.session.peer, hello, who, now=now, receiver="mx.home.example"
+            )
+        )
+        for who in (copy.sender, "a@author.example")
+    ]
+    assert [word.result for word in words] == ["pass", "fail"], "under his own name it would have failed"
 
 
 async def test_keys_are_changed_by_themselves_when_the_dns_has_the_new_ones(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Dialogues: `C:` what the client must send, `S:` what the server says. Each is played whole, byte by byte, and cut."""
 
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -217,6 +218,17 @@ def test_with_bdat_too_the_whole_message_is_one_write() -> None:
     answers, client = transact(ALL, [expected, "S: 250 a", "S: 250 b", "S: 250 taken"], mail, to)
     assert summary(answers) == ["BDAT: 250 taken"]
     assert client.usable and not client._dirty
+
+
+def test_requiretls_is_asked_for_where_it_is_offered_and_wanted() -> None:
+    """RFC 8689 §2. Whether the session is fit for it is not the reader's to say."""
+    offered = replace(PLAIN, requiretls=True)
+    for capabilities, mail, line in (
+        (offered, MAIL._replace(requiretls=True), b"MAIL FROM:<a@a.example> REQUIRETLS\r\n"),
+        (offered, MAIL, b"MAIL FROM:<a@a.example>\r\n"),
+        (PLAIN, MAIL._replace(requiretls=True), b"MAIL FROM:<a@a.example>\r\n"),
+    ):
+        assert client_with(capabilities)._mail(mail) == line
 
 
 def test_parameters_stay_away_from_peers_that_do_not_know_them() -> None:

@@ -26,6 +26,8 @@ async def mail(smtp: Smtp, argument: bytes) -> Reply:
     sender = _path(given.path, given.smtputf8, "5.1.7")
     if given.size > smtp.rules.message_size:
         raise refused(552, "5.3.4", f"A message may have {smtp.rules.message_size} octets here")
+    if given.requiretls and (not smtp.tls or smtp.door == "lmtp"):
+        raise refused(530, "5.7.10", "REQUIRETLS needs a session under TLS (RFC 8689)")
     if not smtp.post.has_room(given.size, smtp.rules.message_size):
         raise refused(452, "4.3.1", "No room for new mail just now")
     transaction.sender = sender
@@ -33,6 +35,7 @@ async def mail(smtp: Smtp, argument: bytes) -> Reply:
     transaction.smtp_utf8 = given.smtputf8
     transaction.ret = given.ret
     transaction.envid = given.envid
+    transaction.requiretls = given.requiretls
     await smtp.hook("MAIL", sender, given)
     transaction.open = True
     transaction.mail_from = str(sender) if sender is not None else ""

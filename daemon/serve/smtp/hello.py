@@ -36,6 +36,8 @@ async def ehlo(smtp: Smtp, argument: bytes) -> Reply:
     ]
     if not smtp.tls and smtp.starttls_context() is not None:
         lines.append("STARTTLS")
+    if smtp.tls and smtp.door != "lmtp":
+        lines.append("REQUIRETLS")  # RFC 8689 §3: only under TLS
     if smtp.may_authenticate:
         lines.append("AUTH " + " ".join(smtp.mechanisms()))
     return Reply(250, "", "\n".join(lines))

@@ -64,6 +64,7 @@ async def accept(
         eightbit=incoming.content.eightbit,
         ret=transaction.ret,
         envid=transaction.envid,
+        requiretls=transaction.requiretls,
     )
     post, config, body, judged = smtp.post, smtp.post.config(), incoming.body, None
     if check and post.resolver is not None:

@@ -93,6 +93,7 @@ class Transaction(Envelope):
         self.size = 0
         self.ret: str | None = None
         self.envid: str | None = None
+        self.requiretls = False
         self.recipients: list[Recipient] = []
         self.incoming: Incoming | None = None
 

@@ -1,0 +1,128 @@
+"""What is found where over HTTP: one table of routes, and the rules that span them all.
+
+In the clear only challenges are answered; everything else is sent to HTTPS, to the same name. Nothing says which
+program this is, and nothing is listed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from aiohttp import web, web_response
+
+from daemon import log
+from daemon.admin import mtasts
+from daemon.config import BadSetting, Config, hostname
+from daemon.limits import LIMITS
+from daemon.store import acme, domains
+from daemon.store.db import Store
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+CHALLENGE = "/.well-known/acme-challenge/"
+
+
+class House(NamedTuple):
+    """What the pages are about."""
+
+    store: Store
+    config: Callable[[], Config]
+
+
+_SILENT = logging.Logger("web", logging.CRITICAL + 1)  # aiohttp's traceback for each malformed request of a stranger
+HOUSE = web.AppKey("house", House)
+
+
+async def challenge(request: web.Request) -> web.StreamResponse:
+    """HTTP-01 (RFC 8555 §8.3): what we told the authority we would say here."""
+    token = request.match_info["token"]
+    answer = None
+    if re.fullmatch(r"[A-Za-z0-9_-]{1,200}", token, re.ASCII):
+        answer = request.app[HOUSE].store.peek(acme.answer_to, token)
+    if answer is None:
+        raise web.HTTPNotFound
+    return web.Response(body=answer.encode(), content_type="application/octet-stream")
+
+
+async def policy(request: web.Request) -> web.StreamResponse:
+    """The MTA-STS policy, at the policy host of a domain of ours alone (RFC 8461 §3.3)."""
+    store, config = request.app[HOUSE]
+    name = name_of(request)
+    domain = store.peek(domains.find, name.removeprefix(mtasts.LABEL)) if name.startswith(mtasts.LABEL) else None
+    if domain is None or not domain.enabled:
+        raise web.HTTPNotFound
+    return web.Response(text=mtasts.policy(config()), content_type="text/plain")
+
+
+ROUTES = (
+    web.get(CHALLENGE + "{token}", challenge),
+    web.get(mtasts.PATH, policy),
+)
+
+
+def name_of(request: web.Request) -> str:
+    """The host that is asked for, without a port; '' for none, an address, or nonsense."""
+    text = re.sub(r":\d{1,5}$", "", request.host, flags=re.ASCII)
+    try:
+        return "" if re.fullmatch(r"[0-9.]+", text) else hostname(text)
+    except BadSetting:
+        return ""
+
+
+@web.middleware
+async def rules(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """HTTPS for all but challenges; a fault of ours is told as one, and logged."""
+    if not request.secure and not request.path.startswith(CHALLENGE):
+        return _to_https(request)
+    try:
+        async with asyncio.timeout(LIMITS.http_answer):
+            return await handler(request)
+    except web.HTTPException:
+        raise
+    except TimeoutError:
+        raise web.HTTPServiceUnavailable from None
+    except Exception as error:
+        log.fault("web-fault", error, path=request.path)
+        raise web.HTTPInternalServerError from None
+
+
+def _to_https(request: web.Request) -> web.StreamResponse:
+    config = request.app[HOUSE].config()
+    places = config["listen.https"]
+    if not places:
+        raise web.HTTPNotFound
+    port = "" if places[0].port == 443 else f":{places[0].port}"
+    raise web.HTTPPermanentRedirect(f"https://{name_of(request) or config.hostname}{port}{request.raw_path}")
+
+
+async def _bare(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.popall("Server", None)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+
+
+async def runner(store: Store, config: Callable[[], Config]) -> web.AppRunner:
+    """The pages, ready to be asked: its `server()` is a protocol for one connection."""
+    # no hook reaches what aiohttp itself answers to a malformed request
+    setattr(web_response, "SERVER_SOFTWARE", "")  # noqa: B010
+    app = web.Application(middlewares=[rules], client_max_size=LIMITS.http_body)
+    app[HOUSE] = House(store, config)
+    app.add_routes(ROUTES)
+    app.on_response_prepare.append(_bare)
+    made = web.AppRunner(
+        app,
+        handle_signals=False,
+        access_log=None,
+        logger=_SILENT,
+        keepalive_timeout=LIMITS.http_patience,
+        lingering_time=LIMITS.linger,
+        max_line_size=LIMITS.http_line,
+        max_field_size=LIMITS.http_line,
+        max_headers=LIMITS.http_fields,
+        handler_cancellation=True,
+        shutdown_timeout=LIMITS.linger,
+    )
+    await made.setup()
+    return made

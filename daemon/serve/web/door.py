@@ -1,0 +1,130 @@
+"""A connection that speaks HTTP: the house's `Connection` outwards, aiohttp's protocol inwards.
+
+What arrives before aiohttp is there waits in the stream. Deadlines of requests are aiohttp's (`app`), those of the
+handshake, of the last octets and of the drain are the house's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from daemon.config import Config
+from daemon.serve.connection import Connection, Owner
+from daemon.serve.tls import Keyring
+from daemon.serve.web import validation
+from daemon.store.db import Store
+
+if TYPE_CHECKING:
+    from aiohttp import web
+    from aiohttp.web_protocol import RequestHandler
+
+WORDS = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: text/plain\r\nRetry-After: 60\r\n\r\n{}"
+
+
+class Visit(Connection):
+    """One HTTP connection."""
+
+    __slots__ = ("_handler", "_over")
+
+    def __init__(self, listener: Owner) -> None:
+        super().__init__(listener)
+        self._handler: RequestHandler | None = None
+        self._over = self.loop.create_future()
+
+    async def talk(self, handler: RequestHandler) -> None:
+        """Everything from here on is the handler's, until the connection ends."""
+        if self._gone or self.transport is None:
+            return
+        handler.connection_made(self.transport)
+        self._handler = handler
+        arrived = bytes(self.stream.buffer)
+        self.stream.clear()
+        self._resume_reading()
+        if arrived:
+            handler.data_received(arrived)
+        if self.stream.eof or self.listener.closing:
+            self._no_more()
+        await self._over
+
+    def _no_more(self) -> None:
+        """Answer the request at hand, then close. aiohttp does not close who waits for a request."""
+        handler = self._handler
+        if handler is None or self._gone:
+            return
+        self.loop.call_soon(handler.close)  # once its task has begun, or it would wait all the same
+        if handler._task_handler is not None:
+            handler._task_handler.add_done_callback(lambda _: self.close())
+
+    def received(self, data: bytes | memoryview) -> None:
+        if self._handler is None:
+            super().received(data)
+        elif not self._ending:
+            self._handler.data_received(bytes(data))
+
+    def eof_received(self) -> bool:
+        self._no_more()
+        return super().eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._handler is not None and not self._gone:
+            self._handler.connection_lost(exc)
+        super().connection_lost(exc)
+        if not self._over.done():
+            self._over.set_result(None)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._handler is not None:
+            self._handler.pause_writing()
+
+    def resume_writing(self) -> None:
+        if self._handler is not None and self._write_held:
+            self._handler.resume_writing()
+        super().resume_writing()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Words of the house, which would stand in the middle of an answer once there is a handler."""
+        if self._handler is None:
+            super().write(data)
+
+    def drain_begins(self) -> None:
+        self._no_more()
+        super().drain_begins()
+
+
+class Web:
+    """What stands behind `listen.http` and `listen.https`; one per process."""
+
+    def __init__(self, store: Store, config: Callable[[], Config], keyring: Keyring) -> None:
+        self._store = store
+        self._config = config
+        self._keyring = keyring
+        self._loading: asyncio.Task[web.AppRunner] | None = None
+
+    async def context(self, sock: socket.socket) -> ssl.SSLContext:
+        """The TLS of one connection. Raises `TimeoutError` as the caller bounds it, `OSError`."""
+        return await validation.context(self._store, sock) or self._keyring.context
+
+    async def serve(self, conn: Any) -> None:
+        if conn.ssl_object is not None and validation.was_meant(conn.ssl_object):
+            return
+        if self._loading is None:
+            self._loading = asyncio.create_task(self._load())
+        runner = await asyncio.shield(self._loading)
+        assert runner.server is not None
+        await conn.talk(runner.server())
+
+    async def close(self) -> None:
+        if self._loading is not None:
+            runner = await self._loading
+            await runner.cleanup()
+
+    async def _load(self) -> web.AppRunner:
+        await asyncio.to_thread(__import__, "daemon.serve.web.app")  # takes a while, and others have the loop meanwhile
+        from daemon.serve.web import app
+
+        return await app.runner(self._store, self._config)

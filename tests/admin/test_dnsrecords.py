@@ -1,0 +1,130 @@
+"""What a domain should publish, out of what the store knows: every proof, in the form that zone files have."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import dns.zonefile
+import pytest
+import trustme
+
+from daemon.admin import certs, dnsrecords, domains, pem, settings, tlsa
+from daemon.admin.dnsrecords import Wishes
+from daemon.config import Config, DataDir
+from daemon.store import acme, dkim_keys
+from daemon.store.db import Store
+
+HOST = "mail.example.org"
+WISHES = Wishes("example.org", Config([("hostname", HOST), ("listen.https", "off")]), ("192.0.2.25", "2001:db8::25"))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = Store.open(DataDir(tmp_path / "data"))
+    settings.put(store, "hostname", HOST, "test")
+    domains.add(store, "example.org")
+    return store
+
+
+def kinds(wishes: Wishes) -> list[tuple[str, str]]:
+    return [(r.name.removesuffix("example.org"), r.type) for r in dnsrecords.records(wishes) if r.type != "SRV"]
+
+
+def test_what_is_not_there_is_not_published() -> None:
+    assert kinds(WISHES) == [
+        ("", "MX"), ("mail.", "A"), ("mail.", "AAAA"), ("", "TXT"), ("mail.", "TXT"), ("_dmarc.", "TXT"),
+        ("_smtp._tls.", "TXT"),
+    ]  # fmt: skip
+
+
+def test_every_proof_has_its_record() -> None:
+    full = replace(
+        WISHES,
+        dkim=(("s._domainkey.example.org", "v=DKIM1; k=rsa; p=" + "A" * 392),),
+        tlsa=("11" * 32, "22" * 32),
+        policy_id="1",
+        issuer="letsencrypt.org",
+    )
+    assert kinds(full)[5:] == [
+        ("s._domainkey.", "TXT"), ("_dmarc.", "TXT"), ("_mta-sts.", "TXT"), ("mta-sts.", "CNAME"),
+        ("_smtp._tls.", "TXT"), ("_25._tcp.mail.", "TLSA"), ("_25._tcp.mail.", "TLSA"), ("mail.", "CAA"),
+    ]  # fmt: skip
+    text = "\n".join(str(r) for r in dnsrecords.records(full))
+    sets = dns.zonefile.read_rrsets(text, rdclass=None, relativize=False)
+    (key,) = next(s for s in sets if s.name.to_text().startswith("s._domainkey"))
+    assert [len(piece) for piece in key.strings] == [255, 155], "no string over 255 octets (RFC 1035 §3.3)"
+    assert b"".join(key.strings).endswith(b"A" * 392)
+
+
+def test_a_host_that_is_the_domain_has_one_spf_record() -> None:
+    same = replace(WISHES, config=Config([("hostname", "example.org")]))
+    assert sum("v=spf1" in r.data for r in dnsrecords.records(same)) == 1
+
+
+def test_an_alias_is_never_one_of_itself() -> None:
+    same = replace(WISHES, config=Config([("hostname", "mta-sts.example.org"), ("listen.https", "off")]), policy_id="1")
+    assert "CNAME" not in {r.type for r in dnsrecords.records(same)}
+
+
+def test_tlsa_is_of_the_certificate_that_port_25_shows(store: Store, tmp_path: Path) -> None:
+    store.write_now(pem.ensure, HOST)
+    first = dnsrecords.wishes(store, "example.org").tlsa
+    leaf = trustme.CA().issue_cert(HOST)
+    both = tmp_path / "both.pem"
+    both.write_bytes(leaf.private_key_and_cert_chain_pem.bytes())
+    certs.add(store, both, None)
+    (digest,) = dnsrecords.wishes(store, "example.org").tlsa
+    assert (digest,) != first, "a certificate of an authority goes before one that signs itself"
+    pipe = f"openssl x509 -in {both} -noout -pubkey | openssl pkey -pubin -outform DER | openssl sha256 -r"
+    said = subprocess.run(["sh", "-c", pipe], capture_output=True, text=True, check=True).stdout
+    assert digest == said.split()[0]
+
+    other = tmp_path / "file.pem"
+    other.write_bytes(trustme.CA().issue_cert(HOST).private_key_and_cert_chain_pem.bytes())
+    settings.put(store, "tls.certificate", str(other), "test")
+    (of_file,) = dnsrecords.wishes(store, "example.org").tlsa
+    assert of_file == tlsa.key_hash(other.read_text())
+    settings.put(store, "tls.certificate", str(tmp_path / "nothing.pem"), "test")
+    assert dnsrecords.wishes(store, "example.org").tlsa == ()
+
+
+def test_the_next_key_is_told_beside_the_one_that_is_shown(store: Store) -> None:
+    store.write_now(pem.ensure, HOST)
+    shown = dnsrecords.wishes(store, "example.org").tlsa
+    key = pem.new_key()
+    store.write_now(acme.put_next_key, HOST, key, store.clock())
+    assert dnsrecords.wishes(store, "example.org").tlsa == (*shown, pem.key_hash(key))
+
+
+def test_the_policy_that_is_served_has_its_id(store: Store) -> None:
+    first = dnsrecords.wishes(store, "example.org").policy_id
+    settings.put(store, "mta_sts.mode", "enforce", "test")
+    second = dnsrecords.wishes(store, "example.org").policy_id
+    assert first and second and first != second
+    settings.put(store, "listen.https", "off", "test")
+    assert dnsrecords.wishes(store, "example.org").policy_id == ""
+
+
+@pytest.mark.parametrize(
+    "organization, want",
+    [("Let's Encrypt", "letsencrypt.org"), ("Google Trust Services", "pki.goog"), ("A CA of our own", "")],
+)
+def test_caa_names_the_authority_whose_certificate_is_used(
+    store: Store, tmp_path: Path, organization: str, want: str
+) -> None:
+    leaf = trustme.CA(organization_name=organization).issue_cert(HOST)
+    both = tmp_path / "both.pem"
+    both.write_bytes(leaf.private_key_and_cert_chain_pem.bytes())
+    certs.add(store, both, None)
+    wishes = dnsrecords.wishes(store, "example.org")
+    assert wishes.issuer == want
+    assert [r.data for r in dnsrecords.records(wishes) if r.type == "CAA"] == ([f'0 issue "{want}"'] if want else [])
+
+
+def test_the_record_of_a_key_that_is_gone_may_go(store: Store) -> None:
+    (name, _), *_ = dnsrecords.wishes(store, "example.org").dkim
+    store.write_now(lambda tx: dkim_keys.remove(tx, "example.org", name.partition(".")[0]))
+    wishes = dnsrecords.wishes(store, "example.org")
+    assert wishes.gone == (name,) and name not in dict(wishes.dkim)
