@@ -140,8 +140,6 @@ def _judged(domain: str, record: str, facts: str) -> Judged | None:
 def due(tx: Tx, kind: str, limit: int) -> list[tuple[int, str]]:
     """Days that are over and domains, of which reports are not done yet; the oldest first."""
     table = {"dmarc": "dmarc_policy", "tls": "tls_result"}[kind]
-    if not tx.value("select 1 from sqlite_master where name = ?", table):  # a later step of the schema makes it
-        return []
     return tx.all(
         f"select distinct day, policy_domain from {table} t where day < ? and not exists"
         " (select 1 from report_sent s where s.day = t.day and s.kind = ? and s.domain = t.policy_domain)"

@@ -30,9 +30,6 @@ JUDGED = Judged(
     (("far.example", "s1", "pass"),), True, "pass",
 )  # fmt: skip
 DNS = {("_smtp._tls.far.example", "TXT"): [b"v=TLSRPTv1; rua=mailto:tls@far.example,https://far.example/tls"]}
-TLS_RESULTS = """create table if not exists tls_result (day integer not null, policy_domain text not null,
- policy_type text not null, policy_string text not null, mx_host text not null, result_type text not null,
- sending_ip text not null, receiving_host text not null, count integer not null)"""  # schema/0003_tls.sql
 
 
 def worker(house: House, *, dns: dict[tuple[str, str], list[object] | str] | None = None, **more: object) -> Reporting:
@@ -115,7 +112,6 @@ async def test_tls_is_reported_by_mail_and_https(house: House) -> None:
         posted.append((uri, content))
         return ""
 
-    house.store.write_now(Tx.run, TLS_RESULTS)
     day = house.clock.now // DAY
     for values in (
         ("sts", "version: STSv1\nmode: enforce", "mx.far.example", "", "192.0.2.9", "198.51.100.1", 7),
@@ -144,7 +140,6 @@ async def test_tls_is_reported_by_mail_and_https(house: House) -> None:
 
 async def test_no_report_about_a_report(house: House) -> None:
     """Two servers that report to each other about nothing but their reports would never end."""
-    house.store.write_now(Tx.run, TLS_RESULTS)
     day = house.clock.now // DAY
     house.store.write_now(
         evidence.done, "dmarc", day - 1, "far.example", ["mailto:x@far.example", "https://far.example/"]

@@ -194,9 +194,9 @@ def pieces(start, piece, count, end):
         f.write(end)
     return out.getvalue()
 bombs = {
-    "gzip": (dmarc_report, pieces(b"<feedback>", b" " * 1000, 500_000, b"</feedback>")),
+    "gzip": (dmarc_report, pieces(b"<feedback>", b" " * 1000, 100_000, b"</feedback>")),
     "records": (dmarc_report, pieces(b"<feedback>", record, 1_000_000, b"</feedback>")),
-    "elements": (dmarc_report, pieces(b"<feedback>", b"<x/>", 8_000_000, b"</feedback>")),
+    "elements": (dmarc_report, pieces(b"<feedback>", b"<x/>", 1_500_000, b"</feedback>")),
     "attributes": (dmarc_report, b"<feedback " + b" ".join(b"a%d='x'" % n for n in range(300_000)) + b"></feedback>"),
     "text": (dmarc_report, pieces(b"<feedback><report_metadata><org_name>", b"x" * 1000, 30_000,
                                   b"</org_name></report_metadata></feedback>")),
