@@ -244,6 +244,7 @@ TYPES: Mapping[str, Callable[[str], Any]] = {
     "servers": _servers,
     "networks": _networks,
     "refuse/normalize": _newlines,
+    "enforce/report": _choice("enforce", "report"),
     "notice/defer": _choice("notice", "defer"),
     "address": _mailbox,
     "path": _path,
@@ -425,6 +426,25 @@ _ROWS = (
     Setting("store.reserve", "size", "512M", "Free disk below which new mail is refused for now.", "octets"),
     Setting("tls.certificate", "path", "", "PEM file of the certificate chain; empty: the store's own.", "file"),
     Setting("tls.key", "path", "", "PEM file of the private key.", "file"),
+    Setting(
+        "trust.check",
+        "yes/no",
+        "yes",
+        "Mail from other servers is checked when it comes: SPF, DKIM, DMARC, ARC and the peer's name, told in"
+        " Authentication-Results.",
+    ),
+    Setting(
+        "trust.dmarc",
+        "enforce/report",
+        "enforce",
+        "What comes of a DMARC failure: the policy of the domain in From (refuse, or Junk), or a word in the header.",
+    ),
+    Setting(
+        "trust.arc_sealers",
+        "names",
+        "",
+        "Forwarders and mailing lists whose ARC seal excuses a DMARC failure: the d= of the last seal.",
+    ),
     Setting("trace.retention", "span", "30d", "How long events are kept.", "span"),
     Setting(
         "imap.capabilities_off",

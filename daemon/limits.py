@@ -163,6 +163,16 @@ class Limits:
     ns_patience: int = 4  # seconds for a question to one of them
     dmarc_report_targets: int = 10  # receivers of reports in a record of ours that are asked whether they agree
 
+    # -- sender authentication ----------------------------------------------------------------------------------------
+    trust_check: int = 25  # seconds for one check of a message: a net below the limits that the checks have themselves
+    trust_patience: int = 30  # seconds for all checks of a message together, which run side by side
+    dmarc_record: int = 4 * KIB  # octets of a TXT record read as a DMARC record; real ones have some hundred
+    dmarc_walk: int = 8  # questions of one walk up the DNS; RFC 9989 §4.10
+    dmarc_authors: int = 3  # domains in From that are judged one by one; RFC 9989 §11.5 wants a limit
+    dmarc_identifiers: int = 10  # domains of passing signatures whose organization is looked for
+    dmarc_uris: int = 10  # addresses for reports read of one record
+    authres_results: int = 20  # DKIM signatures told of in Authentication-Results
+    authres_value: int = 200  # characters of a stranger's word in Authentication-Results
     # -- certificates -------------------------------------------------------------------------------------------------
     acme_round: int = 300  # seconds between two looks whether a certificate is due
     acme_patience: int = 120  # seconds for one order, from the first word to the certificate

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from daemon.admin import words
+from daemon.mail.address import display_domain
 from daemon.mail.remedy import remedy
 from daemon.store import accounts, events, find, queue_desk
 from daemon.store.db import Store
 from daemon.store.errors import Missing
 from daemon.store.events import Event
 from daemon.store.tx import Tx
+from daemon.trust.verdict import REASONS
 
 _TRACE = 16  # characters of a trace
 _ROADS = {
@@ -29,6 +31,10 @@ _WHY_QUEUED = {
     "alias": "because an alias leads there",
     "notice": "a notice",
     "relay": "relayed for a trusted network",
+}
+_WHY_DROPPED = {
+    "by-administrator": ", by hand",
+    "junk-not-forwarded": ": junk is not forwarded",
 }
 _WHY_HELD = {"external-mail-held": "the setting queue.hold_external keeps mail for other servers here"}
 
@@ -184,6 +190,26 @@ def _accepted(tx: Tx, e: Event) -> str:
     return f"{sender} accepted, {road}{peer}{with_}, {_octets(e.detail.get('size'))}"
 
 
+def _authenticated(tx: Tx, e: Event) -> str:
+    """Each check with its result and whom it speaks for, then what was done, and why."""
+    d = e.detail
+    spf, dmarc, arc = d.get("spf", {}), d.get("dmarc", {}), d.get("arc")
+    checks = [f"SPF {_of(spf)}"]
+    checks += [f"DKIM {_of(signature)}" for signature in d.get("dkim") or ({"result": "none"},)]
+    checks += [f"ARC {_of(arc)}"] if arc else []
+    checks.append(f"DMARC {_of(dmarc)}" + (f", policy {dmarc['policy']}" if dmarc.get("policy") else ""))
+    name = d.get("iprev", {}).get("name")
+    checks.append(f"the address is {name}" if name else "the address has no name that leads back to it")
+    done = {"junk": "goes to Junk", "refuse": "refused"}.get(str(d.get("action")), "accepted")
+    return f"checked: {'; '.join(checks)}; {done}: {REASONS.get(e.reason, e.reason)}"
+
+
+def _of(said: dict[str, Any]) -> str:
+    whose = f" for {display_domain(str(said['domain']))}" if said.get("domain") else ""
+    why = f" ({said['reason']})" if said.get("reason") else ""
+    return f"{said.get('result', 'none')}{whose}{why}"
+
+
 def _delivered(tx: Tx, e: Event) -> str:
     user = e.detail.get("user") or e.recipient
     whose = f" for {e.recipient}" if e.recipient and user != e.recipient else ""
@@ -244,7 +270,7 @@ def _notified(tx: Tx, e: Event) -> str:
 
 
 def _dropped(tx: Tx, e: Event) -> str:
-    return f"dropped for {e.recipient}" + (", by hand" if e.reason == "by-administrator" else f": {e.reason}")
+    return f"dropped for {e.recipient}" + _WHY_DROPPED.get(e.reason, f": {e.reason}")
 
 
 def _expired(tx: Tx, e: Event) -> str:
@@ -270,6 +296,7 @@ def _client(verb: str) -> Any:
 
 _TELL: dict[str, Any] = {
     "accepted": _accepted,
+    "authenticated": _authenticated,
     "delivered": _delivered,
     "queued": _queued,
     "held": _held,

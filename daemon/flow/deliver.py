@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from daemon.flow.envelope import Origin
+from daemon.flow.judged import Judged
 from daemon.mail.address import Address
 from daemon.mail.summary import Summary, message_id_in
 from daemon.store import blobs, events, mailboxes, messages, queue
@@ -46,7 +47,8 @@ class Plan:
     """Everything that is to be done for one message.
 
     `failures`: what could not be done for some while it was for others. `notices` are messages about this one, done
-    with it; `about` is what a notice tells (failure, success).
+    with it; `about` is what a notice tells (failure, success). `judged` is there for mail from other servers, and
+    `unsent` whom it is not forwarded to, since it is junk.
     """
 
     trace: str
@@ -60,6 +62,8 @@ class Plan:
     failures: list[tuple[Address, Denial]] = field(default_factory=list)
     notices: list[Plan] = field(default_factory=list)
     about: str = ""
+    judged: Judged | None = None
+    unsent: list[str] = field(default_factory=list)
 
     @property
     def empty(self) -> bool:
@@ -82,6 +86,8 @@ def commit(tx: Tx, plan: Plan) -> None:
             detail={"size": plan.body.size, "helo": origin.helo or None, "with": origin.protocol},
         )
     ]  # fmt: skip
+    if plan.judged is not None:
+        told.append(plan.judged.event(trace, origin, plan.sender, message_id))
     for copy in plan.copies:
         try:
             placed = messages.put(
@@ -96,6 +102,7 @@ def commit(tx: Tx, plan: Plan) -> None:
                 detail={"user": copy.address, "mailbox": copy.mailbox, "uid": placed.uid},
             )
         )  # fmt: skip
+    told += [events.New(trace, "dropped", "junk-not-forwarded", recipient=address) for address in plan.unsent]
     for sending in plan.sendings:
         queue.enqueue(tx, sending.message, blob_id, sending.recipients, held=sending.held, told=told)
     events.record_all(tx, told)

@@ -16,14 +16,15 @@ from daemon.config import Config
 from daemon.flow import forward, notify, signing
 from daemon.flow.deliver import Copy, Plan, Sending, Stale, commit
 from daemon.flow.envelope import Envelope, Origin, Recipient
+from daemon.flow.judged import Judged, tell_refusal
 from daemon.flow.notify import Fate
 from daemon.limits import LIMITS
 from daemon.mail import headers
 from daemon.mail.address import Address, BadAddress, parse_address
 from daemon.mail.decode import unfold
 from daemon.mail.header import field_matcher, header_end
-from daemon.mail.summary import Summary, summarize
-from daemon.store import accounts, addresses, events, queue, settings
+from daemon.mail.summary import Summary, message_id_in, summarize
+from daemon.store import accounts, addresses, events, mailboxes, queue, settings
 from daemon.store.addresses import NOT_OURS, Denial, Onward, Resolution
 from daemon.store.db import Store, StoreBusy
 from daemon.store.errors import Missing, OverQuota
@@ -33,6 +34,7 @@ from daemon.store.tx import Tx
 HOPS = Denial(554, "5.4.6", "too-many-hops", "the message has passed too many servers: it goes in a circle")
 LOOP = Denial(554, "5.4.6", "delivery-loop", "the message was delivered here before: it goes in a circle")
 FULL = Denial(452, "4.2.2", "over-quota", "the mailbox is full")
+JUNK = Denial(550, "5.7.26", "junk-not-forwarded", "the message looks forged, and such mail is not forwarded")
 GONE = Denial(451, "4.2.1", "mailbox-gone", "the mailbox is being removed")
 _HELD = "external-mail-held"
 _ROAD = field_matcher(frozenset((b"received", b"delivered-to", b"tls-required")))
@@ -65,13 +67,25 @@ class Receipt:
 
 
 async def accept(
-    store: Store, origin: Origin, envelope: Envelope, body: Body, *, config: Config | None = None
+    store: Store,
+    origin: Origin,
+    envelope: Envelope,
+    body: Body,
+    *,
+    config: Config | None = None,
+    judged: Judged | None = None,
 ) -> Receipt:
-    """Take a message whose content is complete. The body is closed.
+    """Take a message whose content is complete, unless it was `judged` to be refused. The body is closed.
 
     Raises `StoreFull`, `StoreBusy`, `StoreBroken`: then nothing of it is there.
     """
     with body:
+        if judged is not None and judged.refused:
+            trace = origin.trace or events.new_trace(store.clock(), _CHANCE.randbytes)
+            denial = judged.denial(trace)
+            receipt = Receipt(trace, tuple(Outcome(recipient, denial) for recipient in envelope.recipients))
+            await _tell_refusal(store, origin, envelope, body, judged, receipt)
+            return receipt
         if _passes_through(envelope):
             summary = None
         elif body.size > LIMITS.parse_inline:
@@ -80,12 +94,14 @@ async def accept(
             summary = summarize(body.view())
         signature = await signing.fields(store, origin, body)
         for attempt in range(_TRIES):
-            plan, receipt = store.peek(prepare, origin, envelope, body, summary, config, attempt, signature)
+            plan, receipt = store.peek(prepare, origin, envelope, body, summary, config, attempt, signature, judged)
             try:
                 if not plan.empty:
                     await store.write(commit, plan, bodies=plan.bodies)
             except Stale:
                 continue
+            if plan.empty and judged is not None:
+                await _tell_refusal(store, origin, envelope, body, judged, receipt)
             _say(plan, envelope)
             return receipt
         raise StoreBusy("the mailboxes of this message keep changing")
@@ -97,7 +113,26 @@ def _say(plan: Plan, envelope: Envelope) -> None:
         log.event(
             "accepted", id=plan.trace, ip=plan.origin.peer or None, sender=plan.sender or "<>",
             to=recipients[0].address, more=len(recipients) - 1 or None, size=plan.body.size,
+            **(plan.judged.words() if plan.judged is not None else {}),
         )  # fmt: skip
+
+
+async def _tell_refusal(
+    store: Store, origin: Origin, envelope: Envelope, body: Body, judged: Judged, receipt: Receipt
+) -> None:
+    """Nobody got it: the trace keeps what was found, and the log has a line."""
+    sender, denials = envelope.reverse_path, [(o.recipient.address, o.denial) for o in receipt.outcomes if o.denial]
+    told = [judged.event(receipt.trace, origin, sender, message_id_in(body.view()) or None)]
+    told += [
+        events.New(receipt.trace, "refused", denial.reason, recipient=str(address), detail={"text": denial.text})
+        for address, denial in denials
+    ]
+    await store.write(tell_refusal, told)
+    address, denial = denials[0]
+    log.event(
+        "refused", id=receipt.trace, reason=denial.reason, ip=origin.peer or None, sender=sender or "<>",
+        to=address, more=len(denials) - 1 or None, code=denial.code, **judged.words(),
+    )  # fmt: skip
 
 
 def accept_now(
@@ -131,6 +166,7 @@ def prepare(
     config: Config | None,
     attempt: int,
     signature: bytes | None = None,
+    judged: Judged | None = None,
 ) -> tuple[Plan, Receipt]:
     """What is to be done, and what each recipient will be told when it is.
 
@@ -140,7 +176,7 @@ def prepare(
     if signature is None:
         signature = signing.signature(tx, origin, body)
     planning = _Planning(
-        tx, origin, envelope, body, summary, config or settings.load(tx), signature, careful=attempt > 0
+        tx, origin, envelope, body, summary, config or settings.load(tx), signature, judged, careful=attempt > 0
     )  # fmt: skip
     outcomes = tuple(Outcome(r, planning.add(r)) for r in envelope.recipients)
     planning.finish(outcomes)
@@ -159,6 +195,7 @@ class _Planning:
         summary: Summary | None,
         config: Config,
         signature: bytes,
+        judged: Judged | None,
         *,
         careful: bool,
     ) -> None:
@@ -170,9 +207,12 @@ class _Planning:
         self.careful = careful
         self.sender = envelope.reverse_path
         trace = origin.trace or events.new_trace(tx.now, _CHANCE.randbytes)
-        self.plan = Plan(trace, origin, self.sender, body, summary, config["limits.quota"])
+        self.plan = Plan(trace, origin, self.sender, body, summary, config["limits.quota"], judged=judged)
         self.hops, self.been, self.tls = _road(body)
-        self.peer = headers.Peer(origin.helo, origin.peer) if origin.peer else None
+        self.junk = judged is not None and judged.junk
+        self.field = judged.field if judged is not None else b""
+        reverse = judged.signals.iprev.name if judged is not None else ""
+        self.peer = headers.Peer(origin.helo, origin.peer, reverse) if origin.peer else None
         self.protocol = _protocol(origin, envelope)
         self.mailboxes: dict[int, Denial | None] = {}
         self.sendings: dict[tuple[str, str], Sending] = {}
@@ -206,7 +246,7 @@ class _Planning:
             if asked or denial is not None:
                 self.fates.append(Fate(recipient, local.address, denial))
         for onward in found.onward:
-            denial = self._send(recipient, onward)
+            denial = self._keep(recipient, onward) if self.junk else self._send(recipient, onward)
             if denial is None:
                 taken = True
             else:
@@ -223,8 +263,11 @@ class _Planning:
             return self.mailboxes[local.account_id]
         denial: Denial | None = None
         prefix = b"".join(
-            (headers.return_path(self.envelope.sender), headers.delivered_to(local.address), self._received(recipient))
-        )
+            (
+                headers.return_path(self.envelope.sender), headers.delivered_to(local.address), self.field,
+                self._received(recipient),
+            )
+        )  # fmt: skip
         if local.address.key in self.been:
             denial = LOOP
         elif self.careful:
@@ -235,9 +278,18 @@ class _Planning:
             except Missing:
                 denial = GONE
         if denial is None:
-            self.plan.copies.append(Copy(local.account_id, str(local.address), prefix, str(recipient.address)))
+            box = mailboxes.for_use(self.tx, local.account_id, "\\Junk") if self.junk else None
+            to, address = box or mailboxes.INBOX, str(local.address)
+            self.plan.copies.append(Copy(local.account_id, address, prefix, str(recipient.address), to))
         self.mailboxes[local.account_id] = denial
         return denial
+
+    def _keep(self, recipient: Recipient, onward: Onward) -> Denial | None:
+        """Junk is never forwarded: a user who forwards finds it in his own Junk, an alias has no such place."""
+        if onward.account_id is None:
+            return JUNK
+        self.plan.unsent.append(onward.address)
+        return self._copy(recipient, addresses.Local(onward.account_id, parse_address(onward.via)))
 
     def _send(self, recipient: Recipient, onward: Onward) -> Denial | None:
         """A row in the queue. What an alias or a user sends on goes in an envelope of its own."""
@@ -255,7 +307,8 @@ class _Planning:
         return None
 
     def _sending(self, sender: str, onward: Onward) -> Sending:
-        prefix = self._received(self.envelope.recipients[0] if len(self.envelope.recipients) == 1 else None)
+        only = self.envelope.recipients[0] if len(self.envelope.recipients) == 1 else None
+        prefix = self.field + self._received(only)
         if onward.via:
             prefix = headers.delivered_to(parse_address(onward.via)) + prefix
             origin = "alias" if onward.account_id is None else "forward"
@@ -291,6 +344,8 @@ class _Planning:
         if not self.fates:
             return
         plan.failures = [(fate.address, fate.denial) for fate in self.fates if fate.denial is not None]
+        if self.junk:  # whoever is named as its sender most likely is not
+            return
         letters = notify.letters(
             self.fates, self.envelope, plan.body, hostname=self.config["hostname"], now=self.tx.now / 1000
         )

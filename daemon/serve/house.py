@@ -83,7 +83,7 @@ class House:
         """What stands behind the door of each `listen.NAME`."""
         post = Post(
             self.store, self.config, self.door, self.refusals, self._context,
-            lambda: self.keyring.port25_context, tls.end_point_of,
+            lambda: self.keyring.port25_context, tls.end_point_of, self.outbound.resolver,
         )  # fmt: skip
 
         def smtp(owner: Owner) -> Smtp:

@@ -16,6 +16,7 @@ from daemon.store.tx import Tx
 
 KINDS = {
     "accepted": "the message was taken, and is durable",
+    "authenticated": "the proofs of the message were checked, and a verdict was found",
     "refused": "the message or a recipient was refused",
     "delivered": "a copy is in a mailbox",
     "queued": "a recipient waits in the queue",

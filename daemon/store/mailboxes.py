@@ -86,6 +86,14 @@ def by_id(tx: Tx, mailbox_id: int) -> Mailbox | None:
     return None if row is None else _mailbox(row)
 
 
+def for_use(tx: Tx, account_id: int, special_use: str) -> str | None:
+    """The name of the mailbox an account has for a special use (the oldest of several); None when it has none."""
+    name: str | None = tx.value(
+        "select name from mailbox where account_id = ? and special_use = ? order by id limit 1", account_id, special_use
+    )
+    return name
+
+
 def modseqs(tx: Tx, mailbox_ids: Sequence[int]) -> dict[int, int]:
     """The MODSEQ of each of these mailboxes that there is: whether somebody's memory of it is still right."""
     found: dict[int, int] = {}

@@ -52,7 +52,7 @@ class Server:
         self.ports = dict(zip(PROTOCOLS, free_ports(len(PROTOCOLS)), strict=True))
         self.process: subprocess.Popen[bytes] | None = None
         self.errors = path.parent / f"{path.name}.log"
-        quiet = {"hostname": "mx.example.test", "auth.require_tls": "no", "dns.servers": NO_DNS}
+        quiet = {"hostname": "mx.example.test", "auth.require_tls": "no", "dns.servers": NO_DNS, "trust.check": "no"}
         self._prepare({**quiet, **(config or {})})
 
     def _prepare(self, config: Mapping[str, str]) -> None:

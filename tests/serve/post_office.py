@@ -11,6 +11,7 @@ from typing import Any
 
 from daemon.config import Config, DataDir
 from daemon.mail.address import parse_address
+from daemon.resolver import Resolver
 from daemon.serve import listen, tls
 from daemon.serve.login import Door
 from daemon.serve.refusals import Refusals
@@ -27,9 +28,9 @@ MESSAGE = b"From: Some One <one@remote.example>\r\nTo: <alice@example.test>\r\nS
 
 
 class PostOffice:
-    """`settings` are named with `__` for the dot. Doors open on first use."""
+    """`settings` are named with `__` for the dot. Doors open on first use. Mail is checked if there is a `resolver`."""
 
-    def __init__(self, path: Path, **settings: str) -> None:
+    def __init__(self, path: Path, resolver: Resolver | None = None, **settings: str) -> None:
         self.store = Store.open(DataDir(path / "data"))
         self.store.reserve = 0
         self.store.attach(asyncio.get_running_loop())
@@ -43,7 +44,7 @@ class PostOffice:
         self.doors = listen.Doors(lambda: self.config, self.keyring, self.bans, self.refusals)
         self.post = Post(
             self.store, lambda: self.config, self.door, self.refusals, lambda: self.keyring.context,
-            lambda: self.keyring.port25_context, tls.end_point_of,
+            lambda: self.keyring.port25_context, tls.end_point_of, resolver,
         )  # fmt: skip
         self.stop = asyncio.Event()
         bound = listen.bind(self.config, smtp_doors.DOORS, {})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from daemon.flow import receive
+from daemon.flow import judging, receive
 from daemon.flow.envelope import Envelope, Origin, Recipient
 from daemon.store.addresses import NOT_OURS, Denial
 from daemon.wire.smtp import Reply, refused
@@ -28,8 +28,9 @@ class Mx:
     async def handle_DATA(
         self, smtp: Smtp, session: Client, transaction: Transaction, incoming: Incoming
     ) -> Reply | list[Reply]:
-        kind = "relay" if smtp.trusted else self.kind
-        return reply_of(await accept(smtp, kind, transaction, incoming))
+        if smtp.trusted:
+            return reply_of(await accept(smtp, "relay", transaction, incoming))
+        return reply_of(await accept(smtp, self.kind, transaction, incoming, check=smtp.rules.check))
 
 
 def admit(smtp: Smtp, recipient: Recipient, *, relay: bool) -> None:
@@ -43,8 +44,10 @@ def admit(smtp: Smtp, recipient: Recipient, *, relay: bool) -> None:
     recipient.resolution = found
 
 
-async def accept(smtp: Smtp, kind: str, transaction: Transaction, incoming: Incoming) -> receive.Receipt:
-    """Hand a complete message to the one road."""
+async def accept(
+    smtp: Smtp, kind: str, transaction: Transaction, incoming: Incoming, *, check: bool = False
+) -> receive.Receipt:
+    """Hand a complete message to the one road; `check`: a stranger's, whose proofs are looked at first."""
     identity = smtp.session.auth_data
     origin = Origin(
         kind,
@@ -63,7 +66,10 @@ async def accept(smtp: Smtp, kind: str, transaction: Transaction, incoming: Inco
         envid=transaction.envid,
         requiretls=transaction.requiretls,
     )
-    return await receive.accept(smtp.post.store, origin, envelope, incoming.body, config=smtp.post.config())
+    post, config, body, judged = smtp.post, smtp.post.config(), incoming.body, None
+    if check and post.resolver is not None:
+        judged, body = await judging.judge(post.resolver, origin, envelope, body, config, post.store.clock())
+    return await receive.accept(post.store, origin, envelope, body, config=config, judged=judged)
 
 
 def reply_of(receipt: receive.Receipt) -> Reply:

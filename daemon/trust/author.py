@@ -1,0 +1,47 @@
+"""Who a message says it is from: the domains in From, as DMARC wants to know them (RFC 9989 §5.3.1).
+
+Exactly one domain is what the RFC judges. A message that shows several can be made so that a reader sees one that was
+never checked (§11.5), so all are told here, of every From field there is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from daemon.limits import LIMITS
+from daemon.mail.address import BadAddress, normal_domain
+from daemon.mail.header import field_matcher, header_end
+from daemon.mail.mailboxes import mailboxes
+
+if TYPE_CHECKING:
+    from daemon.mail.header import Data
+
+_FROM = field_matcher(frozenset((b"from",)))
+
+
+class Authors(NamedTuple):
+    """`domains` in A-labels, each once, in order. `problem` is why they may not be all that a reader sees."""
+
+    domains: tuple[str, ...] = ()
+    problem: str = ""
+
+
+def authors(data: Data) -> Authors:
+    """The domains in From. Nobody's fault is an empty From, or one without a domain: it shows nothing to believe."""
+    end = header_end(data, 0, len(data))
+    found: dict[str, None] = {}
+    problem = "" if end < LIMITS.header_bytes else "the header is too large to find every From in it"
+    for field in _FROM.finditer(data, 0, end):
+        listed = mailboxes(field[0].partition(b":")[2])
+        if len(listed) >= LIMITS.addresses:
+            problem = "From has too many addresses"
+        for mailbox in listed:
+            if not mailbox.host:
+                continue
+            try:
+                found[normal_domain(mailbox.host)] = None
+            except BadAddress:
+                problem = "From has a malformed domain"
+    if len(found) > LIMITS.dmarc_authors:
+        problem = "From has addresses of too many domains"
+    return Authors(tuple(found)[: LIMITS.dmarc_authors], problem)
