@@ -14,11 +14,15 @@ from daemon.trust.verdict import Verdict
 
 
 class Judged(NamedTuple):
-    """What was found out about a message, what is done with it, and the Authentication-Results that say so."""
+    """What was found out about a message, what is done with it, and the Authentication-Results that say so.
+
+    `report`: it is a report itself, and none is made about it.
+    """
 
     signals: Signals
     verdict: Verdict
     field: bytes
+    report: bool = False
 
     @property
     def junk(self) -> bool:
@@ -50,6 +54,7 @@ class Judged(NamedTuple):
             "dkim": [_said(signature) for signature in s.signatures] or None,
             "arc": _said(s.arc) if s.arc.result != "none" else None,
             "dmarc": _said(s.dmarc),
+            "report": self.report or None,
         }
         return events.New(
             trace, "authenticated", self.verdict.reason,

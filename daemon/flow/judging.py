@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from daemon.config import Config
 from daemon.flow.envelope import Envelope, Origin
 from daemon.flow.judged import Judged
+from daemon.mail.report import is_report
 from daemon.resolver import Resolver
 from daemon.store.spool import Body
 from daemon.trust import authres, verdict
@@ -39,11 +40,12 @@ async def judge(
         )  # fmt: skip
         decided = verdict.judge(signals, Policy(config["trust.dmarc"] == "enforce", config["trust.arc_sealers"]))
         field = authres.header(us, signals, mail_from=envelope.sender, helo=origin.helo, ip=origin.peer)
+        report = is_report(body.view())
         kept = _without(body, authres.forged(body.view(), us))
         undo.pop_all()
     if kept is not body:
         body.close()
-    return Judged(signals, decided, field), kept
+    return Judged(signals, decided, field, report), kept
 
 
 def _without(body: Body, spans: Sequence[tuple[int, int]]) -> Body:

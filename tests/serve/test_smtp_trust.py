@@ -103,6 +103,13 @@ async def test_what_nobody_asks_to_stop_is_delivered(office: PostOffice, author:
     assert found(office, trace)["reason"] == reason and len(office.mail_of(ALICE)) == 1
 
 
+async def test_a_report_is_known_as_one_so_that_none_is_made_about_it(office: PostOffice) -> None:
+    for subject, is_one in ((b"Report domain: example.test Submitter: watched.example", True), (b"Report", None)):
+        mail = b"Subject: " + subject + b"\r\n"
+        trace = (await gives(office, letter("watched.example", mail))).split()[2]
+        assert found(office, trace).get("report") is is_one
+
+
 async def test_a_suspicious_message_goes_to_junk(office: PostOffice) -> None:
     trace = (await gives(office, letter("careful.example"))).split()[2]
     assert office.mail_of(ALICE) == []
