@@ -70,8 +70,23 @@ NASTIES = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def ordinary() -> float:
+    """CPU seconds that a hundred ordinary newsletters take here and now: the measure for what nasty ones may take."""
+    letter = multipart(b"b", *[b"Content-Type: text/html\r\nX: y\r\n\r\n<p>Hello <b>you</b></p>\r\n"] * 50)
+
+    def hundred() -> float:
+        started = time.process_time()
+        for _ in range(100):
+            summarize(letter)
+            search_text(letter, scan(letter).root, headers=True)
+        return time.process_time() - started
+
+    return min(hundred() for _ in range(3))
+
+
 @pytest.mark.parametrize("name", NASTIES)
-def test_a_nasty_message_is_summed_up_in_a_second(name: str) -> None:
+def test_a_nasty_message_is_summed_up_like_a_thousand_others(name: str, ordinary: float) -> None:
     data = NASTIES[name]
     started = time.process_time()
     summary = summarize(data)
@@ -83,7 +98,7 @@ def test_a_nasty_message_is_summed_up_in_a_second(name: str) -> None:
     search_text(data, root, headers=True)
     pick_fields(data[: root.body], [b"to", b"x-y"], but=True)
     searched = time.process_time() - started
-    assert summed_up < 1 and searched < 2, (summed_up, searched)
+    assert summed_up < 10 * ordinary and searched < 20 * ordinary, (summed_up, searched, ordinary)
 
 
 @pytest.mark.parametrize(
