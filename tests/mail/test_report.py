@@ -7,6 +7,7 @@ from email import message_from_bytes, policy
 
 import pytest
 
+from daemon.limits import LIMITS
 from daemon.mail import report
 from daemon.mail.report import Found, Letter
 
@@ -73,6 +74,12 @@ def mail(head: str, body: str = "eHg=") -> bytes:
 )  # fmt: skip
 def test_reports_of_others_are_known_by_type_name_and_subject(head: str, kinds: list[str]) -> None:
     assert [(found.kind, found.content) for found in report.find(mail(head))] == [(kind, b"xx") for kind in kinds]
+
+
+def test_an_attachment_that_is_far_too_long_for_a_report_is_not_looked_at() -> None:
+    part = b"Content-Type: application/tlsrpt+gzip\r\n\r\n"
+    assert list(report.find(part + b"x" * 2 * LIMITS.report_packed)) != []
+    assert list(report.find(part + b"x" * (2 * LIMITS.report_packed + 1))) == []
 
 
 def test_a_bounce_that_returns_a_report_is_none() -> None:

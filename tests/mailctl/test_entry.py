@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -48,14 +49,18 @@ def test_help_and_version_import_little_and_touch_nothing(tmp_path: Path, args: 
     assert not (tmp_path / "data").exists()
 
 
-def test_version_and_help_take_under_250_ms(tmp_path: Path) -> None:
-    def once(*args: str) -> float:
+def test_version_and_help_take_little_longer_than_click_itself(tmp_path: Path) -> None:
+    def once(work: Callable[[], object]) -> float:
         begin = time.monotonic()
-        run(tmp_path, *args)
+        work()
         return time.monotonic() - begin
 
-    for args in (["version"], ["--help"]):
-        assert min(once(*args) for _ in range(5)) < 0.25
+    def click() -> object:
+        return subprocess.run([sys.executable, "-c", "import click"], check=True)
+
+    for args in (["version"], ["--help"]):  # in turn, so that a busy machine is busy for both
+        took = [(once(lambda args=args: run(tmp_path, *args)), once(click)) for _ in range(7)]  # type: ignore[misc]
+        assert min(took)[0] < 4 * min(pair[1] for pair in took), took
 
 
 @pytest.mark.parametrize(
