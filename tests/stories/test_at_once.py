@@ -418,6 +418,7 @@ WRITES: Sequence[tuple[str, ...]] = (
     ("ban", "add", "198.51.100.7", "--until", "2099-01-01T00:00:00Z"),
     ("ban", "rm", "192.0.2.0/24", "--yes"),
     ("cert", "import", "CHAIN", "--key", "KEY"),
+    ("cert", "renew"),
     ("config", "set", "queue.lifetime", "3d"),
     ("config", "set", "queue.lifetime", "one day"),
     ("config", "set", "limits.quota", "5G"),
@@ -437,6 +438,7 @@ READS: Sequence[tuple[str, ...]] = (
     ("queue", "list"), ("queue", "list", "--error", "("), ("queue", "show", "2"), ("queue", "stats"), ("route", "list"),
     ("dkim", "list"), ("dkim", "list", "example.org"), ("dkim", "show", "example.org", "SELECTOR"),
     ("dns", "records", "example.org"), ("dns", "check", "example.org"), ("status",), ("doctor", "--store"),
+    ("dns", "publish", "example.org", "--dry-run"),
     ("report", "dmarc"), ("report", "tls"),
     ("doctor", "--quick"), ("config", "list"), ("config", "get", "hostname"), ("config", "describe", "queue.retry"),
     ("config", "diff"), ("config", "history"), ("cert", "list"), ("cert", "show", "2"), ("ban", "list"), ("version",),
@@ -502,8 +504,8 @@ class Desk:
 
 
 DIFFERENT = {"running", "problems", "free", "stored", "password", "sha256", "uidvalidity", "days", "took", "chain"}
-VARYING = (r"p=[\w+/]{43,}=*", r"\b1[a-z0-9]{15}\b", r"id [a-z0-9]{16}", r"SRS0=\w+", r"\d{4}-\d\d-\d\d[T ][0-9:.]+Z?",
-           r"\w{3}, \d\d \w{3} \d{4} [0-9:]{8} \+0000")  # fmt: skip
+VARYING = (r'p=[\w+/]{43,}(?:" "[\w+/]+)*=*', r"\b3 1 1 [0-9a-f]{64}\b", r"\b1[a-z0-9]{15}\b", r"id [a-z0-9]{16}",
+           r"SRS0=\w+", r"\d{4}-\d\d-\d\d[T ][0-9:.]+Z?", r"\w{3}, \d\d \w{3} \d{4} [0-9:]{8} \+0000")  # fmt: skip
 
 
 ZONE = 'example.org. MX 10 mx.example.org.\nmx.example.org. A 192.0.2.1\nexample.org. TXT "v=spf1 mx -all"'
