@@ -150,7 +150,7 @@ def test_the_carrier_takes_one_message_and_is_not_flooded() -> None:
         with socket.create_connection(("127.0.0.1", carrier.port)) as peer, peer.makefile("rb") as lines:
             peer.sendall(b"EHLO x\r\nNOOP\r\nMAIL FROM:<>\r\nRCPT TO:<x>\r\nDATA\r\n")
             assert [lines.readline()[:3] for _ in range(6)] == [b"220", b"250", b"500", b"250", b"250", b"354"]
-            with contextlib.suppress(ConnectionError):  # it hangs up in the middle
+            with contextlib.suppress(OSError):  # it hangs up in the middle
                 peer.sendall(b"x" * 3_000_000)
                 peer.shutdown(socket.SHUT_WR)
                 assert lines.read() == b""
