@@ -136,7 +136,8 @@ def test_a_port_that_is_not_ours_is_a_failed_step(store: Store, changed: Any) ->
 def test_without_a_server_there_is_nothing_to_try(tmp_path: Path) -> None:
     ctl = Ctl(tmp_path / "data")
     assert "mailctl serve" in ctl.fails(69, "selftest")
-    assert not ctl.store().read_now(lambda tx: tx.value("select count(*) from account"))
+    with contextlib.closing(ctl.store()) as store:
+        assert not store.read_now(lambda tx: tx.value("select count(*) from account"))
 
 
 def test_a_user_who_is_not_there(server: Server) -> None:
