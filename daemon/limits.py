@@ -52,6 +52,15 @@ class Limits:
     preview: int = 200  # characters of readable text shown before a message is opened
     search_text: int = 1 * MIB  # characters of decoded text of one message that SEARCH BODY looks at
 
+    # -- the words of a message, for the filter -----------------------------------------------------------------------
+    spam_text: int = 64 * KIB  # octets of text of one message read for its words: hostile mail is as cheap as long mail
+    spam_tokens: int = 2000  # distinct tokens of one message
+    spam_token: int = 64  # octets of one; trap D8: a token of 32 KB was too large for a table
+    spam_tags: int = 2000  # HTML elements looked at
+    spam_links: int = 200  # links looked at: 100,000 in one message cost no more
+    spam_subject: int = 500  # characters of a Subject
+    spam_hops: int = 20  # Received fields looked at
+
     # -- IMAP ---------------------------------------------------------------------------------------------------------
     imap_line_before_login: int = 8 * KIB  # octets of a line (CVE-2026-27857: memory held per unfinished line)
     imap_line: int = 64 * KIB  # octets of a line after login; RFC 7162 §4 asks for 8192
