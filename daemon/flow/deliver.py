@@ -87,7 +87,7 @@ def commit(tx: Tx, plan: Plan) -> None:
         )
     ]  # fmt: skip
     if plan.judged is not None:
-        told.append(plan.judged.event(trace, origin, plan.sender, message_id))
+        told += plan.judged.story(trace, origin, plan.sender, message_id)
     for copy in plan.copies:
         try:
             placed = messages.put(

@@ -1,5 +1,5 @@
-"""What the checks say: one value for each. The proofs have the words of RFC 8601 section 2.7; what else is found out about
-a message, and what one of its recipients knows of it, stands below them."""
+"""What the checks say: one value for each. The proofs have the words of RFC 8601 section 2.7; what else is found out
+about a message, and what one of its recipients knows of it, stands below them."""
 
 from __future__ import annotations
 
@@ -73,9 +73,9 @@ class DMARC(NamedTuple):
 
 
 class Content(NamedTuple):
-    """What the classifier makes of the words: `logit` is the natural logarithm of the odds that it is spam (0: no idea),
-    `known` how many of its tokens the model has met, `top` those that weigh most, as a reader can read them, each with
-    its share of the logit."""
+    """What the classifier makes of the words: `logit` is the natural logarithm of the odds that it is spam (0: no
+    idea), `known` how many of its tokens the model has met, `top` those that weigh most, as a reader can read them,
+    each with its share of the logit."""
 
     logit: float = 0.0
     known: int = 0
@@ -159,7 +159,9 @@ class Personal(NamedTuple):
 
 
 class Signals(NamedTuple):
-    """Everything that was found out about one message, whoever it is for."""
+    """Everything that was found out about one message, whoever it is for. `rules` are the fixed rules of the content
+    that it meets (words of `weights.WEIGHTS`). `rate`: from 0 (as usual) to 1, how much more than usual comes from its
+    network just now."""
 
     iprev: IPRev = IPRev("none")
     helo: SPF = SPF("none", identity="helo")
@@ -172,3 +174,5 @@ class Signals(NamedTuple):
     attachments: tuple[Attachment, ...] = ()
     scan: Scan = Scan()
     opinions: tuple[Opinion, ...] = ()
+    rules: tuple[str, ...] = ()
+    rate: float = 0.0
