@@ -239,6 +239,15 @@ class Limits:
     dkim_piece: int = 256 * KIB  # octets of a body made canonical at once
     arc_sets: int = 50  # instances of a chain; RFC 8617 §4.2.1
 
+    # -- lessons for the filter ---------------------------------------------------------------------------------------
+    spam_lessons: int = (
+        10_000  # messages of a class learnt for one user, some KiB each; beyond, the oldest is forgotten
+    )
+    spam_batch: int = 50  # lessons taken in hand at once
+    spam_step: int = 3000  # tokens counted in one transaction, so that none is long
+    spam_tries: int = 3  # beginnings of a lesson, each of which ended the server, before it is given up
+    spam_round: int = 30  # seconds between two looks for lessons; a new one is told at once
+
     # -- signing ------------------------------------------------------------------------------------------------------
     signing_keys: int = 1000  # private keys held ready to sign
     signing_round: int = 60  # seconds between two looks whether the records of new keys are in the DNS
