@@ -186,6 +186,7 @@ class Limits:
     # -- the filter ---------------------------------------------------------------------------------------------------
     judge_patience: int = 30  # seconds for all checks of a message together; normally far below two
     judge_inline: int = 3  # recipients whose knowledge is read on the event loop; of more in a thread
+    judge_learners: int = 100  # recipients of one message whose own training it is judged by; each costs milliseconds
     judge_named: int = 20  # recipients named in the trace for one verdict
     spam_reasons: int = 5  # signals told of in the header and in the trace, those that weigh most
     spam_words: int = 200  # characters of one of them
@@ -248,6 +249,15 @@ class Limits:
     dkim_skew: int = 300  # seconds a signer's clock may be ahead of ours, or behind
     dkim_piece: int = 256 * KIB  # octets of a body made canonical at once
     arc_sets: int = 50  # instances of a chain; RFC 8617 §4.2.1
+
+    # -- lessons for the filter ---------------------------------------------------------------------------------------
+    spam_lessons: int = (
+        10_000  # messages of a class learnt for one user, some KiB each; beyond, the oldest is forgotten
+    )
+    spam_batch: int = 50  # lessons taken in hand at once
+    spam_step: int = 3000  # tokens counted in one transaction, so that none is long
+    spam_tries: int = 3  # beginnings of a lesson, each of which ended the server, before it is given up
+    spam_round: int = 30  # seconds between two looks for lessons; a new one is told at once
 
     # -- signing ------------------------------------------------------------------------------------------------------
     signing_keys: int = 1000  # private keys held ready to sign

@@ -16,7 +16,7 @@ from daemon import log
 from daemon.config import Config, contains
 from daemon.flow.envelope import Envelope, Origin
 from daemon.flow.judged import Group, Judged
-from daemon.flow.knowledge import Parties, content, parties, personal
+from daemon.flow.knowledge import Known, Parties, Question, know, parties
 from daemon.flow.rate import Rates
 from daemon.limits import LIMITS
 from daemon.mail import tokens
@@ -128,24 +128,21 @@ class Judge:
         config, envelope, store = case.config, case.envelope, self.store
         policy = policy_of(config)
         reached = store.peek(parties, envelope)
-        knows: Mapping[int, Personal] = {}
-        anyone = Personal()
-        if policy.spam:
-            anyone = content(words, None)
-            if len(reached.accounts) > LIMITS.judge_inline:
-                knows = await store.read(personal, reached.accounts, words, anyone)
-            else:
-                knows = store.peek(personal, reached.accounts, words, anyone)
+        known = Known(Personal(), {})
+        if policy.spam and len(reached.accounts) > LIMITS.judge_inline:
+            known = await store.read(know, reached.accounts, Question(words))
+        elif policy.spam:
+            known = store.peek(know, reached.accounts, Question(words))
         proof = verdict.authentic(signals, policy)
         field = b""
         if config["trust.check"]:
             field = authres.header(
                 config["hostname"], signals, mail_from=envelope.sender, helo=case.origin.helo, ip=case.origin.peer
             )
-        made = _verdicts(signals, anyone, knows, policy)
+        made = {each: verdict.judge(signals, each, policy) for each in {known.anyone, *known.personal.values()}}
         return Judged(
-            signals, proof, field, made[anyone], {account: made[known] for account, known in knows.items()},
-            groups=_groups(reached, made, knows, anyone),
+            signals, proof, field, made[known.anyone], {who: made[each] for who, each in known.personal.items()},
+            groups=_groups(reached, made, known),
             report=is_report(case.data),
             required=policy.junk if policy.spam else 0.0,
         )  # fmt: skip
@@ -171,19 +168,10 @@ def _read(data: Data) -> tuple[tuple[bytes, ...], tuple[str, ...]]:
     return tokens.tokenize(data), rules.met(data)
 
 
-def _verdicts(
-    signals: Signals, anyone: Personal, knows: Mapping[int, Personal], policy: Policy
-) -> dict[Personal, Verdict]:
-    """One for each different knowledge: a thousand recipients who know nothing cost as much as one."""
-    return {known: verdict.judge(signals, known, policy) for known in {anyone, *knows.values()}}
-
-
-def _groups(
-    reached: Parties, made: Mapping[Personal, Verdict], knows: Mapping[int, Personal], anyone: Personal
-) -> tuple[Group, ...]:
+def _groups(reached: Parties, made: Mapping[Personal, Verdict], known: Known) -> tuple[Group, ...]:
     found: dict[Verdict, dict[str, None]] = {}
     for recipient, account in reached.ways:
-        decided = made[anyone if account is None else knows.get(account, anyone)]
+        decided = made[known.anyone if account is None else known.personal.get(account, known.anyone)]
         found.setdefault(decided, {})[recipient] = None
     most = LIMITS.judge_named
     return tuple(Group(each, tuple(whom)[:most], max(0, len(whom) - most)) for each, whom in found.items())

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from daemon.flow.envelope import Envelope
-from daemon.store import addresses
+from daemon.limits import LIMITS
+from daemon.mail import tokens
+from daemon.store import addresses, spam
 from daemon.store.tx import Tx
 from daemon.trust import bayes
-from daemon.trust.bayes import Counts
 from daemon.trust.results import Personal
 
 
@@ -37,11 +38,25 @@ def parties(tx: Tx, envelope: Envelope) -> Parties:
     return Parties(tuple(accounts), tuple(ways))
 
 
-def personal(tx: Tx, accounts: Sequence[int], words: tuple[bytes, ...], anyone: Personal) -> dict[int, Personal]:
-    """What each account knows."""
-    return dict.fromkeys(accounts, anyone)
+class Question(NamedTuple):
+    """What the store is asked about a message: its `words`."""
+
+    words: tuple[bytes, ...] = ()
 
 
-def content(words: tuple[bytes, ...], counts: Counts | None) -> Personal:
-    """What the words of a message say to one who has trained the filter by `counts`, or to anyone."""
-    return Personal(content=bayes.judge(words, counts))
+class Known(NamedTuple):
+    """What `anyone` knows, and each of the accounts: those who know nothing of their own share one value."""
+
+    anyone: Personal
+    personal: dict[int, Personal]
+
+
+def know(tx: Tx, accounts: Sequence[int], asked: Question) -> Known:
+    """What is known of a message. The words are judged anew for at most `LIMITS.judge_learners` users who trained the
+    filter themselves: of a message to more than that, the others know what anyone knows."""
+    ids = tokens.ids(asked.words)
+    anyone = Personal(content=bayes.judge(asked.words, spam.counts(tx, spam.HOUSE, ids)))
+    found = dict.fromkeys(accounts, anyone)
+    for account in spam.learners(tx, accounts)[: LIMITS.judge_learners]:
+        found[account] = anyone._replace(content=bayes.judge(asked.words, spam.counts(tx, account, ids)))
+    return Known(anyone, found)

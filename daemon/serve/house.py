@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 from daemon.config import Config
 from daemon.flow.judging import Judge
+from daemon.flow.learning import Learning
 from daemon.flow.outbound import Outbound
 from daemon.flow.reporting import Reporting
 from daemon.flow.rotation import Rotation
@@ -64,12 +65,14 @@ class House:
             workers.create_task(self.outbound.run())
             reporting = workers.create_task(Reporting(self.store, self.config, self.outbound.resolver).run())
             keys = workers.create_task(Rotation(self.store, self.config, self.outbound.resolver).run())
+            learning = workers.create_task(Learning(self.store).run())
             self.doors.open(self._services(), bound)
             ready()
             await stop.wait()
             await asyncio.gather(self.doors.drain(), self.outbound.stop(LIMITS.drain))
             reporting.cancel()
             keys.cancel()
+            learning.cancel()
         await self.imap.close()
         self.pop3.close()
         await self.web.close()

@@ -18,6 +18,7 @@ import pytest
 from daemon.admin import trace as telling
 from daemon.flow import judging
 from daemon.flow.judging import Part
+from daemon.flow.knowledge import Known
 from daemon.limits import LIMITS
 from daemon.mail.address import parse_address
 from daemon.store import accounts, events
@@ -61,7 +62,8 @@ async def gives(office: PostOffice, message: bytes, *want: str, to: str = ALICE)
 def knows(office: PostOffice, monkeypatch: pytest.MonkeyPatch, **what: Personal) -> None:
     """What alice, bob... know of whatever comes."""
     ids = {office.store.peek(accounts.get, parse_address(f"{n}@example.test")).id: v for n, v in what.items()}
-    monkeypatch.setattr(judging, "personal", lambda tx, accounts, *_: {a: ids.get(a, Personal()) for a in accounts})
+    anyone = Personal()
+    monkeypatch.setattr(judging, "know", lambda tx, who, _: Known(anyone, {**dict.fromkeys(who, anyone), **ids}))
 
 
 def fields(mail: bytes) -> dict[bytes, bytes]:
