@@ -47,21 +47,23 @@ class Case(NamedTuple):
 
 class Part(NamedTuple):
     """One check. `ask` is called with the judge and the case; `late` is what stands when it takes longer than
-    `patience` seconds, or fails."""
+    `patience` seconds, or fails. `outside`: it asks others."""
 
     field: str
     wanted: Callable[[Config], bool]
     ask: Callable[[Judge, Case], Awaitable[Any]]
     patience: float
     late: Any
+    outside: bool = True
 
 
 class Judge:
-    """One for all doors of a process."""
+    """One for all doors of a process. `offline`: nothing is asked of others."""
 
-    def __init__(self, store: Store, resolver: Resolver) -> None:
+    def __init__(self, store: Store, resolver: Resolver, *, offline: bool = False) -> None:
         self.store = store
         self.resolver = resolver
+        self.offline = offline
         self.rates = Rates()
 
     async def judge(self, origin: Origin, envelope: Envelope, body: Body, config: Config) -> tuple[Judged, Body]:
@@ -89,7 +91,7 @@ class Judge:
             asked = [
                 (part.field, group.create_task(self._within(part, case, until)))
                 for part in PARTS
-                if part.wanted(config)
+                if part.wanted(config) and not (part.outside and self.offline)
             ]
             words: tuple[bytes, ...] = ()
             found: dict[str, Any] = {}

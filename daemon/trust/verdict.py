@@ -125,7 +125,7 @@ def _decide(
         return Verdict("refuse", "attachment")
     if asked.action == "junk":
         return asked
-    if personal.allowed and (_ADDRESS.fullmatch(personal.allowed) or weights.proved(signals)):
+    if personal.allowed and _counts(personal.allowed, signals):
         return Verdict("accept", "allowed")
     if personal.blocked:
         return Verdict("refuse", "blocked")
@@ -139,6 +139,15 @@ def _decide(
     if "junk" in wanted and not weights.familiar(signals, personal):
         return Verdict("junk", "engine-junk")
     return _by_score(signals, personal, policy, score, found) if policy.spam else asked
+
+
+def _counts(entry: str, signals: Signals) -> bool:
+    """Whether an entry that lets somebody in may be believed: networks always, names when a proof speaks for them."""
+    if _ADDRESS.fullmatch(entry):
+        return True
+    name = entry.rpartition("@")[2].lower()
+    proved = [*weights.proofs(signals), *([signals.dmarc.domain] if weights.proved(signals) else [])]
+    return any(domain == name or domain.endswith("." + name) for domain in proved)
 
 
 def _by_score(
