@@ -182,12 +182,6 @@ def claim(tx: Tx, account_id: int, limit: int) -> list[Lesson]:
     return [Lesson(row[0], row[1], row[2], row[3], Place(*row[4:])) for row in rows]
 
 
-def waiting(tx: Tx, account_id: int) -> int:
-    """How many lessons of this user are not learnt yet."""
-    count: int = tx.value("select count(*) from spam_lesson where account_id = ?", account_id)
-    return count
-
-
 class Learnt(NamedTuple):
     """A lesson that was read: what it is of, and what is in it."""
 
@@ -271,6 +265,32 @@ def forget_some(tx: Tx, account_id: int, tokens: int) -> int:
         tokens -= len(row[2]) // 8 + 1
         gone += 1
     return gone
+
+
+class Sum(NamedTuple):
+    """What an owner's lessons come to: messages, distinct tokens, lessons that wait, when the last one was learnt."""
+
+    ham: int = 0
+    spam: int = 0
+    tokens: int = 0
+    waiting: int = 0
+    learnt_at: int | None = None
+
+
+def summed(tx: Tx, owner: int) -> Sum:
+    ham, spam = tx.one("select ham, spam from spam_learnt where account_id = ?", owner) or (0, 0)
+    return Sum(
+        ham, spam,
+        tx.value("select count(*) from spam_token where account_id = ?", owner),
+        tx.value("select count(*) from spam_lesson where account_id = ?", owner),
+        tx.value("select max(at) from spam_trained where account_id = ?", owner),
+    )  # fmt: skip
+
+
+def trained_as(tx: Tx, owner: int, identity: bytes) -> tuple[str, array[int]] | None:
+    """As what a message was learnt, and the tokens that were counted; None when it was not."""
+    row = tx.one("select class, tokens from spam_trained where account_id = ? and identity = ?", owner, identity)
+    return None if row is None else (row[0], unpacked(row[1]))
 
 
 def forget_user(tx: Tx, account_id: int) -> None:
