@@ -445,6 +445,7 @@ READS: Sequence[tuple[str, ...]] = (
     ("dns", "records", "example.org"), ("dns", "check", "example.org"), ("status",), ("doctor", "--store"),
     ("dns", "publish", "example.org", "--dry-run"),
     ("report", "dmarc"), ("report", "tls"), ("spam", "stats"), ("spam", "stats", "--user", "ann@example.org"),
+    ("spam", "score", "LETTER"), ("spam", "score", "--user", "ann@example.org", "LETTER"),
     ("spam", "eval", "--user", "ann@example.org"), ("spam", "eval", "--user", "cid@example.org"),
     ("doctor", "--quick"), ("config", "list"), ("config", "get", "hostname"), ("config", "describe", "queue.retry"),
     ("config", "diff"), ("config", "history"), ("cert", "list"), ("cert", "show", "2"), ("ban", "list"), ("version",),
