@@ -81,6 +81,17 @@ class HostPort:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+@dataclass(frozen=True, slots=True)
+class Socket:
+    """Where another program listens: the `path` of a Unix socket, or a host and port."""
+
+    path: str = ""
+    at: HostPort | None = None
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}" if self.at is None else f"inet{'6' if ':' in self.at.host else ''}:{self.at}"
+
+
 def _text(text: str) -> str:
     if any(ord(c) < 32 for c in text):
         raise BadSetting("must be one line of text")
@@ -193,6 +204,35 @@ def _choice(*words: str) -> Callable[[str], str]:
     return parse
 
 
+def _milters(text: str) -> tuple[Socket, ...]:
+    """In the order in which they are asked: `unix:/path`, `inet:HOST:PORT`, `inet6:[ADDRESS]:PORT`."""
+    found = []
+    for word in text.replace(",", " ").split():
+        kind, _, where = word.partition(":")
+        if kind == "unix" and where.startswith("/"):
+            found.append(Socket(where))
+        elif kind in ("inet", "inet6") and (at := parse_host_port(where)).host and at.port:
+            found.append(Socket(at=at))
+        else:
+            raise BadSetting(f"{word!r} is not unix:/PATH, inet:HOST:PORT or inet6:[ADDRESS]:PORT")
+    if len(found) > LIMITS.filters:
+        raise BadSetting(f"so many filters: {LIMITS.filters} at most")
+    return tuple(found)
+
+
+def _http(text: str) -> str:
+    if text and not re.fullmatch(r"https?://[!-.0-~]+/?|unix:/[!-~]+", text):
+        raise BadSetting(f"{text!r} is not http://HOST:PORT or unix:/PATH")
+    return text.rstrip("/")
+
+
+def _answer_time(text: str) -> int:
+    seconds = parse_span(text)
+    if not 1 <= seconds <= LIMITS.filter_patience:
+        raise BadSetting(f"must be from 1s to {LIMITS.filter_patience}s: a sender waits meanwhile")
+    return seconds
+
+
 def _names(text: str) -> tuple[str, ...]:
     """Host names, each once; the first label may be `*`."""
     found = []
@@ -258,6 +298,10 @@ TYPES: Mapping[str, Callable[[str], Any]] = {
     "path": _path,
     "url": _url,
     "names": _names,
+    "milters": _milters,
+    "http": _http,
+    "answer time": _answer_time,
+    "accept-tagged/defer": _choice("accept-tagged", "defer"),
     "none/testing/enforce": _choice("none", "testing", "enforce"),
     "challenge": _choice("http-01", "tls-alpn-01", "dns-01"),
 }
@@ -468,6 +512,35 @@ _ROWS = (
         "",
         "Forwarders and mailing lists whose ARC seal excuses a DMARC failure: the d= of the last seal.",
     ),
+    Setting(
+        "filter.milters",
+        "milters",
+        "",
+        "Other filters that are shown mail before it is accepted, in this order, each with the changes of those"
+        " before: unix:/PATH, inet:HOST:PORT or inet6:[ADDRESS]:PORT.",
+    ),
+    Setting(
+        "filter.rspamd",
+        "http",
+        "",
+        "An rspamd that is asked by its own protocol, before the milters: http://HOST:PORT or unix:/PATH; empty: none.",
+    ),
+    Setting("filter.rspamd_password", "path", "", "File with the password that it wants; empty: none.", "file"),
+    Setting(
+        "filter.on_error",
+        "accept-tagged/defer",
+        "accept-tagged",
+        "What comes of mail that a filter of these could not be asked about: it is taken with a header field that says"
+        " so, or its sender tries again.",
+    ),
+    Setting(
+        "filter.timeout",
+        "answer time",
+        f"{LIMITS.filter_answer}s",
+        f"How long such a filter may take for one answer; all of them have {LIMITS.filter_patience}s together.",
+        "span",
+    ),
+    Setting("filter.outgoing", "yes/no", "no", "They are shown what our users hand in, too, so that they can sign it."),
     Setting("trace.retention", "span", "30d", "How long events are kept.", "span"),
     Setting(
         "imap.capabilities_off",

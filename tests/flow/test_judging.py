@@ -34,7 +34,7 @@ async def judged(house: House, data: bytes, *to: str, peer: str = "192.0.2.1", *
     house.judge = judge  # type: ignore[attr-defined]
     config = Config([*house.config.rows.items(), *{**QUIET, **settings}.items()])
     envelope = Envelope(parse_address("x@far.example"), [Recipient(parse_address(each)) for each in to])
-    found, body = await judge.judge(Origin("smtp", peer, "far.example"), envelope, Body.of(data), config)
+    found, _, body = await judge.judge(Origin("smtp", peer, "far.example"), envelope, Body.of(data), config)
     body.close()
     return found
 

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from daemon.admin import trace as telling
-from daemon.flow import judging
-from daemon.flow.judging import Part
+from daemon.flow import checks, judging
+from daemon.flow.checks import Part
 from daemon.flow.knowledge import Known
 from daemon.limits import LIMITS
 from daemon.mail.address import parse_address
@@ -174,20 +174,20 @@ async def test_a_check_that_fails_or_hangs_says_nothing_and_is_seen(
 ) -> None:
     caplog.set_level("INFO")
 
-    async def breaks(judge: Any, case: Any) -> Lists:
+    async def breaks(case: Any) -> Lists:
         raise ValueError("a fault of ours")
 
-    async def hangs(judge: Any, case: Any) -> Lists:
+    async def hangs(case: Any) -> Lists:
         await asyncio.Event().wait()
         return Lists((Listing("zen.example", "127.0.0.1", "address"),))
 
-    for ask, said in ((breaks, "event=check-fault"), (hangs, "event=check-late check=lists")):
-        part = Part("lists", lambda config: True, ask, 0.05, Lists(silent=("zen.example",)))
-        monkeypatch.setattr(judging, "PARTS", (part,))
+    for ask, said in ((breaks, "event=check-fault"), (hangs, "check=lists")):
+        part = Part("lists", lambda case: True, ask, 0.05, Lists(silent=("zen.example",)))
+        monkeypatch.setattr(checks, "PARTS", (part,))
         trace = (await gives(office, letter("a picnic"))).split()[2]
         assert said in caplog.text and office.story(trace)[1] == ("judged", "clean")
-    part = Part("lists", lambda config: True, hangs, 60, Lists())
-    monkeypatch.setattr(judging, "PARTS", (part,))
+    part = Part("lists", lambda case: True, hangs, 60, Lists())
+    monkeypatch.setattr(checks, "PARTS", (part,))
     monkeypatch.setattr(judging, "LIMITS", dataclasses.replace(LIMITS, judge_patience=0.05))
     await gives(office, letter("a picnic"))
     assert len(office.mail_of(ALICE)) == 3, "all checks together have a limit too"
