@@ -339,6 +339,8 @@ class _Planning:
         plan = self.plan
         if plan.empty:
             return
+        if self.origin.kind == "submission":
+            plan.written_to = tuple(o.recipient.address for o in outcomes if o.denial is None)
         if self.origin.one_answer and len(outcomes) > 1:
             self.fates += [Fate(o.recipient, o.recipient.address, o.denial) for o in outcomes if o.denial is not None]
         if not self.fates:
