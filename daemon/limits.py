@@ -52,6 +52,15 @@ class Limits:
     preview: int = 200  # characters of readable text shown before a message is opened
     search_text: int = 1 * MIB  # characters of decoded text of one message that SEARCH BODY looks at
 
+    # -- the words of a message, for the filter -----------------------------------------------------------------------
+    spam_text: int = 64 * KIB  # octets of text of one message read for its words: hostile mail is as cheap as long mail
+    spam_tokens: int = 2000  # distinct tokens of one message
+    spam_token: int = 64  # octets of one; trap D8: a token of 32 KB was too large for a table
+    spam_tags: int = 2000  # HTML elements looked at
+    spam_links: int = 200  # links looked at: 100,000 in one message cost no more
+    spam_subject: int = 500  # characters of a Subject
+    spam_hops: int = 20  # Received fields looked at
+
     # -- IMAP ---------------------------------------------------------------------------------------------------------
     imap_line_before_login: int = 8 * KIB  # octets of a line (CVE-2026-27857: memory held per unfinished line)
     imap_line: int = 64 * KIB  # octets of a line after login; RFC 7162 §4 asks for 8192
@@ -229,6 +238,15 @@ class Limits:
     dkim_skew: int = 300  # seconds a signer's clock may be ahead of ours, or behind
     dkim_piece: int = 256 * KIB  # octets of a body made canonical at once
     arc_sets: int = 50  # instances of a chain; RFC 8617 §4.2.1
+
+    # -- lessons for the filter ---------------------------------------------------------------------------------------
+    spam_lessons: int = (
+        10_000  # messages of a class learnt for one user, some KiB each; beyond, the oldest is forgotten
+    )
+    spam_batch: int = 50  # lessons taken in hand at once
+    spam_step: int = 3000  # tokens counted in one transaction, so that none is long
+    spam_tries: int = 3  # beginnings of a lesson, each of which ended the server, before it is given up
+    spam_round: int = 30  # seconds between two looks for lessons; a new one is told at once
 
     # -- signing ------------------------------------------------------------------------------------------------------
     signing_keys: int = 1000  # private keys held ready to sign

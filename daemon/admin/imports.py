@@ -94,7 +94,7 @@ def import_(
     account = store.read_now(accounts.get, address)
     report = Imported(str(account.address), str(what.path), what.format)
     into = _Into(store, account.id, str(account.address), config["limits.quota"], report)
-    for one in _read(what, mailbox or mailboxes.INBOX, config["limits.message_size"]):
+    for one in read(what, mailbox or mailboxes.INBOX, config["limits.message_size"]):
         if one.problem:
             report.problems.append(f"{one.where}: {one.problem}")
         else:
@@ -104,7 +104,8 @@ def import_(
     return report
 
 
-def _read(what: Source, root: str, most: int) -> Iterator[Incoming]:
+def read(what: Source, root: str, most: int) -> Iterator[Incoming]:
+    """The messages of a source, for mailboxes from `root` on; one over `most` octets as a problem. Raises `OSError`."""
     if what.format == "maildir":
         for folder, name in maildir.folders(what.path, root):
             yield from maildir.read(folder, name, most)

@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Callable, Mapping
 
 from daemon.config import Config
+from daemon.flow.learning import Learning
 from daemon.flow.outbound import Outbound
 from daemon.flow.reporting import Reporting
 from daemon.flow.rotation import Rotation
@@ -62,12 +63,14 @@ class House:
             workers.create_task(self.outbound.run())
             reporting = workers.create_task(Reporting(self.store, self.config, self.outbound.resolver).run())
             keys = workers.create_task(Rotation(self.store, self.config, self.outbound.resolver).run())
+            learning = workers.create_task(Learning(self.store).run())
             self.doors.open(self._services(), bound)
             ready()
             await stop.wait()
             await asyncio.gather(self.doors.drain(), self.outbound.stop(LIMITS.drain))
             reporting.cancel()
             keys.cancel()
+            learning.cancel()
         await self.imap.close()
         self.pop3.close()
         await self.web.close()

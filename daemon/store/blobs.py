@@ -63,9 +63,12 @@ def place(tx: Tx, blob_id: int) -> Place | None:
 
 
 def forget(tx: Tx, before: int, limit: int) -> int:
-    """Drop up to `limit` rows that were freed before that time; how many went. Their bytes are dead from then on."""
+    """Drop up to `limit` rows that were freed before that time; how many went. Their bytes are dead from then on.
+
+    What a lesson is still to be learnt from stays (`spam`)."""
     gone = tx.all(
-        "delete from blob where id in (select id from blob where freed_at < ? and refs = 0 order by freed_at limit ?)"
+        "delete from blob where id in (select id from blob where freed_at < ? and refs = 0"
+        " and not exists (select 1 from spam_lesson where blob_id = blob.id) order by freed_at limit ?)"
         " returning segment_id, length",
         before,
         limit,

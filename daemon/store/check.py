@@ -15,7 +15,7 @@ from typing import Any
 
 from daemon.config import BadSetting
 from daemon.limits import LIMITS
-from daemon.store import dkim_keys, settings
+from daemon.store import dkim_keys, settings, spam
 from daemon.store.db import Store
 from daemon.store.keywords import DELETED, SEEN
 from daemon.store.mailboxes import INBOX
@@ -42,7 +42,7 @@ class Finding:
 def check(store: Store, progress: Progress | None = None, deep: bool = True) -> Iterator[Finding]:
     """What does not hold, as it is found. `deep` reads all bytes of all messages and all pages of the database."""
     tell = progress or (lambda what, done, total: None)
-    for part in (_database, _sums, _accounts, _blobs, _queue, _acme, _policies, _segments, _bytes):
+    for part in (_database, _sums, _accounts, _blobs, _queue, _acme, _policies, _lessons, _segments, _bytes):
         try:
             yield from part(store, tell, deep)
         except sqlite3.DatabaseError as error:
@@ -279,6 +279,15 @@ def _policies(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
     ):
         yield Finding("error", "policy-wrong", domain, "its MTA-STS policy names no host, or ends at another time")
     tell("policies", 1, 1)
+
+
+def _lessons(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
+    """What the filter learnt is the sum of its lessons, and belongs to somebody."""
+    owners = store.read_now(spam.owners)
+    for done, owner in enumerate(owners, 1):
+        for why in store.read_now(spam.wrong, owner):
+            yield Finding("error", "lessons-wrong", f"lessons of account {owner}" if owner else "lessons of all", why)
+        tell("lessons", done, len(owners))
 
 
 # ------------------------------------------------------------------------------------------------- segments and bytes
