@@ -276,6 +276,18 @@ class Limits:
     signing_keys: int = 1000  # private keys held ready to sign
     signing_round: int = 60  # seconds between two looks whether the records of new keys are in the DNS
 
+    # -- who writes to us ---------------------------------------------------------------------------------------------
+    standings: int = 200_000  # rows of reputation kept in all; beyond: the oldest go, so that no botnet fills the disk
+    standing_memory: int = 180 * 86400  # seconds a reputation that nobody adds to is kept: six half-lives
+    standing_word: int = 5  # messages that one user's word on a message outweighs
+    correspondents_at_once: int = 50  # recipients of one message who become correspondents; more: a mailing
+    correspondent_memory: int = 2 * 365 * 86400  # seconds since the user wrote to somebody last
+    sent_message_memory: int = 180 * 86400  # seconds an answer to a message of ours is known as one
+    sent_message_id: int = 250  # characters of a Message-ID that is remembered; RFC 5322 §2.1.1 allows 998 a line
+    sender_list: int = 10_000  # entries of one list of allowed and blocked senders
+    sender_names: int = 100  # names asked of the lists for one message: what a forger can pile up
+    sender_labels: int = 8  # labels of a domain looked at from the right
+
     # -- store --------------------------------------------------------------------------------------------------------
     segment: int = 256 * MIB  # octets at which a segment is sealed
     write_group: int = 200  # pieces in one commit

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from daemon.flow.envelope import Origin
-from daemon.flow.judged import Judged
+from daemon.flow.judged import Judged, note
 from daemon.mail.address import Address
 from daemon.mail.summary import Summary, message_id_in
-from daemon.store import blobs, events, mailboxes, messages, queue
+from daemon.store import blobs, correspondents, events, mailboxes, messages, queue
 from daemon.store.addresses import Denial
 from daemon.store.errors import Missing, OverQuota
 from daemon.store.spool import Body
@@ -48,7 +48,7 @@ class Plan:
 
     `failures`: what could not be done for some while it was for others. `notices` are messages about this one, done
     with it; `about` is what a notice tells (failure, success). `judged` is there for mail from other servers, and
-    `unsent` whom it is not forwarded to, since it is junk.
+    `unsent` whom it is not forwarded to, since it is junk. `written_to`: the recipients of what a user hands in.
     """
 
     trace: str
@@ -64,6 +64,7 @@ class Plan:
     about: str = ""
     judged: Judged | None = None
     unsent: list[str] = field(default_factory=list)
+    written_to: tuple[Address, ...] = ()
 
     @property
     def empty(self) -> bool:
@@ -88,6 +89,9 @@ def commit(tx: Tx, plan: Plan) -> None:
     ]  # fmt: skip
     if plan.judged is not None:
         told += plan.judged.story(trace, origin, plan.sender, message_id)
+        note(tx, plan.judged)
+    if plan.written_to and origin.account_id is not None:
+        correspondents.wrote(tx, origin.account_id, plan.written_to, message_id)
     for copy in plan.copies:
         try:
             placed = messages.put(

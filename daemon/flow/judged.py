@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 from daemon.flow.envelope import Origin
 from daemon.limits import LIMITS
-from daemon.store import events
+from daemon.store import events, standing
 from daemon.store.addresses import Denial
+from daemon.store.standing import Source
 from daemon.store.tx import Tx
 from daemon.trust import spam_fields, verdict
 from daemon.trust.results import Opinion, Signals
@@ -33,7 +34,8 @@ class Judged(NamedTuple):
     `report`: it is a report itself, and none is made about it. `verdicts` are those of local accounts, `others` is the
     one for whoever it would be passed on to. `groups` has each verdict once with its recipients. `required` are the
     points of spam; 0 when there is no score. `tag` is a field that says which filter could not be asked. `denied` are
-    recipients that another filter refuses, `discarded` names the filter that wants it dropped.
+    recipients that another filter refuses, `discarded` names the filter that wants it dropped. `source` is
+    whose reputation it makes.
     """
 
     signals: Signals
@@ -47,6 +49,7 @@ class Judged(NamedTuple):
     tag: bytes = b""
     denied: Mapping[tuple[str, str], Denial] = {}
     discarded: str = ""
+    source: Source = Source()
 
     def of(self, account_id: int | None) -> Verdict:
         return self.others if account_id is None else self.verdicts.get(account_id, self.others)
@@ -188,6 +191,18 @@ def _said(value: Any) -> dict[str, Any]:
     return {name: said for name, said in value._asdict().items() if said not in ("", False, 0, ())}
 
 
-def tell_refusal(tx: Tx, told: list[events.New]) -> None:
-    """A refused message leaves nothing but its story."""
+def tell_refusal(tx: Tx, told: list[events.New], judged: Judged) -> None:
+    """A refused message leaves nothing but its story, and what it makes of the reputation of those it comes from."""
     events.record_all(tx, told)
+    note(tx, judged)
+
+
+def note(tx: Tx, judged: Judged) -> None:
+    """Mail that was taken as wanted speaks for those it comes from, what was junk for all speaks against them."""
+    made = [group.verdict for group in judged.groups]
+    if not judged.required or not made or any(each.action == "defer" for each in made):
+        return
+    if any(each.action == "accept" for each in made):
+        standing.note(tx, judged.source, good=1.0)
+    elif not all(each.reason == "blocked" for each in made):  # that is the user's word, and says nothing of the mail
+        standing.note(tx, judged.source, bad=1.0)

@@ -18,7 +18,7 @@ from daemon.flow.draft import Changes
 from daemon.flow.engines import Asked
 from daemon.flow.envelope import Envelope, Origin
 from daemon.flow.judged import Group, Judged
-from daemon.flow.knowledge import Known, Parties, Question, know, parties
+from daemon.flow.knowledge import Known, Parties, know, parties, question
 from daemon.flow.rate import Rates
 from daemon.limits import LIMITS
 from daemon.mail import tokens
@@ -26,6 +26,7 @@ from daemon.mail.report import is_report
 from daemon.resolver import Resolver
 from daemon.store.db import Store
 from daemon.store.spool import Body
+from daemon.store.standing import Source
 from daemon.trust import authres, rules, spam_fields, verdict
 from daemon.trust.examine import examine
 from daemon.trust.results import Personal, Signals
@@ -125,10 +126,12 @@ class Judge:
         policy = policy_of(case)
         reached = store.peek(parties, envelope)
         known = Known(Personal(), dict.fromkeys(reached.accounts, Personal()))
-        if policy.spam and len(reached.accounts) > LIMITS.judge_inline:
-            known = await store.read(know, reached.accounts, Question(words))
-        elif policy.spam:
-            known = store.peek(know, reached.accounts, Question(words))
+        source = Source()
+        if policy.spam:
+            ask = question(case.data, case.origin, envelope, signals, words)
+            source, many = ask.source, len(reached.accounts) > LIMITS.judge_inline
+            known = await store.read(know, reached.accounts, ask) if many else store.peek(know, reached.accounts, ask)
+            signals = signals._replace(standing=known.standing)
         made = {each: verdict.judge(signals, each, policy) for each in {known.anyone, *known.personal.values()}}
         if not case.incoming:  # what we hand on has no Junk to go to
             made = {k: Verdict("accept", "clean") if v.action == "junk" else v for k, v in made.items()}
@@ -146,6 +149,7 @@ class Judge:
             tag=engines.tag(signals.opinions),
             denied={address.key: denial for address, denial in asked.changes.denied},
             discarded=asked.changes.discarded,
+            source=source,
         )  # fmt: skip
 
 

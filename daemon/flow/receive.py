@@ -134,7 +134,7 @@ async def _tell_refusal(
         events.New(receipt.trace, "refused", denial.reason, recipient=str(address), detail={"text": denial.text})
         for address, denial in denials
     ]
-    await store.write(tell_refusal, told)
+    await store.write(tell_refusal, told, judged)
     address, denial = denials[0]
     log.event(
         "refused", id=receipt.trace, reason=denial.reason, ip=origin.peer or None, sender=sender or "<>",
@@ -152,7 +152,7 @@ async def _discard(store: Store, origin: Origin, envelope: Envelope, body: Body,
         events.New(trace, "dropped", "engine-discard", sender=sender, recipient=str(o.recipient.address), detail=about)
         for o in receipt.outcomes
     ]
-    await store.write(tell_refusal, told)
+    await store.write(tell_refusal, told, judged)
     log.event("dropped", id=trace, reason="engine-discard", ip=origin.peer or None, sender=sender or "<>", **about)
     return receipt
 
@@ -374,6 +374,8 @@ class _Planning:
         plan = self.plan
         if plan.empty:
             return
+        if self.origin.kind == "submission":
+            plan.written_to = tuple(o.recipient.address for o in outcomes if o.denial is None)
         if self.origin.one_answer and len(outcomes) > 1:
             self.fates += [Fate(o.recipient, o.recipient.address, o.denial) for o in outcomes if o.denial is not None]
         if not self.fates:

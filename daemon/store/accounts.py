@@ -159,7 +159,7 @@ def remove(tx: Tx, account_id: int) -> None:
     """The user and what belongs to him; his mailboxes are emptied before, in steps (`messages.purge`)."""
     if tx.value("select 1 from email where account_id = ? limit 1", account_id):
         raise Invalid("the user still has mail; empty the mailboxes first")
-    for table in ("mailbox", "subscription", "mailbox_tombstone"):
+    for table in ("mailbox", "subscription", "mailbox_tombstone", "sender_list"):
         tx.run(f"delete from {table} where account_id = ?", account_id)
     spam.forget_user(tx, account_id)
     tx.run("delete from account where id = ?", account_id)

@@ -103,6 +103,12 @@ def _sums(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
         f" where c.name = 'uidvalidity' limit {_MANY}",
     ):
         yield Finding("error", "uidvalidity-ahead", f"mailbox {name!r}", f"UIDVALIDITY {highest}, counter {counter}")
+    for account, sender in store.read_now(
+        Tx.all,
+        "select account_id, sender from sender_list where account_id <> 0 and account_id not in"
+        f" (select id from account) limit {_MANY}",
+    ):
+        yield Finding("error", "sender-list-orphan", f"sender {sender!r}", f"is on the list of user {account}: nobody")
     for domain, selector, why in store.read_now(dkim_keys.broken, _MANY):
         yield Finding("error", "dkim-key-wrong", f"key {selector!r} of {domain}", why)
 

@@ -19,7 +19,7 @@ from typing import TypeVar
 from daemon import log
 from daemon.config import Config
 from daemon.limits import LIMITS
-from daemon.store import accounts, acme, bans, blobs, events, messages, queue, tls_memory
+from daemon.store import accounts, acme, bans, blobs, correspondents, events, messages, queue, standing, tls_memory
 from daemon.store.db import Store
 from daemon.store.errors import StoreError
 from daemon.store.segments import HEAD, Appender, SegmentDamaged, number_of, path_of
@@ -68,7 +68,7 @@ class Janitor:
         self.works: tuple[Callable[[], Awaitable[None]], ...] = (
             self.forget_blobs, self.rewrite_segments, self.remove_files, self.forget_events, self.forget_refusals,
             self.forget_tombstones, self.forget_bans, self.forget_addresses, self.forget_destinations,
-            self.forget_orders, self.forget_tls,
+            self.forget_orders, self.forget_tls, self.forget_senders,
         )  # fmt: skip
 
     async def forget_blobs(self) -> None:
@@ -105,6 +105,9 @@ class Janitor:
 
     async def forget_tls(self) -> None:
         await self._in_steps(tls_memory.forget, self.store.clock())
+
+    async def forget_senders(self) -> None:
+        await self._in_steps(_forget_senders, None)
 
     async def rewrite_segments(self) -> None:
         """Empty the segments that are mostly dead, and drop those that are empty."""
@@ -152,6 +155,10 @@ class Janitor:
 
     async def _rest(self, began: float) -> None:
         await _wait(self.stop, (time.monotonic() - began) * _REST)
+
+
+def _forget_senders(tx: Tx, _: None, rows: int) -> int:
+    return standing.forget(tx, rows) + correspondents.forget(tx, rows)
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:

@@ -139,11 +139,12 @@ class Tally(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """Reputation here: of the domain that a proof speaks for (`domain`, '' without one), of the address, and of its
-    network (/24, /64)."""
+    """Reputation here: of the domain that a proof speaks for (`domain`, '' without one) and of the author at it, of the
+    peer's address, and of its network (/24, /64)."""
 
     domain: str = ""
     of_domain: Tally = Tally()
+    of_author: Tally = Tally()
     of_address: Tally = Tally()
     of_network: Tally = Tally()
 

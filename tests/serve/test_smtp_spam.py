@@ -77,27 +77,29 @@ async def test_spam_goes_to_junk_and_says_why(office: PostOffice, caplog: Any) -
     assert office.mail_of(ALICE) == []
     (mail,) = office.mail_of(ALICE, "Junk")
     assert fields(mail) == {
-        b"X-Spam-Status": b"Yes, score=7.2 required=5.0 reason=spam",
-        b"X-Spam-Reasons": b'the words look like spam (+7.2: "pills", ""?nsafe" in the subject")',
+        b"X-Spam-Status": b"Yes, score=7.5 required=5.0 reason=spam",
+        b"X-Spam-Reasons": b'the words look like spam (+7.2: "pills", ""?nsafe" in the subject"),'
+        b" nobody here has heard of its author before (+0.3)",
         b"X-Spam-Flag": b"YES",
     }
     assert office.story(trace) == [("accepted", "smtp"), ("judged", "spam"), ("delivered", "")]
     (story,) = telling.stories(office.store, trace)
     assert story.steps[1].text == (
-        f"to Junk for {ALICE}: 7.2 points, limit 5.0:"
-        " the words look like spam (+7.2: “pills”, ““ünsafe” in the subject”)"
+        f"to Junk for {ALICE}: 7.5 points, limit 5.0:"
+        " the words look like spam (+7.2: “pills”, ““ünsafe” in the subject”),"
+        " nobody here has heard of its author before (+0.3)"
     )
-    assert "verdict=junk why=spam score=7.2" in caplog.text
+    assert "verdict=junk why=spam score=7.5" in caplog.text
 
 
 async def test_other_mail_does_not(office: PostOffice) -> None:
     trace = (await gives(office, letter("a picnic"))).split()[2]
     (mail,) = office.mail_of(ALICE)
-    assert fields(mail)[b"X-Spam-Status"] == b"No, score=-3.0 required=5.0 reason=clean"
+    assert fields(mail)[b"X-Spam-Status"] == b"No, score=-2.7 required=5.0 reason=clean"
     assert b"X-Spam-Flag" not in fields(mail)
     assert office.story(trace)[1] == ("judged", "clean")
     (story,) = telling.stories(office.store, trace)
-    assert story.steps[1].text.startswith(f"let in for {ALICE}: -3.0 points, limit 5.0: the words look like wanted")
+    assert story.steps[1].text.startswith(f"let in for {ALICE}: -2.7 points, limit 5.0: the words look like wanted")
 
 
 @pytest.mark.parametrize("size", [10, LIMITS.parse_inline + 10])
