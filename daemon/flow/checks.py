@@ -63,8 +63,9 @@ async def answer(part: Part, case: Case, until: float) -> Any:
     return part.late
 
 
-def policy_of(case: Case) -> Policy:
-    """The settings as the verdict wants them. What a user hands in has no score, and its proofs are made later."""
+def policy_of(case: Case, *, greylist: bool = False) -> Policy:
+    """The settings as the verdict wants them. What a user hands in has no score, and its proofs are made later.
+    `greylist`: somebody can say who has tried before."""
     config = case.config
     return Policy(
         enforce=config["trust.dmarc"] == "enforce",
@@ -72,6 +73,7 @@ def policy_of(case: Case) -> Policy:
         spam=config["spam.check"] and case.incoming,
         junk=config["spam.junk"],
         refuse=config["spam.refuse"],
-        greylist=False,
+        doubt=config["spam.doubt"],
+        greylist=greylist and config["spam.greylist"],
         unasked="defer" if config["filter.on_error"] == "defer" else "accept",
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from daemon.config import Config, contains
@@ -19,7 +19,7 @@ from daemon.flow.engines import Asked
 from daemon.flow.envelope import Envelope, Origin
 from daemon.flow.judged import Group, Judged
 from daemon.flow.knowledge import Known, Parties, know, parties, question
-from daemon.flow.rate import Rates
+from daemon.flow.rate import Rates, network_of
 from daemon.limits import LIMITS
 from daemon.mail import tokens
 from daemon.mail.report import is_report
@@ -27,15 +27,18 @@ from daemon.resolver import Resolver
 from daemon.store.db import Store
 from daemon.store.spool import Body
 from daemon.store.standing import Source
+from daemon.store.tx import Tx
 from daemon.trust import authres, rules, spam_fields, verdict
 from daemon.trust.examine import examine
 from daemon.trust.results import Personal, Signals
-from daemon.trust.verdict import Verdict
+from daemon.trust.verdict import Policy, Verdict
 
 if TYPE_CHECKING:
     from daemon.mail.header import Data
 
 _PIECE = 1 << 20  # octets copied at once
+Greylist = Callable[[Tx, str, str, str], bool]
+"""Network, sender, recipient."""
 
 
 class Taken(NamedTuple):
@@ -47,12 +50,16 @@ class Taken(NamedTuple):
 
 
 class Judge:
-    """One for all doors of a process. `offline`: nothing is asked of others."""
+    """One for all doors of a process. `offline`: nothing is asked of others. `greylist` notes a try, and tells whether
+    it is one more of a sender who was told to try again; without it nobody is put off."""
 
-    def __init__(self, store: Store, resolver: Resolver, *, offline: bool = False) -> None:
+    def __init__(
+        self, store: Store, resolver: Resolver, *, offline: bool = False, greylist: Greylist | None = None
+    ) -> None:
         self.store = store
         self.resolver = resolver
         self.offline = offline
+        self.greylist = greylist
         self.rates = Rates()
 
     @staticmethod
@@ -116,6 +123,13 @@ class Judge:
     async def _engines(self, case: Case, clean: Body) -> Asked:
         return await engines.ask(case.config, case.origin, case.envelope, clean, now=case.now)
 
+    async def _again(self, case: Case, greylist: Greylist) -> bool:
+        """Whether its sender was told to try again before, for one of its recipients."""
+        network, recipients = network_of(case.origin.peer), [str(each.address) for each in case.envelope.recipients]
+        return await self.store.write(
+            _tried, greylist, network, case.envelope.reverse_path, recipients[: LIMITS.judge_named]
+        )
+
     def _rate(self, case: Case) -> float:
         if not case.origin.peer or contains(case.config["limits.exempt_networks"], case.origin.peer):
             return 0.0
@@ -123,7 +137,7 @@ class Judge:
 
     async def _decide(self, case: Case, signals: Signals, words: tuple[bytes, ...], asked: Asked) -> Judged:
         config, envelope, store = case.config, case.envelope, self.store
-        policy = policy_of(case)
+        policy = policy_of(case, greylist=self.greylist is not None)
         reached = store.peek(parties, envelope)
         known = Known(Personal(), dict.fromkeys(reached.accounts, Personal()))
         source = Source()
@@ -132,7 +146,10 @@ class Judge:
             source, many = ask.source, len(reached.accounts) > LIMITS.judge_inline
             known = await store.read(know, reached.accounts, ask) if many else store.peek(know, reached.accounts, ask)
             signals = signals._replace(standing=known.standing)
-        made = {each: verdict.judge(signals, each, policy) for each in {known.anyone, *known.personal.values()}}
+        made = _verdicts(signals, known, policy)
+        wanted = {group.verdict.reason for group in _groups(reached, made, known) if group.verdict.action != "refuse"}
+        if self.greylist is not None and wanted == {"greylisted"} and await self._again(case, self.greylist):
+            made = _verdicts(signals, known, policy._replace(greylist=False))
         if not case.incoming:  # what we hand on has no Junk to go to
             made = {k: Verdict("accept", "clean") if v.action == "junk" else v for k, v in made.items()}
         field = b""
@@ -156,6 +173,15 @@ class Judge:
 def _proved(case: Case) -> bool:
     """Whether its proofs are looked at."""
     return bool(case.incoming and case.outside and case.config["trust.check"])
+
+
+def _verdicts(signals: Signals, known: Known, policy: Policy) -> dict[Personal, Verdict]:
+    """One for each different knowledge: a thousand recipients who know nothing cost as much as one."""
+    return {each: verdict.judge(signals, each, policy) for each in {known.anyone, *known.personal.values()}}
+
+
+def _tried(tx: Tx, greylist: Greylist, network: str, sender: str, recipients: Sequence[str]) -> bool:
+    return any([greylist(tx, network, sender, recipient) for recipient in recipients])
 
 
 def _read(data: Data) -> tuple[tuple[bytes, ...], tuple[str, ...]]:

@@ -33,7 +33,7 @@ def letter(text: str) -> bytes:
 async def judged(
     house: House, data: bytes, *to: str, peer: str = "192.0.2.1", sender: str = "x@far.example", **settings: str
 ) -> Judged:
-    judge = getattr(house, "judge", None) or Judge(house.store, Answers())
+    judge = getattr(house, "judge", None) or Judge(house.store, Answers(), greylist=getattr(house, "greylist", None))
     house.judge = judge  # type: ignore[attr-defined]
     config = Config([*house.config.rows.items(), *{**QUIET, **settings}.items()])
     envelope = Envelope(parse_address(sender) if sender else None, [Recipient(parse_address(each)) for each in to])
@@ -187,3 +187,28 @@ async def test_verdicts_make_a_reputation(house: House) -> None:
     house.store.write_now(lambda tx: sender_lists.put(tx, sender_lists.EVERYBODY, "far.example", allowed=False))
     await arrives(PICNIC)
     assert repute() == (1.0, 1.0), "what a user blocks says nothing of the mail"
+
+
+async def test_a_stranger_in_doubt_is_put_off_once(house: House) -> None:
+    tried: list[tuple[str, str, str]] = []
+
+    def greylist(tx: Any, *what: str) -> bool:
+        tried.append(what)  # type: ignore[arg-type]
+        return tried.count(what) > 1  # type: ignore[arg-type]
+
+    house.greylist = greylist  # type: ignore[attr-defined]
+    doubt = {"spam.doubt": "0.1", "spam.junk": "9"}
+    text = letter("nothing that anybody has met")
+    found = await judged(house, text, ANN, BOB, **doubt)
+    assert found.whole is not None and found.whole.reason == "greylisted"
+    denial = found.denial(found.whole, "t" * 16)
+    assert (denial.code, denial.enhanced) == (451, "4.7.1") and "who tries again in some minutes" in denial.text
+    assert tried == [("192.0.2.0/24", "x@far.example", ANN), ("192.0.2.0/24", "x@far.example", BOB)]
+    again = await judged(house, text, BOB, peer="192.0.2.200", **doubt)
+    assert again.whole is None and again.others.reason == "clean"
+    friend = parse_address("x@far.example")
+    house.store.write_now(lambda tx: correspondents.wrote(tx, account(house, ANN), [friend], None))
+    found = await judged(house, text, ANN, BOB, sender="other@far.example", **doubt)
+    assert found.whole is None and len(tried) == 3, "one who takes it, and it is taken for all"
+    found = await judged(house, text, BOB, sender="other@far.example", **doubt, **{"spam.greylist": "no"})
+    assert found.whole is None and len(tried) == 3
