@@ -176,6 +176,7 @@ class Judged(NamedTuple):
             "more": group.more or None,
             "signals": [_said(each) for each in made.contributions[: LIMITS.spam_reasons]],
             "silent": self.silent() or None,
+            "source": _said(self.source) or None,
         }
         only = group.recipients[0] if len(group.recipients) == 1 and not group.more else None
         return events.New(trace, "judged", made.reason, recipient=only, detail=detail)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -12,12 +12,12 @@ from daemon.flow import knowledge, receive
 from daemon.flow.envelope import Envelope, Origin, Recipient
 from daemon.flow.judged import Judged
 from daemon.flow.judging import Judge
+from daemon.flow.learning import Learning
 from daemon.limits import LIMITS
 from daemon.mail import tokens
 from daemon.mail.address import parse_address
 from daemon.store import accounts, correspondents, sender_lists, spam, standing
 from daemon.store.spool import Body
-from daemon.trust.results import Tally
 from tests.flow.house import House
 from tests.trust.answers import Answers
 
@@ -165,28 +165,42 @@ async def test_what_came_before_counts_and_fades(house: House) -> None:
     assert (await judged(house, letter(PICNIC), ANN)).others.score == first.score
 
 
+async def arrives(house: House, text: str) -> None:
+    config = Config([*house.config.rows.items(), *QUIET.items()])
+    origin = Origin("smtp", "192.0.2.1", "far.example", trace=receive.new_trace(house.store))
+    envelope = Envelope(parse_address("x@far.example"), [Recipient(parse_address(ANN))])
+    found, envelope, body = await Judge(house.store, Answers()).judge(origin, envelope, Body.of(letter(text)), config)
+    await receive.accept(house.store, origin, envelope, body, config=config, judged=found)
+
+
+def repute(house: House) -> tuple[float, float]:
+    return house.store.peek(standing.of, standing.Source(ip="192.0.2.1")).of_address
+
+
 async def test_verdicts_make_a_reputation(house: House) -> None:
     train(house, spam.HOUSE)
-    settings = {**QUIET, "limits.exempt_networks": "192.0.2.0/24"}
-    config = Config([*house.config.rows.items(), *settings.items()])
-
-    async def arrives(text: str) -> None:
-        origin = Origin("smtp", "192.0.2.1", "far.example")
-        envelope = Envelope(parse_address("x@far.example"), [Recipient(parse_address(ANN))])
-        judge = Judge(house.store, Answers())
-        found, envelope, body = await judge.judge(origin, envelope, Body.of(letter(text)), config)
-        await receive.accept(house.store, origin, envelope, body, config=config, judged=found)
-
-    def repute() -> Tally:
-        return house.store.peek(standing.of, standing.Source(ip="192.0.2.1")).of_address
-
-    await arrives(PICNIC)
-    assert repute() == (1.0, 0.0)
-    await arrives(PILLS)
-    assert repute() == (1.0, 1.0)
+    await arrives(house, PICNIC)
+    assert repute(house) == (1.0, 0.0)
+    await arrives(house, PILLS)
+    assert repute(house) == (1.0, 1.0)
     house.store.write_now(lambda tx: sender_lists.put(tx, sender_lists.EVERYBODY, "far.example", allowed=False))
-    await arrives(PICNIC)
-    assert repute() == (1.0, 1.0), "what a user blocks says nothing of the mail"
+    await arrives(house, PICNIC)
+    assert repute(house) == (1.0, 1.0), "what a user blocks says nothing of the mail"
+
+
+async def test_a_user_who_moves_a_message_has_the_last_word_on_its_source(house: House) -> None:
+    await arrives(house, PICNIC)
+
+    async def says(lesson: Literal["ham", "spam"]) -> None:
+        found = "select id from email where account_id = ?"
+        owner = account(house, ANN)
+        house.store.write_now(lambda tx: spam.teach(tx, owner, tx.value(found, owner), lesson))
+        await Learning(house.store)._some()
+
+    await says("ham")
+    assert repute(house) == (1.0, 0.0), "he agrees with the verdict"
+    await says("spam")
+    assert repute(house) == (0.0, float(LIMITS.standing_word))
 
 
 async def test_a_stranger_in_doubt_is_put_off_once(house: House) -> None:
