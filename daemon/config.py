@@ -145,6 +145,13 @@ def _spans(text: str) -> tuple[int, ...]:
     return tuple(parse_span(t) for t in text.split(",")) if text.strip() else ()
 
 
+def _points(text: str) -> float:
+    found = re.fullmatch(r"\s*(\d{1,4}(?:\.\d{1,2})?)\s*", text, re.ASCII)
+    if not found:
+        raise BadSetting(f"{text!r} is not a number of points such as 5.0")
+    return float(found[1])
+
+
 def parse_host_port(text: str, default_port: int | None = None) -> HostPort:
     """`127.0.0.1:25`, `[::1]:25`, `mail.example.org:587`. Raises `BadSetting`."""
     found = re.fullmatch(r"\s*(?:\[([0-9A-Fa-f:.%]+)\]|([^:\s\[\]]*))(?::(\d{1,5}))?\s*", text, re.ASCII)
@@ -237,6 +244,7 @@ TYPES: Mapping[str, Callable[[str], Any]] = {
     "hostname": hostname,
     "yes/no": _flag,
     "number": _count,
+    "points": _points,
     "size": parse_size,
     "span": parse_span,
     "spans": _spans,
@@ -423,6 +431,21 @@ _ROWS = (
     ),
     Setting("smtp.out_address", "text", "", "The local address mail goes out from; empty: the system's choice."),
     Setting("proxy.trusted", "networks", "", "Peers that begin with a PROXY header, on every listener.", "networks"),
+    Setting(
+        "spam.check",
+        "yes/no",
+        "yes",
+        "Mail from other servers gets a score, and what looks like spam goes to Junk. What is asked in the DNS needs"
+        " trust.check too.",
+    ),
+    Setting("spam.junk", "points", "5.0", "The score from which on a message goes to Junk.", "points"),
+    Setting(
+        "spam.refuse",
+        "points",
+        "15.0",
+        "The score from which on a message is refused, if it has that for all its recipients; 0: never.",
+        "points",
+    ),
     Setting("store.reserve", "size", "512M", "Free disk below which new mail is refused for now.", "octets"),
     Setting("tls.certificate", "path", "", "PEM file of the certificate chain; empty: the store's own.", "file"),
     Setting("tls.key", "path", "", "PEM file of the private key.", "file"),

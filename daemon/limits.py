@@ -182,6 +182,17 @@ class Limits:
     dmarc_uris: int = 10  # addresses for reports read of one record
     authres_results: int = 20  # DKIM signatures told of in Authentication-Results
     authres_value: int = 200  # characters of a stranger's word in Authentication-Results
+
+    # -- the filter ---------------------------------------------------------------------------------------------------
+    judge_patience: int = 30  # seconds for all checks of a message together; normally far below two
+    judge_inline: int = 3  # recipients whose knowledge is read on the event loop; of more in a thread
+    judge_learners: int = 100  # recipients of one message whose own training it is judged by; each costs milliseconds
+    judge_named: int = 20  # recipients named in the trace for one verdict
+    spam_reasons: int = 5  # signals told of in the header and in the trace, those that weigh most
+    spam_words: int = 200  # characters of one of them
+    rate_networks: int = 10_000  # networks whose rate is remembered, some hundred octets each
+    rate_usual: float = 5.0  # messages in ten minutes that are nothing unusual for anybody
+
     # -- certificates -------------------------------------------------------------------------------------------------
     acme_round: int = 300  # seconds between two looks whether a certificate is due
     acme_patience: int = 120  # seconds for one order, from the first word to the certificate

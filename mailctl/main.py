@@ -23,7 +23,7 @@ NOUNS = {
         "mail": "Messages over all mailboxes, found by one search language.",
         "mailbox": "The mailboxes of a user.",
         "trace": "What happened to a message, in order, and why.",
-        "spam": "What the filter learns from users and from files, and how good it is.",
+        "spam": "What the filter makes of messages, what it learns, and how good it is.",
     },
     "The way out": {
         "queue": "What waits to go out to other servers.",

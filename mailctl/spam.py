@@ -1,4 +1,4 @@
-"""`mailctl spam`: what the filter learns, and how good it is."""
+"""`mailctl spam`: what the filter makes of messages, what it learns, and how good it is."""
 
 from __future__ import annotations
 
@@ -13,16 +13,22 @@ from mailctl import options
 from mailctl.desk import Desk, at_desk
 from mailctl.grammar import noun
 from mailctl.out import Column, clean, count, when
+from mailctl.spam_score import score
+from mailctl.spam_senders import allow, block
 
 if TYPE_CHECKING:
     from daemon.admin.spam_eval import Evaluation
 
 command = noun(
     "spam",
-    "What the filter learns from users and from files, and how good it is.",
+    "What the filter makes of messages, what it learns, and how good it is.",
+    "mailctl spam score letter.eml",
     "mailctl spam train --spam ~/Maildir/.Junk",
     "mailctl spam stats",
 )
+command.add_command(score)
+command.add_command(allow)
+command.add_command(block)
 _user = click.option("--user", metavar="USER", shell_complete=options.complete_users, help="Only of this user.")
 _NEWEST = 2000  # messages of a class
 

@@ -15,6 +15,7 @@ from daemon.store.errors import Missing
 from daemon.store.events import Event
 from daemon.store.tx import Tx
 from daemon.trust.verdict import REASONS
+from daemon.trust.weights import Contribution
 
 _TRACE = 16  # characters of a trace
 _ROADS = {
@@ -204,6 +205,21 @@ def _authenticated(tx: Tx, e: Event) -> str:
     return f"checked: {'; '.join(checks)}; {done}: {REASONS.get(e.reason, e.reason)}"
 
 
+def _judged(tx: Tx, e: Event) -> str:
+    """What was done for whom, the score, and what weighed most."""
+    d = e.detail
+    done = {"junk": "to Junk", "refuse": "refused", "defer": "put off"}.get(str(d.get("action")), "let in")
+    whom = ", ".join(map(str, d.get("for", ())))
+    whom += f" and {d['more']} more" if d.get("more") else ""
+    weighed = [
+        str(Contribution(str(s.get("name")), s.get("points", 0.0), str(s.get("words")), str(s.get("detail", ""))))
+        for s in d.get("signals", ())
+    ]
+    score = f"{d.get('score', 0.0):.1f} points, limit {d.get('required', 0.0):.1f}"
+    why = "" if e.reason in ("spam", "clean") else f"{REASONS.get(e.reason, e.reason)}; "
+    return f"{done} for {whom}: {why}{score}" + (f": {', '.join(weighed)}" if weighed else "")
+
+
 def _of(said: dict[str, Any]) -> str:
     whose = f" for {display_domain(str(said['domain']))}" if said.get("domain") else ""
     why = f" ({said['reason']})" if said.get("reason") else ""
@@ -297,6 +313,7 @@ def _client(verb: str) -> Any:
 _TELL: dict[str, Any] = {
     "accepted": _accepted,
     "authenticated": _authenticated,
+    "judged": _judged,
     "delivered": _delivered,
     "queued": _queued,
     "held": _held,

@@ -88,7 +88,7 @@ def commit(tx: Tx, plan: Plan) -> None:
         )
     ]  # fmt: skip
     if plan.judged is not None:
-        told.append(plan.judged.event(trace, origin, plan.sender, message_id))
+        told += plan.judged.story(trace, origin, plan.sender, message_id)
     if plan.written_to and origin.account_id is not None:
         correspondents.wrote(tx, origin.account_id, plan.written_to, message_id)
     for copy in plan.copies:

@@ -34,7 +34,6 @@ from daemon.store.tx import Tx
 HOPS = Denial(554, "5.4.6", "too-many-hops", "the message has passed too many servers: it goes in a circle")
 LOOP = Denial(554, "5.4.6", "delivery-loop", "the message was delivered here before: it goes in a circle")
 FULL = Denial(452, "4.2.2", "over-quota", "the mailbox is full")
-JUNK = Denial(550, "5.7.26", "junk-not-forwarded", "the message looks forged, and such mail is not forwarded")
 GONE = Denial(451, "4.2.1", "mailbox-gone", "the mailbox is being removed")
 _HELD = "external-mail-held"
 _ROAD = field_matcher(frozenset((b"received", b"delivered-to", b"tls-required")))
@@ -75,14 +74,15 @@ async def accept(
     config: Config | None = None,
     judged: Judged | None = None,
 ) -> Receipt:
-    """Take a message whose content is complete, unless it was `judged` to be refused. The body is closed.
+    """Take a message whose content is complete, unless it was `judged` to be refused by all. The body is closed.
 
     Raises `StoreFull`, `StoreBusy`, `StoreBroken`: then nothing of it is there.
     """
     with body:
-        if judged is not None and judged.refused:
+        refused = judged.whole if judged is not None else None
+        if judged is not None and refused is not None:
             trace = origin.trace or events.new_trace(store.clock(), _CHANCE.randbytes)
-            denial = judged.denial(trace)
+            denial = judged.denial(refused, trace)
             receipt = Receipt(trace, tuple(Outcome(recipient, denial) for recipient in envelope.recipients))
             await _tell_refusal(store, origin, envelope, body, judged, receipt)
             return receipt
@@ -122,7 +122,7 @@ async def _tell_refusal(
 ) -> None:
     """Nobody got it: the trace keeps what was found, and the log has a line."""
     sender, denials = envelope.reverse_path, [(o.recipient.address, o.denial) for o in receipt.outcomes if o.denial]
-    told = [judged.event(receipt.trace, origin, sender, message_id_in(body.view()) or None)]
+    told = judged.story(receipt.trace, origin, sender, message_id_in(body.view()) or None)
     told += [
         events.New(receipt.trace, "refused", denial.reason, recipient=str(address), detail={"text": denial.text})
         for address, denial in denials
@@ -209,7 +209,7 @@ class _Planning:
         trace = origin.trace or events.new_trace(tx.now, _CHANCE.randbytes)
         self.plan = Plan(trace, origin, self.sender, body, summary, config["limits.quota"], judged=judged)
         self.hops, self.been, self.tls = _road(body)
-        self.junk = judged is not None and judged.junk
+        self.judged = judged
         self.field = judged.field if judged is not None else b""
         reverse = judged.signals.iprev.name if judged is not None else ""
         self.peer = headers.Peer(origin.helo, origin.peer, reverse) if origin.peer else None
@@ -218,6 +218,7 @@ class _Planning:
         self.sendings: dict[tuple[str, str], Sending] = {}
         self.externals: set[tuple[str, str]] = set()
         self.fates: list[Fate] = []  # of copies: what the sender may want to hear
+        self.junked: set[int] = set()  # the recipients for whom it is junk, by identity
 
     def add(self, recipient: Recipient) -> Denial | None:
         """Plan for one recipient; why nothing can be done for him, if so."""
@@ -242,11 +243,16 @@ class _Planning:
             denial = self._copy(recipient, local)
             if denial is None:
                 taken = True
+            if self._junk(local.account_id):
+                self.junked.add(id(recipient))
             first = first or denial
             if asked or denial is not None:
                 self.fates.append(Fate(recipient, local.address, denial))
         for onward in found.onward:
-            denial = self._keep(recipient, onward) if self.junk else self._send(recipient, onward)
+            junk = self._junk(onward.account_id)
+            if junk:
+                self.junked.add(id(recipient))
+            denial = self._keep(recipient, onward) if junk else self._send(recipient, onward)
             if denial is None:
                 taken = True
             else:
@@ -257,6 +263,9 @@ class _Planning:
         del self.fates[known:]  # he is refused as a whole
         return first or addresses.UNKNOWN_USER
 
+    def _junk(self, account_id: int | None) -> bool:
+        return self.judged is not None and self.judged.junk(account_id)
+
     def _copy(self, recipient: Recipient, local: addresses.Local) -> Denial | None:
         """One copy for one mailbox, however many recipients lead there."""
         if local.account_id in self.mailboxes:
@@ -264,8 +273,8 @@ class _Planning:
         denial: Denial | None = None
         prefix = b"".join(
             (
-                headers.return_path(self.envelope.sender), headers.delivered_to(local.address), self.field,
-                self._received(recipient),
+                headers.return_path(self.envelope.sender), headers.delivered_to(local.address),
+                b"" if self.judged is None else self.judged.fields(local.account_id), self._received(recipient),
             )
         )  # fmt: skip
         if local.address.key in self.been:
@@ -278,7 +287,8 @@ class _Planning:
             except Missing:
                 denial = GONE
         if denial is None:
-            box = mailboxes.for_use(self.tx, local.account_id, "\\Junk") if self.junk else None
+            junk = self._junk(local.account_id)
+            box = mailboxes.for_use(self.tx, local.account_id, "\\Junk") if junk else None
             to, address = box or mailboxes.INBOX, str(local.address)
             self.plan.copies.append(Copy(local.account_id, address, prefix, str(recipient.address), to))
         self.mailboxes[local.account_id] = denial
@@ -287,7 +297,8 @@ class _Planning:
     def _keep(self, recipient: Recipient, onward: Onward) -> Denial | None:
         """Junk is never forwarded: a user who forwards finds it in his own Junk, an alias has no such place."""
         if onward.account_id is None:
-            return JUNK
+            assert self.judged is not None
+            return self.judged.not_forwarded(None)
         self.plan.unsent.append(onward.address)
         return self._copy(recipient, addresses.Local(onward.account_id, parse_address(onward.via)))
 
@@ -346,10 +357,9 @@ class _Planning:
         if not self.fates:
             return
         plan.failures = [(fate.address, fate.denial) for fate in self.fates if fate.denial is not None]
-        if self.junk:  # whoever is named as its sender most likely is not
-            return
+        heard = [fate for fate in self.fates if id(fate.recipient) not in self.junked]  # the sender may well be forged
         letters = notify.letters(
-            self.fates, self.envelope, plan.body, hostname=self.config["hostname"], now=self.tx.now / 1000
+            heard, self.envelope, plan.body, hostname=self.config["hostname"], now=self.tx.now / 1000
         )
         for about, letter in letters:
             sender = self.envelope.sender

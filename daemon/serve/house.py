@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Callable, Mapping
 
 from daemon.config import Config
+from daemon.flow.judging import Judge
 from daemon.flow.learning import Learning
 from daemon.flow.outbound import Outbound
 from daemon.flow.reporting import Reporting
@@ -48,6 +49,7 @@ class House:
         self.door = Door(store, config, self.bans, self.refusals)
         self.doors = Doors(config, self.keyring, self.bans, self.refusals)
         self.outbound = Outbound(store, config)
+        self.judge = Judge(store, self.outbound.resolver)
         self.imap = Imap(store, config, self.door, self._context, tls.end_point_of)
         self.web = Web(store, config, self.keyring)
         self.pop3 = Pop3(store, config, self.door, self._context, tls.end_point_of)
@@ -86,7 +88,7 @@ class House:
         """What stands behind the door of each `listen.NAME`."""
         post = Post(
             self.store, self.config, self.door, self.refusals, self._context,
-            lambda: self.keyring.port25_context, tls.end_point_of, self.outbound.resolver,
+            lambda: self.keyring.port25_context, tls.end_point_of, self.judge,
         )  # fmt: skip
 
         def smtp(owner: Owner) -> Smtp:

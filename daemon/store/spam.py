@@ -45,6 +45,16 @@ def counts(tx: Tx, account_id: int, ids: Sequence[int]) -> Counts | None:
     return Counts(sum(row[1] for row in learnt), sum(row[2] for row in learnt), tokens)
 
 
+def learners(tx: Tx, accounts: Sequence[int]) -> list[int]:
+    """Which of these users learnt anything of their own."""
+    found = []
+    for at in range(0, len(accounts), _ASKED):
+        some = accounts[at : at + _ASKED]
+        asked = f"select account_id from spam_learnt where account_id in ({','.join('?' * len(some))})"
+        found += [row[0] for row in tx.all(asked, *some)]
+    return found
+
+
 _COUNTED = f"select token, ham, spam from spam_token where account_id = ? and token in ({','.join('?' * _ASKED)})"
 
 

@@ -160,7 +160,9 @@ class Personal(NamedTuple):
 
 
 class Signals(NamedTuple):
-    """Everything that was found out about one message, whoever it is for."""
+    """Everything that was found out about one message, whoever it is for. `rules` are the fixed rules of the content
+    that it meets (words of `weights.WEIGHTS`). `rate`: from 0 (as usual) to 1, how much more than usual comes from its
+    network just now."""
 
     iprev: IPRev = IPRev("none")
     helo: SPF = SPF("none", identity="helo")
@@ -173,3 +175,5 @@ class Signals(NamedTuple):
     attachments: tuple[Attachment, ...] = ()
     scan: Scan = Scan()
     opinions: tuple[Opinion, ...] = ()
+    rules: tuple[str, ...] = ()
+    rate: float = 0.0

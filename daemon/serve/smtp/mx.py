@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from daemon.flow import judging, receive
+from daemon.flow import receive
 from daemon.flow.envelope import Envelope, Origin, Recipient
 from daemon.store.addresses import NOT_OURS, Denial
 from daemon.wire.smtp import Reply, refused
@@ -47,7 +47,7 @@ def admit(smtp: Smtp, recipient: Recipient, *, relay: bool) -> None:
 async def accept(
     smtp: Smtp, kind: str, transaction: Transaction, incoming: Incoming, *, check: bool = False
 ) -> receive.Receipt:
-    """Hand a complete message to the one road; `check`: a stranger's, whose proofs are looked at first."""
+    """Hand a complete message to the one road; `check`: a stranger's, which is judged first."""
     identity = smtp.session.auth_data
     origin = Origin(
         kind,
@@ -67,8 +67,8 @@ async def accept(
         requiretls=transaction.requiretls,
     )
     post, config, body, judged = smtp.post, smtp.post.config(), incoming.body, None
-    if check and post.resolver is not None:
-        judged, body = await judging.judge(post.resolver, origin, envelope, body, config, post.store.clock())
+    if check and post.judge is not None:
+        judged, body = await post.judge.judge(origin, envelope, body, config)
     return await receive.accept(post.store, origin, envelope, body, config=config, judged=judged)
 
 
