@@ -258,6 +258,19 @@ class Limits:
     spam_step: int = 3000  # tokens counted in one transaction, so that none is long
     spam_tries: int = 3  # beginnings of a lesson, each of which ended the server, before it is given up
     spam_round: int = 30  # seconds between two looks for lessons; a new one is told at once
+    # -- other filters ------------------------------------------------------------------------------------------------
+    filters: int = 10  # milters asked about one message
+    filter_connect: int = 5  # seconds to reach one
+    filter_patience: int = 30  # seconds for all of them together; what is not done then is an error
+    filter_answer: int = 10  # seconds for one answer, unless the filter asks for patience; setting filter.timeout
+    filter_edits: int = 1000  # changes of a header by one filter
+    filter_recipients: int = 2000  # recipients added and taken out by one filter
+    filter_words: int = 512  # characters of a filter's own words passed on; a reply line's length
+    filter_symbols: int = 30  # rules told of one filter
+    milter_packet: int = MIB + 64 * KIB  # octets of a packet; libmilter's largest is 1 MiB
+    milter_packets: int = 20_000  # packets of one filter about one message: words for patience, a body in pieces
+    milter_text: int = 8 * KIB  # octets of words in a packet
+    rspamd_answer: int = 1 * MIB  # octets of JSON
 
     # -- signing ------------------------------------------------------------------------------------------------------
     signing_keys: int = 1000  # private keys held ready to sign

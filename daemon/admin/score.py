@@ -77,7 +77,7 @@ def score(
 
 
 async def _score(judge: Judge, name: str, data: bytes, config: Config, origin: Origin, envelope: Envelope) -> Scored:
-    judged, body = await judge.judge(origin, envelope, Body.of(data), config)
+    judged, _, body = await judge.judge(origin, envelope, Body.of(data), config)
     body.close()
     made = next(iter(judged.verdicts.values()), judged.others)
     return Scored(name, made.action, made.reason, made.score, judged.required, tuple(map(str, made.contributions)))

@@ -36,6 +36,7 @@ _WHY_QUEUED = {
 _WHY_DROPPED = {
     "by-administrator": ", by hand",
     "junk-not-forwarded": ": junk is not forwarded",
+    "engine-discard": ": another filter wants that",
 }
 _WHY_HELD = {"external-mail-held": "the setting queue.hold_external keeps mail for other servers here"}
 
@@ -215,9 +216,13 @@ def _judged(tx: Tx, e: Event) -> str:
         str(Contribution(str(s.get("name")), s.get("points", 0.0), str(s.get("words")), str(s.get("detail", ""))))
         for s in d.get("signals", ())
     ]
-    score = f"{d.get('score', 0.0):.1f} points, limit {d.get('required', 0.0):.1f}"
-    why = "" if e.reason in ("spam", "clean") else f"{REASONS.get(e.reason, e.reason)}; "
-    return f"{done} for {whom}: {why}{score}" + (f": {', '.join(weighed)}" if weighed else "")
+    said = [] if e.reason in ("spam", "clean") else [REASONS.get(e.reason, e.reason)]
+    if d.get("required"):
+        score = f"{d.get('score', 0.0):.1f} points, limit {d['required']:.1f}"
+        said.append(score + (f": {', '.join(weighed)}" if weighed else ""))
+    if d.get("silent"):
+        said.append(f"no answer from {', '.join(map(str, d['silent']))}")
+    return f"{done} for {whom}" + (f": {'; '.join(said)}" if said else "")
 
 
 def _of(said: dict[str, Any]) -> str:

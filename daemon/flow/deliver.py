@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from daemon.flow.envelope import Origin
-from daemon.flow.judged import Judged
+from daemon.flow.judged import Judged, note
 from daemon.mail.address import Address
 from daemon.mail.summary import Summary, message_id_in
 from daemon.store import blobs, correspondents, events, mailboxes, messages, queue
@@ -89,6 +89,7 @@ def commit(tx: Tx, plan: Plan) -> None:
     ]  # fmt: skip
     if plan.judged is not None:
         told += plan.judged.story(trace, origin, plan.sender, message_id)
+        note(tx, plan.judged)
     if plan.written_to and origin.account_id is not None:
         correspondents.wrote(tx, origin.account_id, plan.written_to, message_id)
     for copy in plan.copies:

@@ -1,20 +1,27 @@
-"""What the recipients of a message know of it: whom it reaches here, and what each of them has taught and noted.
+"""What is known here of a message: whom it reaches, who it comes from, and what each recipient has taught and noted.
 
-One view of the store for all of them. Who knows nothing of his own shares the knowledge of everybody.
+One view of the store for all of it. Who knows nothing of his own shares the knowledge of everybody.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from daemon.flow.envelope import Envelope
+from daemon.flow.envelope import Envelope, Origin
 from daemon.limits import LIMITS
 from daemon.mail import tokens
-from daemon.store import addresses, spam
+from daemon.mail.address import Address
+from daemon.mail.summary import answered_in
+from daemon.store import addresses, correspondents, sender_lists, spam, standing
+from daemon.store.standing import Source
 from daemon.store.tx import Tx
-from daemon.trust import bayes
-from daemon.trust.results import Personal
+from daemon.trust import bayes, weights
+from daemon.trust.author import addresses as authors_of
+from daemon.trust.results import Personal, Signals, Standing, Tally
+
+if TYPE_CHECKING:
+    from daemon.mail.header import Data
 
 
 class Parties(NamedTuple):
@@ -39,24 +46,63 @@ def parties(tx: Tx, envelope: Envelope) -> Parties:
 
 
 class Question(NamedTuple):
-    """What the store is asked about a message: its `words`."""
+    """What the store is asked about a message: its words, its authors, whoever else sent it, the domains that a proof
+    speaks for, the messages that it answers; and whose reputation it has."""
 
     words: tuple[bytes, ...] = ()
+    authors: tuple[Address, ...] = ()
+    senders: tuple[Address, ...] = ()
+    domains: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
+    source: Source = Source()
+
+
+def question(data: Data, origin: Origin, envelope: Envelope, signals: Signals, words: tuple[bytes, ...]) -> Question:
+    authors = authors_of(data)
+    source = Source(ip=origin.peer)
+    if authors and weights.proved(signals):
+        source = Source(signals.dmarc.domain, correspondents.name_of(authors[0]), origin.peer)
+    return Question(
+        words, authors, authors if envelope.sender is None else (*authors, envelope.sender),
+        weights.proofs(signals), answered_in(data), source,
+    )  # fmt: skip
 
 
 class Known(NamedTuple):
-    """What `anyone` knows, and each of the accounts: those who know nothing of their own share one value."""
+    """What `anyone` knows, and each of the accounts: those who know nothing of their own share one value. `standing`
+    is the reputation here of those it comes from."""
 
     anyone: Personal
     personal: dict[int, Personal]
+    standing: Standing = Standing()
 
 
 def know(tx: Tx, accounts: Sequence[int], asked: Question) -> Known:
     """What is known of a message. The words are judged anew for at most `LIMITS.judge_learners` users who trained the
     filter themselves: of a message to more than that, the others know what anyone knows."""
+    repute = standing.of(tx, asked.source)
     ids = tokens.ids(asked.words)
-    anyone = Personal(content=bayes.judge(asked.words, spam.counts(tx, spam.HOUSE, ids)))
-    found = dict.fromkeys(accounts, anyone)
-    for account in spam.learners(tx, accounts)[: LIMITS.judge_learners]:
-        found[account] = anyone._replace(content=bayes.judge(asked.words, spam.counts(tx, account, ids)))
-    return Known(anyone, found)
+    anyone = Personal(
+        bayes.judge(asked.words, spam.counts(tx, spam.HOUSE, ids)), *_lists(tx, None, asked),
+        first=repute.of_author == Tally() and repute.of_domain == Tally(),
+    )  # fmt: skip
+    learners = frozenset(spam.learners(tx, accounts)[: LIMITS.judge_learners])
+    found = {}
+    for account in accounts:
+        allowed, blocked = _lists(tx, account, asked)
+        correspondent = any(correspondents.knows(tx, account, author) for author in asked.authors)
+        found[account] = anyone._replace(
+            allowed=allowed,
+            blocked=blocked,
+            correspondent=correspondent,
+            reply=correspondents.answers(tx, account, asked.answers),
+            first=anyone.first and not correspondent,
+        )
+        if account in learners:
+            own = bayes.judge(asked.words, spam.counts(tx, account, ids))
+            found[account] = found[account]._replace(content=own)
+    return Known(anyone, found, repute)
+
+
+def _lists(tx: Tx, account: int | None, asked: Question) -> tuple[str, str]:
+    return sender_lists.look(tx, account, asked.senders, asked.domains, asked.source.ip)

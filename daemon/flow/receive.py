@@ -81,11 +81,13 @@ async def accept(
     with body:
         refused = judged.whole if judged is not None else None
         if judged is not None and refused is not None:
-            trace = origin.trace or events.new_trace(store.clock(), _CHANCE.randbytes)
+            trace = origin.trace or new_trace(store)
             denial = judged.denial(refused, trace)
             receipt = Receipt(trace, tuple(Outcome(recipient, denial) for recipient in envelope.recipients))
             await _tell_refusal(store, origin, envelope, body, judged, receipt)
             return receipt
+        if judged is not None and judged.discarded:
+            return await _discard(store, origin, envelope, body, judged)
         if _passes_through(envelope):
             summary = None
         elif body.size > LIMITS.parse_inline:
@@ -105,6 +107,11 @@ async def accept(
             _say(plan, envelope)
             return receipt
         raise StoreBusy("the mailboxes of this message keep changing")
+
+
+def new_trace(store: Store) -> str:
+    """For a message that is about to be judged or accepted."""
+    return events.new_trace(store.clock(), _CHANCE.randbytes)
 
 
 def _say(plan: Plan, envelope: Envelope) -> None:
@@ -127,12 +134,27 @@ async def _tell_refusal(
         events.New(receipt.trace, "refused", denial.reason, recipient=str(address), detail={"text": denial.text})
         for address, denial in denials
     ]
-    await store.write(tell_refusal, told)
+    await store.write(tell_refusal, told, judged)
     address, denial = denials[0]
     log.event(
         "refused", id=receipt.trace, reason=denial.reason, ip=origin.peer or None, sender=sender or "<>",
         to=address, more=len(denials) - 1 or None, code=denial.code, **judged.words(),
     )  # fmt: skip
+
+
+async def _discard(store: Store, origin: Origin, envelope: Envelope, body: Body, judged: Judged) -> Receipt:
+    """Another filter wants it taken and thrown away: its sender hears nothing of that, log and trace tell."""
+    trace, sender = origin.trace or new_trace(store), envelope.reverse_path
+    receipt = Receipt(trace, tuple(Outcome(recipient) for recipient in envelope.recipients))
+    told = judged.story(trace, origin, sender, message_id_in(body.view()) or None)
+    about = {"by": judged.discarded}
+    told += [
+        events.New(trace, "dropped", "engine-discard", sender=sender, recipient=str(o.recipient.address), detail=about)
+        for o in receipt.outcomes
+    ]
+    await store.write(tell_refusal, told, judged)
+    log.event("dropped", id=trace, reason="engine-discard", ip=origin.peer or None, sender=sender or "<>", **about)
+    return receipt
 
 
 def accept_now(
@@ -224,6 +246,8 @@ class _Planning:
         """Plan for one recipient; why nothing can be done for him, if so."""
         if self.hops > LIMITS.smtp_hops:
             return HOPS
+        if self.judged is not None and recipient.address.key in self.judged.denied:
+            return self.judged.denied[recipient.address.key]
         found = recipient.resolution or addresses.resolve(self.tx, recipient.address)
         if found.denial is NOT_OURS and self.origin.may_relay:
             return self._send(recipient, Onward(str(recipient.address), ""))

@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 from daemon.limits import LIMITS
 from daemon.mail.identity import of_id
-from daemon.store import keywords
+from daemon.store import keywords, standing
 from daemon.store.blobs import Place
 from daemon.store.tx import Tx
 from daemon.trust.bayes import Counts
@@ -198,7 +198,8 @@ def learn_all(tx: Tx, account_id: int, learnt: Sequence[Learnt]) -> None:
         if not drop(tx, account_id, blob_id, lesson, source) or not there:
             continue
         if lesson in ("ham", "spam"):
-            learn(tx, account_id, identity, lesson, tokens, source)
+            if learn(tx, account_id, identity, lesson, tokens, source) and source == "moved":
+                standing.heard(tx, account_id, blob_id, bad=lesson == "spam")
         else:
             forget(tx, account_id, identity, only=(lesson.removeprefix("not-"), source))
 

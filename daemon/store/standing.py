@@ -58,6 +58,18 @@ def reconsider(tx: Tx, source: Source, *, bad: bool) -> None:
     note(tx, source, **({"good": -1.0, "bad": weight} if bad else {"good": weight, "bad": -1.0}))
 
 
+def heard(tx: Tx, account_id: int, blob_id: int, *, bad: bool) -> None:
+    """A user says what a message of his is. Where the verdict on it was another one, its source is seen anew."""
+    found = tx.one(
+        "select j.detail ->> '$.source.domain', j.detail ->> '$.source.author', j.detail ->> '$.source.ip',"
+        " j.detail ->> 'action' from email e join event j on j.trace = e.trace and j.kind = 'judged'"
+        " where e.account_id = ? and e.blob_id = ? limit 1",
+        account_id, blob_id,
+    )  # fmt: skip
+    if found is not None and (found[3] == "accept") == bad:
+        reconsider(tx, Source(*(word or "" for word in found[:3])), bad=bad)
+
+
 def forget(tx: Tx, limit: int) -> int:
     """Drop up to `limit` of the rows nobody added to for so long that they say nothing; and the oldest beyond
     `LIMITS.standings`; how many went."""

@@ -118,7 +118,8 @@ class Scan(NamedTuple):
 
 class Opinion(NamedTuple):
     """What another filter (a milter, rspamd) wants done. `score` and `required` where it gives them, `symbols` what it
-    goes by, `text` its own words for a refusal; `error` when it could not be asked."""
+    goes by, `text` its own words for a refusal, with `code` and `enhanced` where it names them; `error` when it could
+    not be asked, and `text` says why."""
 
     engine: str
     action: Literal["accept", "junk", "refuse", "defer", "error"]
@@ -126,6 +127,8 @@ class Opinion(NamedTuple):
     required: float | None = None
     symbols: tuple[str, ...] = ()
     text: str = ""
+    code: int = 0
+    enhanced: str = ""
 
 
 class Tally(NamedTuple):

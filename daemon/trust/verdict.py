@@ -35,6 +35,7 @@ REASONS = {
     "blocked": "a local list blocks its sender",
     "engine-refuse": "another filter refuses it",
     "engine-defer": "another filter wants it later",
+    "engine-silent": "another filter could not be asked for now",
     "engine-junk": "another filter takes it for spam",
     "spam-certain": "its score is that of spam beyond doubt",
     "spam": "its score is that of spam",
@@ -48,7 +49,7 @@ _ADDRESS = re.compile(r"[0-9.]+(?:/\d+)?|[0-9a-f]*:[0-9a-f:.]*(?:/\d+)?", re.IGN
 class Policy(NamedTuple):
     """The settings: `trust.dmarc` (whether policies are obeyed), `trust.arc_sealers`, `spam.check` (`spam`),
     `spam.junk`, `spam.refuse` (0: nothing is refused by its score), `spam.doubt`, `spam.greylist`; what is done with
-    forbidden attachments, and with what the scanner could not look at."""
+    forbidden attachments, with what the scanner could not look at, and what another filter could not be asked about."""
 
     enforce: bool = True
     arc_sealers: tuple[str, ...] = ()
@@ -59,6 +60,7 @@ class Policy(NamedTuple):
     greylist: bool = True
     attachments: Literal["refuse", "junk"] = "refuse"
     unscanned: Literal["defer", "deliver"] = "defer"
+    unasked: Literal["defer", "accept"] = "accept"
 
 
 class Verdict(NamedTuple):
@@ -134,6 +136,8 @@ def _decide(
         return Verdict("refuse", "engine-refuse")
     if "defer" in wanted:
         return Verdict("defer", "engine-defer")
+    if "error" in wanted and policy.unasked == "defer":
+        return Verdict("defer", "engine-silent")
     if signals.attachments:
         return Verdict("junk", "attachment")
     if "junk" in wanted and not weights.familiar(signals, personal):

@@ -42,6 +42,7 @@ WEIGHTS = {
     "virus": Weight(100.0, "the virus scanner found {}"),
     # what came before
     "known-domain": Weight(3.0, "what {} sent here before was {}"),
+    "known-author": Weight(3.0, "what {} wrote before was {}"),
     "known-address": Weight(2.0, "what came from this address before was {}"),
     "known-network": Weight(1.0, "what came from its network before was {}"),
     "rate": Weight(1.5, "much more than usual comes from there now"),
@@ -117,11 +118,10 @@ def proved(signals: Signals) -> bool:
 
 
 def familiar(signals: Signals, personal: Personal) -> bool:
-    """Whether a correspondent wrote it: then words alone do not make it junk. His name does not help who is refuted."""
-    if personal.reply:
-        return True
+    """Whether a correspondent wrote it: then words alone do not make it junk. Neither his name
+    nor the Message-ID of an answer helps who is refuted: both are known to others."""
     refuted = signals.dmarc.result == "fail" or signals.spf.result in ("fail", "softfail")
-    return personal.correspondent and (proved(signals) or not refuted)
+    return (personal.correspondent or personal.reply) and (proved(signals) or not refuted)
 
 
 def _proofs(signals: Signals, vouched: bool) -> Iterator[Contribution]:
@@ -177,6 +177,7 @@ def _engines(signals: Signals) -> Iterator[Contribution]:
 def _standing(standing: Standing) -> Iterator[Contribution]:
     for name, tally, about in (
         ("known-domain", standing.of_domain, (standing.domain,)),
+        ("known-author", standing.of_author, ("its author",)),
         ("known-address", standing.of_address, ()),
         ("known-network", standing.of_network, ()),
     ):

@@ -7,7 +7,8 @@ from tests.mailctl.conftest import Ctl
 ALICE = "alice@example.org"
 
 
-def test_senders_are_listed_let_in_and_taken_off(ctl: Ctl) -> None:
+def test_senders_are_listed_let_in_and_taken_off(town: Ctl) -> None:
+    ctl = town
     said = ctl.ok("spam", "allow", "Shop.example", "192.0.2.7/24", "--note", "they are nice")
     assert said.splitlines() == ["shop.example is let in for everybody", "192.0.2.0/24 is let in for everybody"]
     ctl.ok("spam", "allow", "bob@far.example", "--user", ALICE)
@@ -27,7 +28,8 @@ def test_the_last_word_on_a_sender_counts(ctl: Ctl) -> None:
     assert ctl.lines("spam", "allow") == [] and len(ctl.lines("spam", "block")) == 1
 
 
-def test_what_is_wrong_changes_nothing(ctl: Ctl) -> None:
+def test_what_is_wrong_changes_nothing(town: Ctl) -> None:
+    ctl = town
     assert ctl("spam", "block", "shop.example", "nonsense").exit_code == 65
     assert ctl("spam", "block", "shop.example", "--user", "nobody@example.org").exit_code == 1
     assert ctl("spam", "block", "--rm", "shop.example").exit_code == 1

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from daemon.admin import trace as telling
-from daemon.flow import judging
-from daemon.flow.judging import Part
+from daemon.flow import checks, judging
+from daemon.flow.checks import Part
 from daemon.flow.knowledge import Known
 from daemon.limits import LIMITS
 from daemon.mail.address import parse_address
@@ -77,27 +77,29 @@ async def test_spam_goes_to_junk_and_says_why(office: PostOffice, caplog: Any) -
     assert office.mail_of(ALICE) == []
     (mail,) = office.mail_of(ALICE, "Junk")
     assert fields(mail) == {
-        b"X-Spam-Status": b"Yes, score=7.2 required=5.0 reason=spam",
-        b"X-Spam-Reasons": b'the words look like spam (+7.2: "pills", ""?nsafe" in the subject")',
+        b"X-Spam-Status": b"Yes, score=7.5 required=5.0 reason=spam",
+        b"X-Spam-Reasons": b'the words look like spam (+7.2: "pills", ""?nsafe" in the subject"),'
+        b" nobody here has heard of its author before (+0.3)",
         b"X-Spam-Flag": b"YES",
     }
     assert office.story(trace) == [("accepted", "smtp"), ("judged", "spam"), ("delivered", "")]
     (story,) = telling.stories(office.store, trace)
     assert story.steps[1].text == (
-        f"to Junk for {ALICE}: 7.2 points, limit 5.0:"
-        " the words look like spam (+7.2: “pills”, ““ünsafe” in the subject”)"
+        f"to Junk for {ALICE}: 7.5 points, limit 5.0:"
+        " the words look like spam (+7.2: “pills”, ““ünsafe” in the subject”),"
+        " nobody here has heard of its author before (+0.3)"
     )
-    assert "verdict=junk why=spam score=7.2" in caplog.text
+    assert "verdict=junk why=spam score=7.5" in caplog.text
 
 
 async def test_other_mail_does_not(office: PostOffice) -> None:
     trace = (await gives(office, letter("a picnic"))).split()[2]
     (mail,) = office.mail_of(ALICE)
-    assert fields(mail)[b"X-Spam-Status"] == b"No, score=-3.0 required=5.0 reason=clean"
+    assert fields(mail)[b"X-Spam-Status"] == b"No, score=-2.7 required=5.0 reason=clean"
     assert b"X-Spam-Flag" not in fields(mail)
     assert office.story(trace)[1] == ("judged", "clean")
     (story,) = telling.stories(office.store, trace)
-    assert story.steps[1].text.startswith(f"let in for {ALICE}: -3.0 points, limit 5.0: the words look like wanted")
+    assert story.steps[1].text.startswith(f"let in for {ALICE}: -2.7 points, limit 5.0: the words look like wanted")
 
 
 @pytest.mark.parametrize("size", [10, LIMITS.parse_inline + 10])
@@ -174,20 +176,20 @@ async def test_a_check_that_fails_or_hangs_says_nothing_and_is_seen(
 ) -> None:
     caplog.set_level("INFO")
 
-    async def breaks(judge: Any, case: Any) -> Lists:
+    async def breaks(case: Any) -> Lists:
         raise ValueError("a fault of ours")
 
-    async def hangs(judge: Any, case: Any) -> Lists:
+    async def hangs(case: Any) -> Lists:
         await asyncio.Event().wait()
         return Lists((Listing("zen.example", "127.0.0.1", "address"),))
 
-    for ask, said in ((breaks, "event=check-fault"), (hangs, "event=check-late check=lists")):
-        part = Part("lists", lambda config: True, ask, 0.05, Lists(silent=("zen.example",)))
-        monkeypatch.setattr(judging, "PARTS", (part,))
+    for ask, said in ((breaks, "event=check-fault"), (hangs, "check=lists")):
+        part = Part("lists", lambda case: True, ask, 0.05, Lists(silent=("zen.example",)))
+        monkeypatch.setattr(checks, "PARTS", (part,))
         trace = (await gives(office, letter("a picnic"))).split()[2]
         assert said in caplog.text and office.story(trace)[1] == ("judged", "clean")
-    part = Part("lists", lambda config: True, hangs, 60, Lists())
-    monkeypatch.setattr(judging, "PARTS", (part,))
+    part = Part("lists", lambda case: True, hangs, 60, Lists())
+    monkeypatch.setattr(checks, "PARTS", (part,))
     monkeypatch.setattr(judging, "LIMITS", dataclasses.replace(LIMITS, judge_patience=0.05))
     await gives(office, letter("a picnic"))
     assert len(office.mail_of(ALICE)) == 3, "all checks together have a limit too"

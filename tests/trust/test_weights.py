@@ -9,6 +9,7 @@ import pytest
 
 from daemon.limits import LIMITS
 from daemon.trust import rules, spam_fields, weights
+from daemon.trust.author import addresses
 from daemon.trust.results import (
     DMARC,
     SPF,
@@ -55,8 +56,8 @@ def listed(*what: tuple[str, str], code: str = "127.0.0.2", good: bool = False) 
         (Signals(lists=listed(("a", "address"))), {"listed-address": 3.0}),
         (Signals(lists=listed(("w", "address"), code="127.0.9.3", good=True)), {"listed-good": -4.0}),
         (Signals(lists=listed(("w", "address"), code="127.0.9.0", good=True)), {"listed-good": -0.4}),
-        (Signals(standing=Standing("x.example", Tally(0, 97), Tally(97, 0))),
-         {"known-domain": 2.91, "known-address": -1.94}),
+        (Signals(standing=Standing("x.example", Tally(0, 97), Tally(27, 0), Tally(97, 0), Tally(0, 7))),
+         {"known-domain": 2.91, "known-author": -2.7, "known-address": -1.94, "known-network": 0.7}),
         (Signals(standing=Standing("x.example", Tally(50, 50), Tally(0.01, 0))), {}),
         (Signals(opinions=(Opinion("rspamd", "junk", 7.25), Opinion("m", "error"))), {"engine-junk": 5.0}),
         (Signals(scan=Scan("infected", "Eicar"), attachments=(Attachment("a.exe", "executable"),)),
@@ -157,3 +158,10 @@ def test_gtube_is_found_as_it_is_and_nothing_else_is() -> None:
     assert rules.met(b"A: b\r\n\r\n" + rules.GTUBE[1:]) == ()
     assert rules.met(b"x" * LIMITS.spam_text + rules.GTUBE) == ()
     assert judge(Signals(rules=rules.met(rules.GTUBE)), Personal(), Policy()).reason == "spam-certain"
+
+
+def test_the_authors_who_can_be_written_to() -> None:
+    first = b"From: A <a@x.example>, b@Y.Example, nobody, c@bad..example\r\n"
+    data = first + b"from: a@x.example, d@z.example, e@x.example\r\n\r\n"
+    assert [str(each) for each in addresses(data)] == ["a@x.example", "b@y.example", "d@z.example"]
+    assert addresses(b"Subject: none\r\n\r\n") == ()

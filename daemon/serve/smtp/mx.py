@@ -30,7 +30,7 @@ class Mx:
     ) -> Reply | list[Reply]:
         if smtp.trusted:
             return reply_of(await accept(smtp, "relay", transaction, incoming))
-        return reply_of(await accept(smtp, self.kind, transaction, incoming, check=smtp.rules.check))
+        return reply_of(await accept(smtp, self.kind, transaction, incoming, check=True))
 
 
 def admit(smtp: Smtp, recipient: Recipient, *, relay: bool) -> None:
@@ -67,8 +67,9 @@ async def accept(
         requiretls=transaction.requiretls,
     )
     post, config, body, judged = smtp.post, smtp.post.config(), incoming.body, None
-    if check and post.judge is not None:
-        judged, body = await post.judge.judge(origin, envelope, body, config)
+    if check and post.judge is not None and post.judge.wanted(config, origin):
+        origin = origin._replace(trace=receive.new_trace(post.store))
+        judged, envelope, body = await post.judge.judge(origin, envelope, body, config)
     return await receive.accept(post.store, origin, envelope, body, config=config, judged=judged)
 
 

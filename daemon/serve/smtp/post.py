@@ -30,7 +30,6 @@ class Rules:
     normalize: bool
     normalize_from: tuple[Network, ...]
     require_tls: bool
-    check: bool
 
 
 @lru_cache(maxsize=4)
@@ -45,7 +44,6 @@ def rules_of(config: Config) -> Rules:
         normalize=config["smtp.bare_newline"] == "normalize",
         normalize_from=config["smtp.bare_newline_exempt"],
         require_tls=config["auth.require_tls"],
-        check=config["trust.check"] or config["spam.check"],
     )
 
 
