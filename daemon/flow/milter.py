@@ -199,8 +199,8 @@ class _Talk:
         opinion = of_fields(self.name, self.wishes.edits)
         self.wishes.make()
         if self.wishes.quarantine is not None:
-            reason = self.wishes.quarantine[: LIMITS.filter_words]
-            return opinion._replace(action="junk", text=reason or "to be looked at")
+            reasons = ", ".join(filter(None, (self.wishes.quarantine, opinion.text))) or "to be looked at"
+            return opinion._replace(action="junk", text=reasons[: LIMITS.filter_words])
         return opinion
 
 
