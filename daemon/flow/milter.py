@@ -50,7 +50,7 @@ async def ask(where: Socket, draft: Draft, question: Question, patience: Patienc
         stack.callback(line.close)
         talk = _Talk(name, line, draft, question, await _negotiated(line))
         verdict = await talk.judged()
-        line.say(wire.QUIT)
+        line.leave()
         return talk.opinion(verdict)
 
 
@@ -59,7 +59,7 @@ async def greeted(where: Socket, patience: Patience) -> Options:
     line = await _dial(where, patience)
     try:
         options = await _negotiated(line)
-        line.say(wire.QUIT)
+        line.leave()
         return options
     finally:
         line.close()
@@ -98,10 +98,7 @@ class _Talk:
                 return verdict
         self._macros("end")
         self.line.say(wire.END)
-        verdict = await self._verdict(self.wishes.note)
-        if len(self.line.stream):
-            raise Broken("it goes on after its verdict")
-        return verdict
+        return await self._verdict(self.wishes.note)
 
     async def _envelope(self) -> Verdict:
         peer, draft = self.question.origin, self.draft
@@ -362,6 +359,13 @@ class _Line(asyncio.Protocol):
             raise Broken("it closed the connection in the middle")
         if packet and self._transport is not None:
             self._transport.write(packet)
+
+    def leave(self) -> None:
+        """Say goodbye; whether anybody still listens is the same. Raises `Broken` when more was said than a verdict."""
+        if len(self.stream):
+            raise Broken("it goes on after its verdict")
+        if self._transport is not None:
+            self._transport.write(wire.QUIT)
 
     async def room(self) -> None:
         """Until what was said is mostly on its way. Raises `Broken`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -141,6 +142,33 @@ async def test_a_scanner_that_is_killed_is_seen() -> None:
         front.wait()
         action, words, _ = await opinion(running.milter, data=message(VIRUS))
         assert action == "error" and "refused" in words
+
+
+async def test_a_scanner_that_is_killed_among_many_messages_loses_none() -> None:
+    """What it passed stays passed; of each message it could not be asked about it is said; no virus came through."""
+    with filters.clamav() as running:
+        told = list[tuple[bool, Asked]]()
+
+        async def one(number: int) -> None:
+            bad = number % 5 == 0
+            told.append((bad, await ask(running.milter, data=message(VIRUS if bad else b"%d" % number))))
+            if len(told) == 100:
+                for program in running.programs:
+                    program.kill()
+
+        door = asyncio.Semaphore(8)
+
+        async def in_turn(number: int) -> None:
+            async with door:
+                await one(number)
+
+        await asyncio.gather(*(in_turn(number) for number in range(300)))
+    said = Counter((bad, found.opinions[0].action) for bad, found in told)
+    assert len(told) == 300 and set(said) <= {(True, "refuse"), (False, "accept")} | {
+        (bad, action) for bad in (True, False) for action in ("error", "defer")
+    }  # fmt: skip
+    assert said[False, "accept"] > 50 and said[True, "refuse"] > 10 and said[False, "error"] > 100
+    assert all(found.opinions[0].text for _, found in told if found.opinions[0].action == "error")
 
 
 # -- opendkim ----------------------------------------------------------------------------------------------------------
