@@ -1,5 +1,5 @@
-"""What the checks say: one value for each. The proofs have the words of RFC 8601 section 2.7; what else is found out about
-a message, and what one of its recipients knows of it, stands below them."""
+"""What the checks say: one value for each. The proofs have the words of RFC 8601 section 2.7; what else is found out
+about a message, and what one of its recipients knows of it, stands below them."""
 
 from __future__ import annotations
 
@@ -73,9 +73,9 @@ class DMARC(NamedTuple):
 
 
 class Content(NamedTuple):
-    """What the classifier makes of the words: `logit` is the natural logarithm of the odds that it is spam (0: no idea),
-    `known` how many of its tokens the model has met, `top` those that weigh most, as a reader can read them, each with
-    its share of the logit."""
+    """What the classifier makes of the words: `logit` is the natural logarithm of the odds that it is spam (0: no
+    idea), `known` how many of its tokens the model has met, `top` those that weigh most, as a reader can read them,
+    each with its share of the logit."""
 
     logit: float = 0.0
     known: int = 0

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from daemon.config import BadSetting, Config
-from daemon.flow import draft, engines, milter
+from daemon.flow import draft, engines, milter, milter_line
 from daemon.flow.draft import Changes
 from daemon.flow.engines import Asked
 from daemon.flow.envelope import Envelope, Origin, Recipient
@@ -480,7 +480,7 @@ async def test_asking_for_patience_is_not_for_ever(monkeypatch: pytest.MonkeyPat
 
 
 async def test_a_connection_that_is_not_made_has_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(milter, "LIMITS", replace(LIMITS, filter_connect=0.05))
+    monkeypatch.setattr(milter_line, "LIMITS", replace(LIMITS, filter_connect=0.05))
 
     async def never(*_: object) -> None:
         await asyncio.Event().wait()
