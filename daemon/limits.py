@@ -268,7 +268,7 @@ class Limits:
     filter_words: int = 512  # characters of a filter's own words passed on; a reply line's length
     filter_symbols: int = 30  # rules told of one filter
     milter_packet: int = MIB + 64 * KIB  # octets of a packet; libmilter's largest is 1 MiB
-    milter_packets: int = 20_000  # packets of one filter about one message: words for patience, a body in pieces
+    milter_packets: int = 10_000  # packets of one filter about one message: words for patience, a body in pieces
     milter_text: int = 8 * KIB  # octets of words in a packet
     rspamd_answer: int = 1 * MIB  # octets of JSON
 
