@@ -202,6 +202,9 @@ class Limits:
     report_uris: int = 10  # addresses one domain may have its reports sent to
     report_files_of_mail: int = 3  # reports read out of one message
     report_post_patience: int = 30  # seconds for handing a report in over HTTPS
+    hand_ins: int = 10  # reports handed in at the same time: who takes them slowly keeps few others waiting
+    hand_in_pause: int = 900  # seconds to the second try, twice as many to each further one
+    hand_in_end: int = 86400  # seconds after the first try at which a report is given up; RFC 8460 §5.5
     evidence_domains: int = 2000  # domains counted in one day: as many reports might be sent
     evidence_rows: int = 5000  # rows of one domain in one day
     evidence_day: int = 50_000  # rows of all domains in one day, some hundred octets each

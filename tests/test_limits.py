@@ -148,6 +148,8 @@ PROOFS = {
     "test_a_round_is_a_batch": "report_batch",
     "test_a_domain_may_name_so_many_and_no_more": "report_uris",
     "test_what_goes_wrong_is_said": "report_post_patience",
+    "test_so_many_are_handed_in_at_the_same_time": "hand_ins",
+    "test_a_hand_in_that_fails_is_tried_again_for_a_day": "hand_in_pause hand_in_end",
     "test_domains_of_a_day_are_bounded_and_long_facts_cut": "evidence_domains evidence_signatures",
     "test_beyond_the_limits_messages_are_counted_without_their_facts": "evidence_rows evidence_day",
     "test_hostile_reports_are_refused_in_bounded_memory_and_time": "report_elements report_record",
