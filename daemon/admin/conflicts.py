@@ -16,13 +16,16 @@ _LISTENERS = [key for key in SETTINGS if key.startswith("listen.")]
 
 def check(facts: Facts) -> Iterator[Finding]:
     """One finding for every rule that is broken; one `ok` when none is."""
-    fine = True
-    for rule in RULES:
-        for finding in rule(facts.config):
-            fine = False
-            yield finding
-    if fine:
-        yield Finding("ok", "settings-fit", "settings", "nothing in them contradicts itself")
+    found = [finding for rule in RULES for finding in rule(facts.config)] + list(_strange_author(facts))
+    yield from found or [Finding("ok", "settings-fit", "settings", "nothing in them contradicts itself")]
+
+
+def _strange_author(facts: Facts) -> Iterator[Finding]:
+    address = facts.config["reports.from"]
+    domain = address.rpartition("@")[2]
+    if address and not any(domain == own or domain.endswith("." + own) for own in facts.domains):
+        text = f"{address} is at no domain of ours: reports cannot be signed, and most receivers refuse them"
+        yield Finding("warning", "reports-unsigned", "reports.from", text, "`mailctl config unset reports.from`")
 
 
 def _passwords_in_clear(config: Config) -> Iterator[Finding]:

@@ -22,6 +22,7 @@ from daemon.flow.collect import collect
 from daemon.flow.destinations import Destination, for_dmarc, for_tls
 from daemon.flow.envelope import Envelope, Origin, Recipient
 from daemon.flow.hand_in import hand_in
+from daemon.flow.postmaster import postmaster
 from daemon.flow.reported import About, dmarc, tls
 from daemon.flow.tally import tally
 from daemon.limits import LIMITS
@@ -188,17 +189,13 @@ class Reporting:
 
 
 def sender_of(tx: Tx, config: Config) -> Address | None:
-    """Whom reports come from: the setting, else the postmaster of the domain this host is of; None without a domain."""
+    """Whom reports come from: the setting, else postmaster; None without a domain."""
     if config["reports.from"]:
         try:
             return parse_address(config["reports.from"])
         except BadAddress:
             return None
-    ours = [domain.name for domain in domains.everyone(tx) if domain.enabled and domain.alias_of is None]
-    host = config.hostname
-    own = [name for name in ours if host == name or host.endswith("." + name)]
-    home = max(own, key=len) if own else next(iter(ours), None)
-    return None if home is None else Address("postmaster", home)
+    return postmaster(tx, config.hostname) if domains.home(tx, []) else None
 
 
 def _packed(content: bytes) -> bytes:

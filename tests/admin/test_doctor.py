@@ -44,7 +44,8 @@ def ctl(tmp_path: Path) -> Ctl:
 
 def facts(store: Store, *rows: tuple[str, str], now: int | None = None, **more: Any) -> Facts:
     config = Config([*HOME, *rows])
-    return Facts(store, config, store.clock() if now is None else now, more.pop("running", False), (), **more)
+    now = store.clock() if now is None else now
+    return Facts(store, config, now, more.pop("running", False), ("example.org",), **more)
 
 
 def reasons(found: object) -> list[tuple[str, str]]:
@@ -65,6 +66,8 @@ def reasons(found: object) -> list[tuple[str, str]]:
         ([("listen.submission", "off")], []),
         ([("listen.submission", "off"), ("listen.submissions", "off")], [("warning", "submission-off")]),
         ([("queue.hold_external", "yes")], [("warning", "mail-held")]),
+        ([("reports.from", "dmarc@sub.example.org")], []),
+        ([("reports.from", "dmarc@other.example")], [("warning", "reports-unsigned")]),
         ([("smtp.trusted_networks", "0.0.0.0/0")], [("error", "open-relay")]),
         ([("smtp.trusted_networks", "::/0,192.0.2.0/24")], [("error", "open-relay")]),
         ([("smtp.trusted_networks", "10.0.0.0/8,127.0.0.0/8,192.168.0.0/16")], []),
