@@ -303,6 +303,13 @@ _ROWS = (
         "The certificate authority: its ACME directory (RFC 8555).",
     ),
     Setting(
+        "acme.eab_kid",
+        "text",
+        "",
+        "For an authority that gives accounts to its customers only: the key identifier it gave (RFC 8555 §7.3.4).",
+    ),
+    Setting("acme.eab_key", "path", "", "File with the HMAC key it gave with that, in base64url.", "file"),
+    Setting(
         "acme.challenge",
         "challenge",
         "http-01",

@@ -15,6 +15,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -135,22 +136,43 @@ def _account(store: Store, config: Config) -> tuple[client.ClientV2, JWK]:
             if error.code != "accountDoesNotExist":
                 raise
             net.account = None
-    store.write_now(acme.keep_account, directory, private_key, _register(speaker, config))
+    store.write_now(acme.keep_account, directory, private_key, _register(speaker, key, config))
     return speaker, key
 
 
-def _register(speaker: client.ClientV2, config: Config) -> str:
+def _register(speaker: client.ClientV2, key: JWK, config: Config) -> str:
     """The address of a new account, or of the one that the key has already."""
-    if speaker.external_account_required():
-        raise BadSetting("acme.directory: this authority gives accounts by hand only; name another one")
+    if speaker.external_account_required() and not config["acme.eab_kid"]:
+        raise BadSetting(
+            "acme.eab_kid: this authority gives accounts to its customers only; set acme.eab_kid and acme.eab_key to"
+            " what it gave you, or name another one as acme.directory"
+        )
     wanted = messages.NewRegistration.from_data(
-        email=config["acme.email"] or None, terms_of_service_agreed=config["acme.agree"]
-    )
+        email=config["acme.email"] or None, terms_of_service_agreed=config["acme.agree"],
+        external_account_binding=_binding(speaker, key, config),
+    )  # fmt: skip
     try:
         return str(speaker.new_account(wanted).uri)
     except errors.ConflictError as conflict:
         known = messages.RegistrationResource(body=messages.Registration(), uri=conflict.location)
         return str(speaker.query_registration(known).uri)
+
+
+def _binding(speaker: client.ClientV2, key: JWK, config: Config) -> dict[str, Any] | None:
+    """What ties the account to the one a customer has already (RFC 8555 §7.3.4); None when there is none to name."""
+    kid, file = config["acme.eab_kid"], config["acme.eab_key"]
+    if not kid:
+        return None
+    try:
+        secret = Path(file).read_text().strip()
+    except (OSError, UnicodeError):
+        raise BadSetting(
+            f"acme.eab_key: {file or 'no file'} cannot be read; write the authority's key into one"
+        ) from None
+    try:
+        return messages.ExternalAccountBinding.from_data(key.public_key(), kid, secret, speaker.directory)
+    except (JoseError, ValueError):
+        raise BadSetting(f"acme.eab_key: {file} holds no key in base64url; write it as the authority gave it") from None
 
 
 # -- proving a name ----------------------------------------------------------------------------------------------------
