@@ -178,6 +178,11 @@ class Limits:
     acme_patience: int = 120  # seconds for one order, from the first word to the certificate
     acme_process: int = 600  # seconds for all orders of one round, then its process is ended
     acme_request: int = 30  # seconds for one answer of the authority
+    acme_ask: int = (
+        6 * 3600
+    )  # seconds until an authority is asked again when to renew, if it does not say; RFC 9773 §4.3
+    acme_ask_least: int = 3600  # the same, whatever it says: once an hour at most
+    acme_ask_most: int = 86400  # and once a day at least
     acme_tries: int = 4  # failed orders for the same names within an hour; Let's Encrypt takes 5 an hour
     acme_same: int = 4  # certificates for the same names within a week; Let's Encrypt gives 5 a week
     acme_pause: int = 3600  # seconds until a failed order is tried again, doubled each time up to a day

@@ -79,6 +79,7 @@ def show(desk: Desk, certificate: int, pem: bool) -> None:
             ("SHA-256", found.sha256),
             ("From", when(found.not_before_at)),
             ("Until", f"{when(found.not_after_at)} ({_left(found)})"),
+            ("Renewed", f"after {when(found.renew_at)}, by itself" if found.renew_at else ""),
             ("Since", when(found.created_at)),
         ],
     )

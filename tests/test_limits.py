@@ -134,6 +134,8 @@ PROOFS = {
     "test_an_authority_that_takes_too_long_is_left": "acme_patience",
     "test_a_process_that_hangs_is_ended": "acme_process",
     "test_an_authority_that_says_nothing_has_its_time": "acme_request",
+    "test_who_does_not_answer_is_asked_later_and_two_thirds_count": "acme_ask",
+    "test_it_is_asked_again_when_it_says_within_bounds": "acme_ask_least acme_ask_most",
     "test_after_some_failures_within_an_hour_the_authority_is_left_alone": "acme_tries",
     "test_a_fifth_certificate_within_a_week_is_not_asked_for": "acme_same",
     "test_each_failure_in_a_row_doubles_the_wait_up_to_a_day": "acme_pause",

@@ -80,9 +80,9 @@ def fetch(store: Store, config: Config, names: tuple[str, ...], private_key: str
 
 
 def _fetch(store: Store, config: Config, names: tuple[str, ...], private_key: str) -> str:
-    speaker, key = _account(store, config)
+    ours, key = _account(store, config)
     end = datetime.datetime.now() + datetime.timedelta(seconds=LIMITS.acme_patience)
-    order = speaker.new_order(_request(names, private_key))
+    order = ours.new_order(_request(names, private_key))
     proofs = [
         _proof(authorization, config["acme.challenge"], key)
         for authorization in order.authorizations
@@ -90,9 +90,9 @@ def _fetch(store: Store, config: Config, names: tuple[str, ...], private_key: st
     ]
     with _shown(store, config, proofs):
         for proof in proofs:
-            speaker.answer_challenge(proof.challenge, challenges.DNS01Response(key_authorization=proof.answer))
-        order = speaker.poll_authorizations(order, end)
-    return str(speaker.finalize_order(order, end).fullchain_pem)
+            ours.answer_challenge(proof.challenge, challenges.DNS01Response(key_authorization=proof.answer))
+        order = ours.poll_authorizations(order, end)
+    return str(ours.finalize_order(order, end).fullchain_pem)
 
 
 class _Net(client.ClientNetwork):
@@ -119,46 +119,53 @@ def _account(store: Store, config: Config) -> tuple[client.ClientV2, JWK]:
     if kept is None:  # before anybody hears of it
         store.write_now(acme.keep_account, directory, private_key, "")
     key = JWKEC.load(private_key.encode())
+    ours = speaker(config, key)
+    if kept is not None and kept.url:
+        try:
+            ours.query_registration(messages.RegistrationResource(body=messages.Registration(), uri=kept.url))
+            return ours, key
+        except messages.Error as error:
+            if error.code != "accountDoesNotExist":
+                raise
+            ours.net.account = None
+    store.write_now(acme.keep_account, directory, private_key, _register(ours, key, config))
+    return ours, key
+
+
+def speaker(config: Config, key: JWK | None = None) -> client.ClientV2:
+    """Who speaks with the authority; without a key for what needs no account. Raises `BadSetting`, and what the
+    libraries raise."""
+    directory = config["acme.directory"]
     net = _Net(key, alg=ES256, user_agent="mailctl", timeout=LIMITS.acme_request)
     bundle: Any = config["acme.ca_bundle"] or True
     net.verify_ssl = bundle
     try:
-        speaker = client.ClientV2(client.ClientV2.get_directory(directory, net), net)
+        return client.ClientV2(client.ClientV2.get_directory(directory, net), net)
     except OSError as error:
         if isinstance(error, requests.exceptions.RequestException):
             raise
         raise BadSetting(f"acme.ca_bundle: {bundle} cannot be read") from None
-    if kept is not None and kept.url:
-        try:
-            speaker.query_registration(messages.RegistrationResource(body=messages.Registration(), uri=kept.url))
-            return speaker, key
-        except messages.Error as error:
-            if error.code != "accountDoesNotExist":
-                raise
-            net.account = None
-    store.write_now(acme.keep_account, directory, private_key, _register(speaker, key, config))
-    return speaker, key
 
 
-def _register(speaker: client.ClientV2, key: JWK, config: Config) -> str:
+def _register(ours: client.ClientV2, key: JWK, config: Config) -> str:
     """The address of a new account, or of the one that the key has already."""
-    if speaker.external_account_required() and not config["acme.eab_kid"]:
+    if ours.external_account_required() and not config["acme.eab_kid"]:
         raise BadSetting(
             "acme.eab_kid: this authority gives accounts to its customers only; set acme.eab_kid and acme.eab_key to"
             " what it gave you, or name another one as acme.directory"
         )
     wanted = messages.NewRegistration.from_data(
         email=config["acme.email"] or None, terms_of_service_agreed=config["acme.agree"],
-        external_account_binding=_binding(speaker, key, config),
+        external_account_binding=_binding(ours, key, config),
     )  # fmt: skip
     try:
-        return str(speaker.new_account(wanted).uri)
+        return str(ours.new_account(wanted).uri)
     except errors.ConflictError as conflict:
         known = messages.RegistrationResource(body=messages.Registration(), uri=conflict.location)
-        return str(speaker.query_registration(known).uri)
+        return str(ours.query_registration(known).uri)
 
 
-def _binding(speaker: client.ClientV2, key: JWK, config: Config) -> dict[str, Any] | None:
+def _binding(ours: client.ClientV2, key: JWK, config: Config) -> dict[str, Any] | None:
     """What ties the account to the one a customer has already (RFC 8555 §7.3.4); None when there is none to name."""
     kid, file = config["acme.eab_kid"], config["acme.eab_key"]
     if not kid:
@@ -170,7 +177,7 @@ def _binding(speaker: client.ClientV2, key: JWK, config: Config) -> dict[str, An
             f"acme.eab_key: {file or 'no file'} cannot be read; write the authority's key into one"
         ) from None
     try:
-        return messages.ExternalAccountBinding.from_data(key.public_key(), kid, secret, speaker.directory)
+        return messages.ExternalAccountBinding.from_data(key.public_key(), kid, secret, ours.directory)
     except (JoseError, ValueError):
         raise BadSetting(f"acme.eab_key: {file} holds no key in base64url; write it as the authority gave it") from None
 

@@ -266,6 +266,8 @@ def _acme(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
          "select id from certificate where not_before_at >= not_after_at or names = ''"),
         ("next key", "may be used before it was made", "select name from next_key where ready_at < created_at"),
         ("order", "ended before it began", "select id from acme_order where ended_at < began_at"),
+        ("certificate", "is not from an authority, and one is asked about it",
+         "select c.id from certificate c join acme_renewal r on r.certificate_id = c.id where c.source <> 'acme'"),
     ):  # fmt: skip
         for (number,) in store.read_now(Tx.all, f"{sql} limit {_MANY}"):
             yield Finding("error", "certificate-row-wrong", f"{subject} {number}", text)
