@@ -43,6 +43,8 @@ def list_(desk: Desk) -> None:
         ],
         empty="There are no certificates; the first start makes one, `mailctl cert import` brings another.",
     )
+    for name, problem in certs.missing(desk.store):
+        desk.out.note(f"Not there yet: {problem or name}")
     file = certs.files_in_use(desk.store)
     if file:
         desk.out.note(f"The setting tls.certificate names {file}, which goes before these.")

@@ -124,5 +124,5 @@ def _days(desk: Desk, days: Sequence[Day]) -> None:
         cells = max(1, round(day.total * _BAR / most))
         bad = min(cells, round(day.failed * cells / day.total) or (1 if day.failed else 0)) if day.total else 0
         bar = "#" * (cells - bad) + desk.out.styled("x" * bad, "31")
-        said = f"{day.total:,}" + (f", {day.failed:,} failed" if day.failed else "")
+        said = f"{day.total:,}" + (f" ({day.failed:,} failed)" if day.failed else "")
         desk.out.print(f"{datetime.fromtimestamp(day.at / 1000, UTC):%Y-%m-%d}  {bar}{' ' * (_BAR - cells)}  {said}")

@@ -68,6 +68,14 @@ def plans(tx: Tx) -> list[Plan]:
     return [_plan(tx, names) for names in wanted(tx, config)] if config["acme.agree"] else []
 
 
+def known_plans(tx: Tx) -> list[Plan]:
+    """The same for who only looks: none, too, while a setting is spoilt."""
+    try:
+        return plans(tx)
+    except BadSetting:
+        return []
+
+
 def wanted(tx: Tx, config: Config) -> list[tuple[str, ...]]:
     """The names of each certificate. The host's own is not fetched where tls.certificate names a file."""
     if config["acme.names"]:

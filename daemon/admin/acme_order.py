@@ -12,6 +12,7 @@ import asyncio
 import base64
 import datetime
 import hashlib
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -272,4 +273,5 @@ def _reason(error: BaseException) -> str:
         if not isinstance(inner, BaseException):
             break
         cause = inner
-    return " ".join(str(cause).split())[:300] or type(cause).__name__
+    words = re.sub(r"\A\w+\([^()]*\): ", "", " ".join(str(cause).split()))  # without the object that says it
+    return words[:300] or type(cause).__name__

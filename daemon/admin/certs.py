@@ -44,6 +44,11 @@ def show(store: Store, certificate_id: int) -> Certificate:
     return store.read_now(lambda tx: _certificate(tx, certificates.get(tx, certificate_id)))
 
 
+def missing(store: Store) -> list[tuple[str, str]]:
+    """Names for which ACME has brought no certificate yet, each with what the last try said ('': there was none)."""
+    return [(plan.names[0], plan.problem) for plan in store.read_now(acme.known_plans) if plan.certificate is None]
+
+
 def files_in_use(store: Store) -> str:
     """The file that the setting tls.certificate names: it goes before what is in the store. '' when it names none."""
     return store.read_now(lambda tx: settings.rows(tx).get("tls.certificate", ""))
@@ -98,6 +103,6 @@ def _certificate(tx: Tx, row: certificates.Certificate) -> Certificate:
         not_before_at=row.not_before_at,
         not_after_at=row.not_after_at,
         created_at=row.created_at,
-        renew_at=next((p.due_at for p in acme.plans(tx) if p.certificate and p.certificate.id == row.id), None),
+        renew_at=next((p.due_at for p in acme.known_plans(tx) if p.certificate and p.certificate.id == row.id), None),
         chain=row.chain,
     )
