@@ -199,14 +199,16 @@ async def test_a_hand_in_that_a_crash_cut_off_is_tried_again(house: House) -> No
 
 async def test_so_many_are_handed_in_at_the_same_time(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reporting, "LIMITS", replace(LIMITS, hand_ins=3))
-    now, most = 0, 0
+    now, most, together = 0, 0, asyncio.Event()
 
     async def slow(uri: str, content: bytes) -> str:
         nonlocal now, most
         now += 1
         most = max(most, now)
-        for _ in range(5):
-            await asyncio.sleep(0)
+        if most == 3:
+            together.set()
+        async with asyncio.timeout(10):
+            await together.wait()
         now -= 1
         return ""
 
