@@ -150,7 +150,7 @@ def eval_(desk: Desk, user: str | None, threshold: float | None, limit: int) -> 
     from daemon.admin import spam as admin
     from daemon.admin import spam_eval
 
-    points = spam_eval.JUNK if threshold is None else threshold
+    points = spam_eval.threshold(desk.store) if threshold is None else threshold
     judged = 0
     for one in [user] if user else admin.users(desk.store):
         labels = admin.labels(desk.store, one, limit)
