@@ -93,7 +93,7 @@ def test_spam_goes_to_junk_from_the_first_day(place: Place) -> None:
         b"Subject: URGENT BUSINESS PROPOSAL!!! $$$\r\nMessage-ID: <1@mail.example>\r\n"
         b"Date: Mon, 23 Nov 2026 10:00:00 +0000\r\nContent-Type: text/html\r\n\r\n"
         b"<html><body><font color=red size=5><b>DEAR FRIEND,</b></font><br>\r\nI am contacting you for the transfer"
-        b" of US$25,000,000 (twenty five million dollars) out of my country.\r\nYou will receive 30% of the money, 100% RISK"
+        b" of US$25,000,000 (twenty five million dollars) out of my country.\r\nYou will receive 30% of it, 100% RISK"
         b" FREE and GUARANTEED! Please send your bank account number and\r\ntelephone number for confidential"
         b' assistance. <a href="http://192.0.2.7/click/here.html">CLICK HERE</a> now!\r\nTo be removed from our mailing'
         b" list click here to unsubscribe. Order now, limited time offer, money back guarantee.\r\n</body></html>\r\n"
