@@ -10,7 +10,7 @@ import click
 
 from mailctl.desk import Desk, at_desk
 from mailctl.grammar import verb
-from mailctl.out import clean, count
+from mailctl.out import clean
 
 if TYPE_CHECKING:
     from daemon.admin.doctor import Finding
@@ -55,13 +55,7 @@ def _tell(desk: Desk, found: list[Finding], sound: str) -> None:
         out.print(f"         {clean(one.text)}")
         if one.remedy:
             out.print(f"         {out.styled(clean(one.remedy), '36')}")
-    errors, warnings = (sum(f.level == level for f in found) for level in ("error", "warning"))
-    more = f" ({count(warnings, 'warning')})" if warnings else ""
-    if errors:
-        where = " in the store" if sound else ""
-        out.print(out.styled(count(errors, "error") + where, "1;31") + more)
-    else:
-        out.print(out.styled(sound or "nothing is wrong", "1;32") + more)
+    out.summed([f.level for f in found], sound or "nothing is wrong")
 
 
 @contextlib.contextmanager

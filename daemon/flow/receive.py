@@ -346,10 +346,8 @@ class _Planning:
         plan.failures = [(fate.address, fate.denial) for fate in self.fates if fate.denial is not None]
         if self.junk:  # whoever is named as its sender most likely is not
             return
-        letters = notify.letters(
-            self.fates, self.envelope, plan.body, hostname=self.config["hostname"], now=self.tx.now / 1000
-        )
-        for about, letter in letters:
+        hostname = self.config["hostname"]
+        for about, letter in notify.letters(self.tx, self.fates, self.envelope, plan.body, hostname=hostname):
             sender = self.envelope.sender
             assert sender is not None
             origin = Origin("notice", trace=plan.trace)

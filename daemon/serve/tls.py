@@ -130,8 +130,7 @@ class Keyring:
         if chain_path or key_path:
             yield _from_files(chain_path, key_path or chain_path, now)
         for kept in self._store.peek(certificates.everyone):
-            rank = (int(kept.not_after_at > now), int(kept.source != "self-signed"), kept.id)
-            yield _Pair(kept.chain, kept.private_key, kept.names, rank)
+            yield _Pair(kept.chain, kept.private_key, kept.names, certificates.standing(kept, now))
 
     def _choose(self, tls: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
         """OpenSSL asks with the name the client sent. A name nobody has is no reason to refuse it."""
@@ -183,9 +182,9 @@ def _front(
 ) -> ServerContext:
     """The context that connections begin with; its options stay when the certificate is changed for another."""
     context = _context(pair, _CIPHERS_25 if port25 else _CIPHERS)
+    context.num_tickets = 0 if port25 else 1  # TLS 1.3; OpenSSL would make two, and each costs a tenth of the handshake
     if port25:
         context.options |= ssl.OP_NO_TICKET  # TLS 1.2
-        context.num_tickets = 0  # TLS 1.3
     context.sni_callback = choose
     return context
 
