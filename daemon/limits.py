@@ -58,6 +58,9 @@ class Limits:
     spam_token: int = 64  # octets of one; trap D8: a token of 32 KB was too large for a table
     spam_tags: int = 2000  # HTML elements looked at
     spam_links: int = 200  # links looked at: 100,000 in one message cost no more
+    links: int = 2000  # links of one text looked at for their hosts
+    link_text: int = 256 * KIB  # octets of text of one message read for links
+    link_hosts: int = 20  # hosts of one message that lists are asked about
     spam_subject: int = 500  # characters of a Subject
     spam_hops: int = 20  # Received fields looked at
 

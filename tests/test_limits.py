@@ -48,6 +48,8 @@ PROOFS = {
     "test_every_token_is_short": "spam_token",
     "test_elements_and_links_are_counted": "spam_tags spam_links",
     "test_a_long_subject_and_many_hops_are_cut": "spam_subject spam_hops",
+    "test_only_so_much_text_and_so_many_links_are_looked_at": "links link_text",
+    "test_of_many_hosts_the_first_and_the_last_are_told": "link_hosts",
     "test_d13_an_endless_line": "imap_line_before_login",
     "test_d13_a_million_parentheses": "imap_line",
     "test_before_login_no_literals_but_for_logging_in": "imap_literal_before_login",
