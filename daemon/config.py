@@ -106,7 +106,11 @@ def machine_name() -> str:
 
 _ROWS = (
     Setting(
-        "hostname", "hostname", "", "The name this server gives itself: SMTP greeting, HELO, Received, Message-ID."
+        "hostname",
+        "hostname",
+        "",
+        "The name this server gives itself: SMTP greeting, HELO, Received, Message-ID. Notices come from postmaster at"
+        " the domain it lies under; where it lies under none of ours, from postmaster at the domain of who is told.",
     ),
     Setting("listen.smtp", "listeners", ":25", "Where mail from other servers comes in.", restart=True),
     Setting("listen.submission", "listeners", ":587", "Where users hand in mail, with STARTTLS.", restart=True),
@@ -137,6 +141,13 @@ _ROWS = (
         "https://acme-v02.api.letsencrypt.org/directory",
         "The certificate authority: its ACME directory (RFC 8555).",
     ),
+    Setting(
+        "acme.eab_kid",
+        "text",
+        "",
+        "For an authority that gives accounts to its customers only: the key identifier it gave (RFC 8555 §7.3.4).",
+    ),
+    Setting("acme.eab_key", "path", "", "File with the HMAC key it gave with that, in base64url.", "file"),
     Setting(
         "acme.challenge",
         "challenge",
@@ -242,7 +253,11 @@ _ROWS = (
         "reports.send", "yes/no", "yes", "Send DMARC and TLS reports, once a day, to the domains that ask for them."
     ),
     Setting(
-        "reports.from", "address", "", "The address reports come from; empty: postmaster at the domain this host is of."
+        "reports.from",
+        "address",
+        "",
+        "The address reports come from; empty: postmaster at the domain that the host's name lies under, or at the"
+        " first there is.",
     ),
     Setting("smtp.trusted_networks", "networks", "", "Peers that may relay without a password.", "networks"),
     Setting(

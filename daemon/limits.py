@@ -201,6 +201,11 @@ class Limits:
     acme_patience: int = 120  # seconds for one order, from the first word to the certificate
     acme_process: int = 600  # seconds for all orders of one round, then its process is ended
     acme_request: int = 30  # seconds for one answer of the authority
+    acme_ask: int = (
+        6 * 3600
+    )  # seconds until an authority is asked again when to renew, if it does not say; RFC 9773 §4.3
+    acme_ask_least: int = 3600  # the same, whatever it says: once an hour at most
+    acme_ask_most: int = 86400  # and once a day at least
     acme_tries: int = 4  # failed orders for the same names within an hour; Let's Encrypt takes 5 an hour
     acme_same: int = 4  # certificates for the same names within a week; Let's Encrypt gives 5 a week
     acme_pause: int = 3600  # seconds until a failed order is tried again, doubled each time up to a day
@@ -225,6 +230,9 @@ class Limits:
     report_uris: int = 10  # addresses one domain may have its reports sent to
     report_files_of_mail: int = 3  # reports read out of one message
     report_post_patience: int = 30  # seconds for handing a report in over HTTPS
+    hand_ins: int = 10  # reports handed in at the same time: who takes them slowly keeps few others waiting
+    hand_in_pause: int = 900  # seconds to the second try, twice as many to each further one
+    hand_in_end: int = 86400  # seconds after the first try at which a report is given up; RFC 8460 §5.5
     evidence_domains: int = 2000  # domains counted in one day: as many reports might be sent
     evidence_rows: int = 5000  # rows of one domain in one day
     evidence_day: int = 50_000  # rows of all domains in one day, some hundred octets each
@@ -271,7 +279,7 @@ class Limits:
     filter_words: int = 512  # characters of a filter's own words passed on; a reply line's length
     filter_symbols: int = 30  # rules told of one filter
     milter_packet: int = MIB + 64 * KIB  # octets of a packet; libmilter's largest is 1 MiB
-    milter_packets: int = 20_000  # packets of one filter about one message: words for patience, a body in pieces
+    milter_packets: int = 10_000  # packets of one filter about one message: words for patience, a body in pieces
     milter_text: int = 8 * KIB  # octets of words in a packet
     rspamd_answer: int = 1 * MIB  # octets of JSON
 

@@ -159,7 +159,7 @@ class DNS:
             answer = await self._resolve(name, kind)
             ttl = answer.ttl
         except dns.exception.Timeout:
-            reason = f"no answer within {self._patience:g} s"
+            reason = f"no answer within {self._patience:.3g} s"
             self._silent += 1
             if self._silent >= _SILENT:  # a dead resolver costs a few time-outs, not one for each question
                 self._mute_until = self._clock() + LIMITS.dns_failure

@@ -43,6 +43,8 @@ def list_(desk: Desk) -> None:
         ],
         empty="There are no certificates; the first start makes one, `mailctl cert import` brings another.",
     )
+    for name, problem in certs.missing(desk.store):
+        desk.out.note(f"Not there yet: {problem or name}")
     file = certs.files_in_use(desk.store)
     if file:
         desk.out.note(f"The setting tls.certificate names {file}, which goes before these.")
@@ -79,6 +81,7 @@ def show(desk: Desk, certificate: int, pem: bool) -> None:
             ("SHA-256", found.sha256),
             ("From", when(found.not_before_at)),
             ("Until", f"{when(found.not_after_at)} ({_left(found)})"),
+            ("Renewed", f"after {when(found.renew_at)}, by itself" if found.renew_at else ""),
             ("Since", when(found.created_at)),
         ],
     )

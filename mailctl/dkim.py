@@ -32,8 +32,9 @@ def list_(desk: Desk, domain: str | None) -> None:
     """List keys, of one domain or of all, and what is to be done for each."""
     from daemon.admin import dkim
 
+    found = dkim.everyone(desk.store, domain)
     desk.out.rows(
-        dkim.everyone(desk.store, domain),
+        found,
         [
             Column("DOMAIN", lambda k: k.domain, "bold"),
             Column("SELECTOR", lambda k: k.selector),
@@ -44,6 +45,11 @@ def list_(desk: Desk, domain: str | None) -> None:
         ],
         empty="There are no keys; a running server makes them for every domain, and so does `mailctl dkim add DOMAIN`.",
     )
+    waiting = next((key.domain for key in found if key.next == "publish"), None)
+    if waiting is not None:
+        desk.out.note(
+            f"`mailctl dns records {waiting}` prints what to publish, `mailctl dns publish {waiting}` does it."
+        )
 
 
 def _to_do(key: Key) -> str:

@@ -62,6 +62,7 @@ def tell(desk: Desk, found: list[Finding]) -> None:
             out.print(f"         {out.dim(clean(one.breaks))}")
         if one.record:
             out.print(f"         {out.styled(clean(one.record), '36')}")
+    out.summed([one.level for one in found], "nothing is wrong")
 
 
 @command.command(

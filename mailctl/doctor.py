@@ -10,7 +10,7 @@ import click
 
 from mailctl.desk import Desk, at_desk
 from mailctl.grammar import verb
-from mailctl.out import clean, count
+from mailctl.out import clean
 
 if TYPE_CHECKING:
     from daemon.admin.doctor import Finding
@@ -30,7 +30,8 @@ _STYLES = {"ok": "1;32", "info": "1;36", "warning": "1;33", "error": "1;31"}
 @click.option("--probe", metavar="DOMAIN", default="", help="Connect to this domain's mail servers, to try port 25.")
 @at_desk
 def command(desk: Desk, store: bool, quick: bool, probe: str) -> int:
-    """Look at everything: DNS, ports, certificate, settings, disk, clock, queue, store, passwords, port 25, filters.
+    """Look at everything at once: DNS, ports, certificate, settings, disk, clock, queue, store, passwords, port 25,
+    filters.
 
     With --store: prove that the store is sound, every octet of every message by its checksum. The server may run
     meanwhile. Nothing is repaired. Exit code 1: something is wrong.
@@ -55,13 +56,7 @@ def _tell(desk: Desk, found: list[Finding], sound: str) -> None:
         out.print(f"         {clean(one.text)}")
         if one.remedy:
             out.print(f"         {out.styled(clean(one.remedy), '36')}")
-    errors, warnings = (sum(f.level == level for f in found) for level in ("error", "warning"))
-    more = f" ({count(warnings, 'warning')})" if warnings else ""
-    if errors:
-        where = " in the store" if sound else ""
-        out.print(out.styled(count(errors, "error") + where, "1;31") + more)
-    else:
-        out.print(out.styled(sound or "nothing is wrong", "1;32") + more)
+    out.summed([f.level for f in found], sound or "nothing is wrong")
 
 
 @contextlib.contextmanager

@@ -120,6 +120,15 @@ class Out:
     def print(self, text: str = "") -> None:
         print(text, file=self.stream)
 
+    def summed(self, levels: Sequence[str], sound: str) -> None:
+        """The last line under findings, for people: how many errors and warnings, or that all is well."""
+        errors, warnings = (levels.count(level) for level in ("error", "warning"))
+        more = [count(warnings, "warning")] if warnings else []
+        if errors:
+            self.print(", ".join([self.styled(count(errors, "error"), "1;31"), *more]))
+        else:
+            self.print(", ".join([self.styled(sound, "1;32"), *more]))
+
     # ----------------------------------------------------------------------------------------------------------- styles
 
     def styled(self, text: str, codes: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -39,7 +39,7 @@ def dmarc(desk: Desk, domain: str | None, since: str | None, limit: int | None) 
     from daemon.admin import reports
 
     found = reports.dmarc(desk.store, domain=domain, since=since, limit=limit)
-    desk.out.document(found, lambda: _tell_dmarc(desk, found))
+    desk.out.document(found, lambda: _tell(desk, found, (found.domains, _DOMAINS), (found.sources, _SOURCES)))
 
 
 @command.command("tls", examples=("mailctl report tls", "mailctl report tls --domain example.org --json"))
@@ -55,74 +55,63 @@ def tls(desk: Desk, domain: str | None, since: str | None, limit: int | None) ->
     from daemon.admin import reports
 
     found = reports.tls(desk.store, domain=domain, since=since, limit=limit)
-    desk.out.document(found, lambda: _tell_tls(desk, found))
+    desk.out.document(found, lambda: _tell(desk, found, (found.policies, _POLICIES), (found.failures, _FAILURES)))
 
 
-def _tell_dmarc(desk: Desk, found: DMARC) -> None:
-    if not _head(desk, found.reports, found.reporters):
-        return
+def _amount(title: str, name: str, color: str = "") -> Column:
+    """A column of numbers; `color` marks those that are not 0."""
+    return Column(
+        title,
+        lambda row: f"{getattr(row, name):,}",
+        lambda row: color if getattr(row, name) else "",
+        right=True,
+    )
+
+
+_DOMAINS = (
+    Column("DOMAIN", lambda d: d.domain, "bold"),
+    _amount("MESSAGES", "messages"),
+    _amount("FAILED", "failed", "red"),
+    _amount("QUARANTINED", "quarantined"),
+    _amount("REJECTED", "rejected"),
+)
+_SOURCES = (
+    Column("SOURCE", lambda s: s.ip, "bold"),
+    Column("FROM", lambda s: s.domain),
+    _amount("MESSAGES", "messages"),
+    _amount("FAILED", "failed", "red"),
+    _amount("NO DKIM", "no_dkim"),
+    _amount("NO SPF", "no_spf"),
+    Column("SIGNED BY", lambda s: ", ".join(s.signers), fold=True),
+    Column("RETURN PATH", lambda s: ", ".join(s.paths), fold=True),
+)
+_POLICIES = (
+    Column("DOMAIN", lambda p: p.domain, "bold"),
+    Column("POLICY", lambda p: p.policy),
+    _amount("SESSIONS", "sessions"),
+    _amount("FAILED", "failed", "red"),
+)
+_FAILURES = (
+    Column("RESULT", lambda f: f.result, "red"),
+    Column("HOST", lambda f: f.host),
+    Column("REPORTER", lambda f: f.reporter),
+    _amount("SESSIONS", "sessions"),
+    Column("WHAT", lambda f: f.text, fold=True),
+)
+
+
+def _tell(desk: Desk, found: DMARC | TLS, *tables: tuple[Sequence[Any], Sequence[Column]]) -> None:
+    """For people: how much is known, its tables, the trend."""
     out = desk.out
-    out.rows(
-        found.domains,
-        [
-            Column("DOMAIN", lambda d: d.domain, "bold"),
-            Column("MESSAGES", lambda d: f"{d.messages:,}", right=True),
-            Column("FAILED", lambda d: f"{d.failed:,}", lambda d: "red" if d.failed else "green", right=True),
-            Column("QUARANTINED", lambda d: f"{d.quarantined:,}", right=True),
-            Column("REJECTED", lambda d: f"{d.rejected:,}", right=True),
-        ],
-    )
-    out.print()
-    out.rows(
-        found.sources,
-        [
-            Column("SOURCE", lambda s: s.ip, "bold"),
-            Column("FROM", lambda s: s.domain),
-            Column("MESSAGES", lambda s: f"{s.messages:,}", right=True),
-            Column("FAILED", lambda s: f"{s.failed:,}", lambda s: "red" if s.failed else "", right=True),
-            Column("NO DKIM", lambda s: f"{s.no_dkim:,}", right=True),
-            Column("NO SPF", lambda s: f"{s.no_spf:,}", right=True),
-            Column("SIGNED BY", lambda s: ", ".join(s.signers), fold=True),
-            Column("RETURN PATH", lambda s: ", ".join(s.paths), fold=True),
-        ],
-    )
-    _days(desk, found.days)
-
-
-def _tell_tls(desk: Desk, found: TLS) -> None:
-    if not _head(desk, found.reports, found.reporters):
+    if not found.reports:
+        out.note("no reports yet; `mailctl dns records DOMAIN` prints the record that asks for them")
         return
-    out = desk.out
-    out.rows(
-        found.policies,
-        [
-            Column("DOMAIN", lambda p: p.domain, "bold"),
-            Column("POLICY", lambda p: p.policy),
-            Column("SESSIONS", lambda p: f"{p.sessions:,}", right=True),
-            Column("FAILED", lambda p: f"{p.failed:,}", lambda p: "red" if p.failed else "green", right=True),
-        ],
-    )
-    if found.failures:
-        out.print()
-        out.rows(
-            found.failures,
-            [
-                Column("RESULT", lambda f: f.result, "red"),
-                Column("HOST", lambda f: f.host),
-                Column("REPORTER", lambda f: f.reporter),
-                Column("SESSIONS", lambda f: f"{f.sessions:,}", right=True),
-                Column("WHAT", lambda f: f.text, fold=True),
-            ],
-        )
+    out.print(out.dim(f"{count(found.reports, 'report')} of {count(found.reporters, 'organisation')}"))
+    for rows, columns in tables:
+        if rows:
+            out.print()
+            out.rows(rows, columns)
     _days(desk, found.days)
-
-
-def _head(desk: Desk, reports: int, reporters: int) -> bool:
-    if not reports:
-        desk.out.note("no reports yet; `mailctl dns records DOMAIN` prints the record that asks for them")
-        return False
-    desk.out.print(desk.out.dim(f"{count(reports, 'report')} of {count(reporters, 'organisation')}"))
-    return True
 
 
 def _days(desk: Desk, days: Sequence[Day]) -> None:
@@ -135,5 +124,5 @@ def _days(desk: Desk, days: Sequence[Day]) -> None:
         cells = max(1, round(day.total * _BAR / most))
         bad = min(cells, round(day.failed * cells / day.total) or (1 if day.failed else 0)) if day.total else 0
         bar = "#" * (cells - bad) + desk.out.styled("x" * bad, "31")
-        said = f"{day.total:,}" + (f", {day.failed:,} failed" if day.failed else "")
+        said = f"{day.total:,}" + (f" ({day.failed:,} failed)" if day.failed else "")
         desk.out.print(f"{datetime.fromtimestamp(day.at / 1000, UTC):%Y-%m-%d}  {bar}{' ' * (_BAR - cells)}  {said}")

@@ -14,6 +14,7 @@ from mailctl.desk import Desk, at_desk
 from mailctl.grammar import noun
 from mailctl.out import Column, clean, count, when
 from mailctl.spam_score import score
+from mailctl.spam_senders import allow, block
 
 if TYPE_CHECKING:
     from daemon.admin.spam_eval import Evaluation
@@ -26,6 +27,8 @@ command = noun(
     "mailctl spam stats",
 )
 command.add_command(score)
+command.add_command(allow)
+command.add_command(block)
 _user = click.option("--user", metavar="USER", shell_complete=options.complete_users, help="Only of this user.")
 _NEWEST = 2000  # messages of a class
 
@@ -147,7 +150,7 @@ def eval_(desk: Desk, user: str | None, threshold: float | None, limit: int) -> 
     from daemon.admin import spam as admin
     from daemon.admin import spam_eval
 
-    points = spam_eval.JUNK if threshold is None else threshold
+    points = spam_eval.threshold(desk.store) if threshold is None else threshold
     judged = 0
     for one in [user] if user else admin.users(desk.store):
         labels = admin.labels(desk.store, one, limit)

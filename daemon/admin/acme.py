@@ -1,7 +1,8 @@
 """Certificates that renew themselves: which ones there should be, when each is due, and getting them.
 
 One name has one certificate (unless acme.names says otherwise), so that a name which cannot be proved keeps no other
-from being renewed. Two thirds of its lifetime a certificate is left alone. Which key it has: `tls_keys`.
+from being renewed. A certificate is due when its authority suggests (`acme_renewal`), or at two thirds of its lifetime.
+Which key it has: `tls_keys`.
 """
 
 from __future__ import annotations
@@ -23,19 +24,29 @@ from daemon.store import acme, certificates, domains, settings
 from daemon.store.db import Store
 from daemon.store.tx import Tx
 
-_HOUR, _WEEK = 3_600_000, 7 * 86_400_000
+_HOUR, _DAY, _WEEK = 3_600_000, 86_400_000, 7 * 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A certificate that there should be. `due_at`: when the next one should be fetched; `try_at`: when it may be,
-    after tries that failed. `problem`: what the last try said."""
+    after tries that failed. `ask_at`: when the authority is asked whether that is still so, if it is. `problem`: what
+    the last try said."""
 
     names: tuple[str, ...]
     certificate: certificates.Certificate | None
     due_at: int
     try_at: int
+    ask_at: int | None
     problem: str
+
+    def is_up(self, now: int) -> bool:
+        """Whether there is something to do."""
+        return self.try_at <= now or self.ask_at is not None and self.ask_at <= now
+
+    @property
+    def next_at(self) -> int:
+        return self.try_at if self.ask_at is None else min(self.try_at, self.ask_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +68,14 @@ def plans(tx: Tx) -> list[Plan]:
     return [_plan(tx, names) for names in wanted(tx, config)] if config["acme.agree"] else []
 
 
+def known_plans(tx: Tx) -> list[Plan]:
+    """The same for who only looks: none, too, while a setting is spoilt."""
+    try:
+        return plans(tx)
+    except BadSetting:
+        return []
+
+
 def wanted(tx: Tx, config: Config) -> list[tuple[str, ...]]:
     """The names of each certificate. The host's own is not fetched where tls.certificate names a file."""
     if config["acme.names"]:
@@ -70,11 +89,9 @@ def wanted(tx: Tx, config: Config) -> list[tuple[str, ...]]:
 
 def _plan(tx: Tx, names: tuple[str, ...]) -> Plan:
     held = [c for c in certificates.everyone(tx) if c.source == "acme" and set(names) <= set(c.names)]
-    due = 0
+    due, ask_at = 0, None
     if held:
-        lifetime = held[0].not_after_at - held[0].not_before_at
-        # later, should an authority whose clock goes wrong give one that is due at once
-        due = max(held[0].not_before_at + lifetime * 2 // 3, held[0].created_at + lifetime // 3)
+        due, ask_at = _moments(tx, held[0])
         coming = tls_keys.coming(tx, names)
         if coming is not None and held[0].created_at < coming.ready_at:  # else it was not to be had the last time
             due = min(due, coming.ready_at)
@@ -82,7 +99,19 @@ def _plan(tx: Tx, names: tuple[str, ...]) -> Plan:
     failed = next((n for n, order in enumerate(tries) if order.state != "failed"), len(tries))
     wait = min(LIMITS.acme_pause * 1000 << failed >> 1, 24 * _HOUR) if failed else 0
     last = tries[0].ended_at or 0 if failed else 0
-    return Plan(names, held[0] if held else None, due, max(due, last + wait), tries[0].problem if tries else "")
+    return Plan(names, held[0] if held else None, due, max(due, last + wait), ask_at, tries[0].problem if tries else "")
+
+
+def _moments(tx: Tx, held: certificates.Certificate) -> tuple[int, int | None]:
+    """When a certificate is due, and when its authority is asked (again) what it thinks of that."""
+    lifetime = held.not_after_at - held.not_before_at
+    renew_at, ask_at = acme.renewal(tx, held.id) or (None, held.created_at + LIMITS.acme_ask * 1000)
+    if renew_at is None:
+        # later, should an authority whose clock goes wrong give one that is due at once
+        due = max(held.not_before_at + lifetime * 2 // 3, held.created_at + lifetime // 3)
+    else:  # whatever it says, once a day at most, and before it is over
+        due = min(max(renew_at, held.created_at + _DAY), held.not_after_at - lifetime // 10)
+    return due, ask_at if held.not_after_at > tx.now else None  # RFC 9773 §4.3: not about one that is over
 
 
 def renew(store: Store, named: Sequence[str] = (), *, everything: bool = False, due: bool = False) -> list[Renewal]:
@@ -108,12 +137,25 @@ def _renew_all(store: Store, config: Config, named: Sequence[str], *, everything
             names = " ".join(n for plan in known for n in plan.names)
             raise Missing(f"no certificate for {name} is kept by ACME; there are {names}")
     forced = everything or bool(named) and not due
+    if not forced and _ask(store, config, [plan for plan in known if not named or set(named) & set(plan.names)]):
+        known = store.read_now(plans)
     done = []
     for plan in known:
         meant = not named or bool(set(named) & set(plan.names))
         wants = meant and (forced or plan.due_at <= store.clock())
         done.append(_renew(store, config, plan, forced) if wants else _good(plan))
     return done
+
+
+def _ask(store: Store, config: Config, known: Sequence[Plan]) -> bool:
+    """Ask the authority about those whose time to ask has come; whether there were any."""
+    now = store.clock()
+    up = [plan.certificate for plan in known if plan.certificate and plan.ask_at is not None and plan.ask_at <= now]
+    if up:
+        from daemon.admin import acme_renewal  # it carries much, as `acme_order` does
+
+        acme_renewal.ask(store, config, up)
+    return bool(up)
 
 
 @contextlib.contextmanager

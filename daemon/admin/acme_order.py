@@ -12,9 +12,11 @@ import asyncio
 import base64
 import datetime
 import hashlib
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -79,9 +81,9 @@ def fetch(store: Store, config: Config, names: tuple[str, ...], private_key: str
 
 
 def _fetch(store: Store, config: Config, names: tuple[str, ...], private_key: str) -> str:
-    speaker, key = _account(store, config)
+    ours, key = _account(store, config)
     end = datetime.datetime.now() + datetime.timedelta(seconds=LIMITS.acme_patience)
-    order = speaker.new_order(_request(names, private_key))
+    order = ours.new_order(_request(names, private_key))
     proofs = [
         _proof(authorization, config["acme.challenge"], key)
         for authorization in order.authorizations
@@ -89,9 +91,9 @@ def _fetch(store: Store, config: Config, names: tuple[str, ...], private_key: st
     ]
     with _shown(store, config, proofs):
         for proof in proofs:
-            speaker.answer_challenge(proof.challenge, challenges.DNS01Response(key_authorization=proof.answer))
-        order = speaker.poll_authorizations(order, end)
-    return str(speaker.finalize_order(order, end).fullchain_pem)
+            ours.answer_challenge(proof.challenge, challenges.DNS01Response(key_authorization=proof.answer))
+        order = ours.poll_authorizations(order, end)
+    return str(ours.finalize_order(order, end).fullchain_pem)
 
 
 class _Net(client.ClientNetwork):
@@ -118,39 +120,67 @@ def _account(store: Store, config: Config) -> tuple[client.ClientV2, JWK]:
     if kept is None:  # before anybody hears of it
         store.write_now(acme.keep_account, directory, private_key, "")
     key = JWKEC.load(private_key.encode())
+    ours = speaker(config, key)
+    if kept is not None and kept.url:
+        try:
+            ours.query_registration(messages.RegistrationResource(body=messages.Registration(), uri=kept.url))
+            return ours, key
+        except messages.Error as error:
+            if error.code != "accountDoesNotExist":
+                raise
+            ours.net.account = None
+    store.write_now(acme.keep_account, directory, private_key, _register(ours, key, config))
+    return ours, key
+
+
+def speaker(config: Config, key: JWK | None = None) -> client.ClientV2:
+    """Who speaks with the authority; without a key for what needs no account. Raises `BadSetting`, and what the
+    libraries raise."""
+    directory = config["acme.directory"]
     net = _Net(key, alg=ES256, user_agent="mailctl", timeout=LIMITS.acme_request)
     bundle: Any = config["acme.ca_bundle"] or True
     net.verify_ssl = bundle
     try:
-        speaker = client.ClientV2(client.ClientV2.get_directory(directory, net), net)
+        return client.ClientV2(client.ClientV2.get_directory(directory, net), net)
     except OSError as error:
         if isinstance(error, requests.exceptions.RequestException):
             raise
         raise BadSetting(f"acme.ca_bundle: {bundle} cannot be read") from None
-    if kept is not None and kept.url:
-        try:
-            speaker.query_registration(messages.RegistrationResource(body=messages.Registration(), uri=kept.url))
-            return speaker, key
-        except messages.Error as error:
-            if error.code != "accountDoesNotExist":
-                raise
-            net.account = None
-    store.write_now(acme.keep_account, directory, private_key, _register(speaker, config))
-    return speaker, key
 
 
-def _register(speaker: client.ClientV2, config: Config) -> str:
+def _register(ours: client.ClientV2, key: JWK, config: Config) -> str:
     """The address of a new account, or of the one that the key has already."""
-    if speaker.external_account_required():
-        raise BadSetting("acme.directory: this authority gives accounts by hand only; name another one")
+    if ours.external_account_required() and not config["acme.eab_kid"]:
+        raise BadSetting(
+            "acme.eab_kid: this authority gives accounts to its customers only; set acme.eab_kid and acme.eab_key to"
+            " what it gave you, or name another one as acme.directory"
+        )
     wanted = messages.NewRegistration.from_data(
-        email=config["acme.email"] or None, terms_of_service_agreed=config["acme.agree"]
-    )
+        email=config["acme.email"] or None, terms_of_service_agreed=config["acme.agree"],
+        external_account_binding=_binding(ours, key, config),
+    )  # fmt: skip
     try:
-        return str(speaker.new_account(wanted).uri)
+        return str(ours.new_account(wanted).uri)
     except errors.ConflictError as conflict:
         known = messages.RegistrationResource(body=messages.Registration(), uri=conflict.location)
-        return str(speaker.query_registration(known).uri)
+        return str(ours.query_registration(known).uri)
+
+
+def _binding(ours: client.ClientV2, key: JWK, config: Config) -> dict[str, Any] | None:
+    """What ties the account to the one a customer has already (RFC 8555 §7.3.4); None when there is none to name."""
+    kid, file = config["acme.eab_kid"], config["acme.eab_key"]
+    if not kid:
+        return None
+    try:
+        secret = Path(file).read_text().strip()
+    except (OSError, UnicodeError):
+        raise BadSetting(
+            f"acme.eab_key: {file or 'no file'} cannot be read; write the authority's key into one"
+        ) from None
+    try:
+        return messages.ExternalAccountBinding.from_data(key.public_key(), kid, secret, ours.directory)
+    except (JoseError, ValueError):
+        raise BadSetting(f"acme.eab_key: {file} holds no key in base64url; write it as the authority gave it") from None
 
 
 # -- proving a name ----------------------------------------------------------------------------------------------------
@@ -243,4 +273,5 @@ def _reason(error: BaseException) -> str:
         if not isinstance(inner, BaseException):
             break
         cause = inner
-    return " ".join(str(cause).split())[:300] or type(cause).__name__
+    words = re.sub(r"\A\w+\([^()]*\): ", "", " ".join(str(cause).split()))  # without the object that says it
+    return words[:300] or type(cause).__name__

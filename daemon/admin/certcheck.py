@@ -8,30 +8,52 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from daemon.admin import pem
+from daemon.admin import acme, pem
 from daemon.admin.findings import Facts, Finding
 from daemon.store import certificates
 
 _DAY = 86_400_000
 _SOON = 21 * _DAY  # Let's Encrypt's last third is 30 days: at 21 a renewal has failed for a week
-_IMPORT = "`mailctl cert import` brings a new one"
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """The certificate in the files of `tls.certificate`, else the best one in the store."""
+    """The certificate in the files of `tls.certificate`, else the one in the store that stands for this host; and those
+    that do not come from their authority."""
     chain, key = facts.config["tls.certificate"], facts.config["tls.key"]
     if chain or key:
         yield from _of_files(facts, chain, key or chain)
-        return
-    kept = facts.store.read_now(certificates.everyone)
-    best = max(kept, key=lambda c: (c.not_after_at > facts.now, c.source != "self-signed", c.id), default=None)
+    else:
+        yield from _of_store(facts)
+    yield from _waited_for(facts)
+
+
+def _of_store(facts: Facts) -> Iterator[Finding]:
+    best = facts.store.read_now(certificates.best, facts.config.hostname)
     if best is None:
         yield Finding("info", "certificate-none", "certificate", "there is none yet; the first start makes one")
         return
     try:
         yield from judge(facts, pem.examine(best.chain, best.private_key), f"certificate {best.id}")
     except pem.BadCertificate as error:
-        yield Finding("error", "certificate-unusable", f"certificate {best.id}", str(error), _IMPORT)
+        yield Finding("error", "certificate-unusable", f"certificate {best.id}", str(error), _remedy(facts))
+
+
+def _waited_for(facts: Facts) -> Iterator[Finding]:
+    """What the last order of each said, if it failed. A name of a domain that need not be there is `dns check`'s."""
+    for plan in facts.store.read_now(acme.known_plans):
+        name = plan.names[0]
+        needed = plan.certificate is not None or name == facts.config.hostname or facts.config["acme.names"]
+        if plan.problem and needed:
+            remedy = f"mend that; then `mailctl cert renew {name}`, or wait for the next try"
+            yield Finding("warning", "certificate-refused", f"certificate of {name}", plan.problem, remedy)
+
+
+def _remedy(facts: Facts) -> str:
+    if facts.config["tls.certificate"]:
+        return "put a new one into that file, and send the server SIGHUP"
+    if facts.config["acme.agree"]:
+        return "`mailctl cert renew` fetches one, or says why none comes"
+    return "`mailctl config set acme.agree yes` has one fetched and renewed; `mailctl cert import` brings another's"
 
 
 def _of_files(facts: Facts, chain: str, key: str) -> Iterator[Finding]:
@@ -67,10 +89,10 @@ def judge(facts: Facts, seen: pem.Examined, subject: str) -> Iterator[Finding]:
     fine = True
     if seen.not_after_at <= facts.now:
         fine = False
-        yield Finding("error", "certificate-over", subject, f"it is over since {-left - 1} days", _IMPORT)
+        yield Finding("error", "certificate-over", subject, f"it is over since {-left - 1} days", _remedy(facts))
     elif seen.not_after_at - facts.now < _SOON:
         fine = False
-        yield Finding("warning", "certificate-ends", subject, f"it ends in {left} days", _IMPORT)
+        yield Finding("warning", "certificate-ends", subject, f"it ends in {left} days", _remedy(facts))
     if seen.not_before_at > facts.now:
         fine = False
         text = "it is not valid yet"
@@ -82,7 +104,7 @@ def judge(facts: Facts, seen: pem.Examined, subject: str) -> Iterator[Finding]:
     if seen.self_signed:
         fine = False
         text = "it signs itself: mail programs warn, and no server can verify it"
-        yield Finding("warning", "certificate-self-signed", subject, text, _IMPORT)
+        yield Finding("warning", "certificate-self-signed", subject, text, _remedy(facts))
     if fine:
         yield Finding("ok", "certificate-good", subject, f"for {host}, {left} days left")
 

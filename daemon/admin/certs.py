@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.admin import pem
+from daemon.admin import acme, pem
 from daemon.admin.errors import BadData
 from daemon.store import certificates, settings
 from daemon.store.db import Store
@@ -17,7 +17,8 @@ _BLOCK = re.compile(r"-----BEGIN ([A-Z ]+)-----\r?\n.*?-----END \1-----", re.DOT
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """`days` are those left; negative when it is over. `chain` is PEM, the private key is never shown."""
+    """`days` are those left; negative when it is over. `renew_at`: when the next one is fetched; None: by nobody.
+    `chain` is PEM, the private key is never shown."""
 
     id: int
     names: tuple[str, ...]
@@ -29,18 +30,23 @@ class Certificate:
     not_before_at: int
     not_after_at: int
     created_at: int
+    renew_at: int | None
     chain: str
 
 
 def everyone(store: Store) -> list[Certificate]:
     """Newest first."""
-    now = store.clock()
-    return [_certificate(c, now) for c in store.read_now(certificates.everyone)]
+    return store.read_now(lambda tx: [_certificate(tx, c) for c in certificates.everyone(tx)])
 
 
 def show(store: Store, certificate_id: int) -> Certificate:
     """Raises `Missing`."""
-    return _certificate(store.read_now(certificates.get, certificate_id), store.clock())
+    return store.read_now(lambda tx: _certificate(tx, certificates.get(tx, certificate_id)))
+
+
+def missing(store: Store) -> list[tuple[str, str]]:
+    """Names for which ACME has brought no certificate yet, each with what the last try said ('': there was none)."""
+    return [(plan.names[0], plan.problem) for plan in store.read_now(acme.known_plans) if plan.certificate is None]
 
 
 def files_in_use(store: Store) -> str:
@@ -62,11 +68,11 @@ def add(store: Store, chain_file: Path, key_file: Path | None) -> Certificate:
     if seen.not_after_at <= store.clock():
         raise BadData(f"{chain_file}: the certificate is over; get a new one")
 
-    def work(tx: Tx) -> certificates.Certificate:
+    def work(tx: Tx) -> Certificate:
         made = certificates.add(tx, seen.names, chain, key, "imported", seen.not_before_at, seen.not_after_at)
-        return certificates.get(tx, made)
+        return _certificate(tx, certificates.get(tx, made))
 
-    return _certificate(store.write_now(work), store.clock())
+    return store.write_now(work)
 
 
 def _blocks(file: Path, kind: str) -> str:
@@ -79,7 +85,7 @@ def _blocks(file: Path, kind: str) -> str:
     return "\n".join(found) + "\n"
 
 
-def _certificate(row: certificates.Certificate, now: int) -> Certificate:
+def _certificate(tx: Tx, row: certificates.Certificate) -> Certificate:
     from cryptography.hazmat.primitives import hashes
 
     leaf = pem.leaf_of(row.chain)
@@ -93,9 +99,10 @@ def _certificate(row: certificates.Certificate, now: int) -> Certificate:
         source=row.source,
         key=f"{kind} {size}" if size else kind,
         sha256=leaf.fingerprint(hashes.SHA256()).hex(),
-        days=(row.not_after_at - now) // 86_400_000,
+        days=(row.not_after_at - tx.now) // 86_400_000,
         not_before_at=row.not_before_at,
         not_after_at=row.not_after_at,
         created_at=row.created_at,
+        renew_at=next((p.due_at for p in acme.known_plans(tx) if p.certificate and p.certificate.id == row.id), None),
         chain=row.chain,
     )

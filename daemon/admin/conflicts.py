@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-import socket
 from collections.abc import Callable, Iterator
 
 from daemon.admin.findings import Facts, Finding
 from daemon.config import SETTINGS, Config, HostPort, Network
+from daemon.flow.route import is_ours
 
 _WORLD = 8  # bits of an IPv4 network at least this large are a good part of the world
 _HOUSE = [ipaddress.ip_network(n) for n in ("10.0.0.0/8", "127.0.0.0/8", "fc00::/7", "fe80::/10")]
@@ -16,13 +16,16 @@ _LISTENERS = [key for key in SETTINGS if key.startswith("listen.")]
 
 def check(facts: Facts) -> Iterator[Finding]:
     """One finding for every rule that is broken; one `ok` when none is."""
-    fine = True
-    for rule in RULES:
-        for finding in rule(facts.config):
-            fine = False
-            yield finding
-    if fine:
-        yield Finding("ok", "settings-fit", "settings", "nothing in them contradicts itself")
+    found = [finding for rule in RULES for finding in rule(facts.config)] + list(_strange_author(facts))
+    yield from found or [Finding("ok", "settings-fit", "settings", "nothing in them contradicts itself")]
+
+
+def _strange_author(facts: Facts) -> Iterator[Finding]:
+    address = facts.config["reports.from"]
+    domain = address.rpartition("@")[2]
+    if address and not any(domain == own or domain.endswith("." + own) for own in facts.domains):
+        text = f"{address} is at no domain of ours: reports cannot be signed, and most receivers refuse them"
+        yield Finding("warning", "reports-unsigned", "reports.from", text, "`mailctl config unset reports.from`")
 
 
 def _passwords_in_clear(config: Config) -> Iterator[Finding]:
@@ -107,7 +110,7 @@ def _way_out(config: Config) -> Iterator[Finding]:
         text = "other servers listen on port 25 alone"
         yield Finding("error", "out-port", "smtp.out_port", text, "`mailctl config unset smtp.out_port`")
     address = config["smtp.out_address"]
-    if address and not _may_bind(address):
+    if address and not is_ours(address):
         text = f"{address} is no address of this machine: no mail goes out"
         yield Finding("error", "out-address", "smtp.out_address", text, "`mailctl config unset smtp.out_address`")
 
@@ -132,13 +135,3 @@ def _is_loopback(host: str) -> bool:
 def _is_large(network: Network) -> bool:
     house = any(network.version == own.version and network.subnet_of(own) for own in _HOUSE)  # type: ignore[arg-type]
     return not house and network.prefixlen <= (_WORLD if network.version == 4 else 3 * _WORLD)
-
-
-def _may_bind(address: str) -> bool:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind((address, 0))
-        except OSError:
-            return False
-    return True

@@ -143,7 +143,7 @@ def _dkim(facts: Facts) -> list[Finding]:
             found.append(Finding("error", "dkim-no-key", name, text, f"`mailctl dkim add {name}`, or start the server"))
         elif waiting:
             text = f"a new key waits since {(facts.now - waiting[0].created_at) // 86_400_000} days for its DNS record"
-            remedy = f"publish what `mailctl dkim list {name}` shows"
+            remedy = f"publish what `mailctl dns records {name}` prints"
             found.append(Finding("warning", "dkim-waits", waiting[0].name, text, remedy))
     return found or [Finding("ok", "dkim-keys", "dkim", "every domain has keys that sign")]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -28,6 +29,7 @@ _UPGRADES = {  # what is said to change to TLS, and how the answer begins
 }
 _PATIENCE = LIMITS.doctor_patience / 2
 _LINES = 40  # of an answer to EHLO
+_GREETING = 80  # characters of a greeting that are told
 
 
 class _Wrong(Exception):
@@ -111,8 +113,14 @@ async def _call(config: Config, place: _Place) -> tuple[str, bytes | None]:
             await _upgrade(config, place.name, reader, writer)
         tls: ssl.SSLObject | None = writer.get_extra_info("ssl_object")
         if tls is None:
-            return said[:100], None
-        return f"{said[:100]}, {tls.version()}", tls.getpeercert(binary_form=True)
+            return _short(said), None
+        return f"{_short(said)}, {tls.version()}", tls.getpeercert(binary_form=True)
+
+
+def _short(greeting: str) -> str:
+    """Without the list of what IMAP can do, which is longer than a line."""
+    text = re.sub(r"\[CAPABILITY [^\]]*\] ?", "", greeting)
+    return text if len(text) <= _GREETING else text[: _GREETING - 1] + "…"
 
 
 @contextlib.asynccontextmanager

@@ -78,15 +78,21 @@ def queue(facts: Facts) -> Iterator[Finding]:
         text = f"{state.leased} recipients are in the hands of a server that is gone; the next start takes them back"
         yield Finding("warning", "queue-leases", "queue", text, "start the server")
     if state.held:
-        text = f"{state.held} recipients wait until released"
-        yield Finding("info", "queue-held", "queue", text, "`mailctl queue list` shows why; `mailctl queue release`")
+        text = f"{_recipients(state.held)} until released"
+        remedy = "`mailctl queue list` shows why, `mailctl queue release` lets them go"
+        yield Finding("info", "queue-held", "queue", text, remedy)
     for down in state.down:
         fine = False
-        text = f"not reached {down.failures} times in a row, {down.waiting} recipients wait: {down.last_error}"
+        text = f"not reached {down.failures} times in a row, {_recipients(down.waiting)}: {down.last_error}"
         yield Finding("warning", "destination-down", down.name, text, f"`mailctl queue list --domain {down.name}`")
     if fine:
-        oldest = "" if state.oldest_at is None else f", the oldest for {(facts.now - state.oldest_at) // _HOUR} h"
-        yield Finding("ok", "queue-moves", "queue", f"{state.waiting} recipients wait{oldest}")
+        hours = 0 if state.oldest_at is None else (facts.now - state.oldest_at) // _HOUR
+        oldest = f", the oldest for {hours} h" if hours else ""
+        yield Finding("ok", "queue-moves", "queue", f"{_recipients(state.waiting)}{oldest}")
+
+
+def _recipients(number: int) -> str:
+    return "one recipient waits" if number == 1 else f"{number:,} recipients wait"
 
 
 def _file_time(facts: Facts) -> int:

@@ -13,6 +13,7 @@ from daemon.admin import words
 from daemon.admin.errors import DONE, BadData, Unavailable
 from daemon.flow import receive, submit
 from daemon.flow.envelope import Envelope, Origin, Recipient
+from daemon.flow.postmaster import postmaster
 from daemon.limits import LIMITS
 from daemon.mail import headers
 from daemon.mail.address import Address, BadAddress, parse_address
@@ -91,7 +92,7 @@ def submit_local(
     now = store.clock() / 1000
     hostname = store.read_now(settings.load)["hostname"]
     if not any(field.lower() == b"from" for field, _ in fields):
-        who = str(by) if by is not None else f"MAILER-DAEMON@{hostname}"
+        who = by or store.read_now(postmaster, hostname)
         shown = f'"{name}" <{who}>' if re.fullmatch(r"[ !#-\[\]-~]+", name) else who
         body = _with_top(body, f"From: {shown}\r\n".encode())
     try:

@@ -6,13 +6,17 @@ How it can fail: `Missing` for a domain that is not ours, `BadData`. Only what w
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from daemon.admin import words
 from daemon.store import domains, reports
 from daemon.store.db import Store
 from daemon.store.tx import Tx
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 _SOURCES = 1000  # lines at most
 _DEFAULT = "30d"
@@ -98,43 +102,42 @@ class TLS:
 
 def dmarc(store: Store, *, domain: str | None = None, since: str | None = None, limit: int | None = None) -> DMARC:
     """Of one domain, or of all."""
-    name, start = _asked(store, domain, since)
 
-    def work(tx: Tx) -> DMARC:
-        seen = reports.overview(tx, "dmarc", name, start)
-        return DMARC(
-            start, *seen,
+    def look(tx: Tx, name: str | None, start: int) -> tuple[tuple[Domain, ...], tuple[Source, ...]]:
+        return (
             tuple(Domain(*row) for row in reports.by_domain(tx, name, start)),
             tuple(_source(*row) for row in reports.by_source(tx, name, start, limit or _SOURCES)),
-            tuple(Day(*row) for row in reports.by_day(tx, name, start)),
-        )  # fmt: skip
+        )
 
-    return store.read_now(work)
+    return DMARC(*_told(store, "dmarc", domain, since, look))
 
 
 def tls(store: Store, *, domain: str | None = None, since: str | None = None, limit: int | None = None) -> TLS:
     """Of one domain, or of all."""
-    name, start = _asked(store, domain, since)
 
-    def work(tx: Tx) -> TLS:
-        seen = reports.overview(tx, "tls", name, start)
-        return TLS(
-            start, *seen,
+    def look(tx: Tx, name: str | None, start: int) -> tuple[tuple[Policy, ...], tuple[Failure, ...]]:
+        return (
             tuple(Policy(*row) for row in reports.tls_by_domain(tx, name, start)),
             tuple(Failure(*row) for row in reports.tls_failures(tx, name, start, limit or _SOURCES)),
-            tuple(Day(*row) for row in reports.tls_by_day(tx, name, start)),
-        )  # fmt: skip
+        )
+
+    return TLS(*_told(store, "tls", domain, since, look))
+
+
+def _told(
+    store: Store, kind: str, domain: str | None, since: str | None, look: Callable[[Tx, str | None, int], tuple[A, B]]
+) -> tuple[int, int, int, A, B, tuple[Day, ...]]:
+    """Since when, of how many reports and reporters, the two tables of that kind, and the days; all of one moment."""
+    start = words.past(since or _DEFAULT, store.clock())
+    name = None if domain is None else words.domain(domain)
+
+    def work(tx: Tx) -> tuple[int, int, int, A, B, tuple[Day, ...]]:
+        if name is not None:
+            domains.get(tx, name)
+        days = tuple(Day(*row) for row in reports.by_day(tx, kind, name, start))
+        return start, *reports.overview(tx, kind, name, start), *look(tx, name, start), days
 
     return store.read_now(work)
-
-
-def _asked(store: Store, domain: str | None, since: str | None) -> tuple[str | None, int]:
-    start = words.past(since or _DEFAULT, store.clock())
-    if domain is None:
-        return None, start
-    name = words.domain(domain)
-    store.read_now(lambda tx: domains.get(tx, name))
-    return name, start
 
 
 def _source(ip: str, domain: str, messages: int, failed: int, no_dkim: int, no_spf: int, proofs: str) -> Source:

@@ -14,18 +14,16 @@ from dataclasses import dataclass
 from daemon.admin import words
 from daemon.mail import tokens
 from daemon.mail.identity import identity
-from daemon.store import accounts, spam
+from daemon.store import accounts, settings, spam
 from daemon.store.db import Store
 from daemon.store.labelled import Labelled
 from daemon.store.spam import HOUSE
 from daemon.store.tx import Tx
-from daemon.trust import bayes
+from daemon.trust import bayes, weights
 from daemon.trust.bayes import Counts
 
 Progress = Callable[[int], None]
-THRESHOLDS = (2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0)
-JUNK = 5.0  # points from which on a message goes to Junk
-_LOGIT_OF_JUNK = 6.0
+THRESHOLDS = (2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
 _SHOWN = 20  # mistakes told
 
 
@@ -63,6 +61,12 @@ class Evaluation:
     mistakes: tuple[Mistake, ...]
 
 
+def threshold(store: Store) -> float:
+    """The present value of spam.junk."""
+    points: float = store.read_now(settings.load)["spam.junk"]
+    return points
+
+
 def evaluate(
     store: Store, user: str, found: Sequence[Labelled], threshold: float, progress: Progress = lambda _: None
 ) -> Evaluation:
@@ -73,7 +77,7 @@ def evaluate(
         data = store.bytes_of(one.place)
         cut = tokens.tokenize(data)
         counts = store.read_now(_as_if_never_learnt, account.id, identity(data), tokens.ids(cut))
-        judged.append((one, points(bayes.judge(cut, counts).logit)))
+        judged.append((one, weights.of_logit(bayes.judge(cut, counts).logit)))
         progress(1)
     wrong = [(one, score) for one, score in judged if one.class_ == "ham" and score >= threshold]
     wrong.sort(key=lambda pair: -pair[1])
@@ -85,11 +89,6 @@ def evaluate(
         tuple(_outcome(judged, each) for each in THRESHOLDS),
         tuple(Mistake(one.email_id, one.subject, round(score, 1)) for one, score in wrong[:_SHOWN]),
     )
-
-
-def points(logit: float) -> float:
-    """What words of these odds weigh in a score."""
-    return logit * JUNK / _LOGIT_OF_JUNK
 
 
 def _outcome(judged: Sequence[tuple[Labelled, float]], threshold: float) -> Outcome:

@@ -17,6 +17,7 @@ from daemon.flow import receive
 from daemon.flow.deliver import Plan
 from daemon.flow.envelope import Envelope, Origin, Recipient
 from daemon.flow.outcome import Result
+from daemon.flow.postmaster import postmaster
 from daemon.limits import LIMITS
 from daemon.mail import notice
 from daemon.mail.address import Address, BadAddress, parse_address
@@ -54,30 +55,20 @@ def is_due(kind: str, sender: str, notify: str | None) -> bool:
     return _DEFAULT[kind] if not notify else kind.upper() in notify.upper().split(",")
 
 
-def letter(
-    kind: str, message: Message, told: Sequence[Told], segments: Reader, *, hostname: str, now: int
-) -> bytes | None:
-    """The notice as bytes; None when the sender is no address, or no recipient is."""
+def plan(store: Store, config: Config, kind: str, message: Message, told: Sequence[Told], *, now: int) -> Plan | None:
+    """The notice on its way, to be committed with what it is about; None when the sender is no address.
+
+    Looks things up with `Store.peek`: for the loop, or a thread that has nothing else to do.
+    """
     try:
         sender = parse_address(message.sender)
     except BadAddress:
         return None
     reports = [_report(one, now) for one in told]
-    original = _original(sender, message, segments, whole=kind == "failure")
-    return _MAKE[kind](reports, original, hostname=hostname, now=now / 1000, unique=secrets.token_hex(12))
-
-
-def plan(
-    store: Store, config: Config, kind: str, message: Message, told: Sequence[Told], *, now: int
-) -> Plan | None:  # fmt: skip
-    """The notice on its way, to be committed with what it is about; None when nobody can be told.
-
-    Looks things up with `Store.peek`: for the loop, or a thread that has nothing else to do.
-    """
-    text = letter(kind, message, told, store.segments, hostname=config["hostname"], now=now)
-    if text is None:
-        return None
-    sender = parse_address(message.sender)
+    original = _original(sender, message, store.segments, whole=kind == "failure")
+    hostname = config["hostname"]
+    ours = notice.Ours(hostname, store.peek(postmaster, hostname, sender), now / 1000, secrets.token_hex(12))
+    text = _MAKE[kind](reports, original, ours)
     envelope = Envelope(
         None, [Recipient(sender)], smtputf8=not sender.is_ascii, eightbit=not text.isascii(),
         requiretls=message.tls == "required",  # RFC 8689 §5: what tells of it is protected as it was

@@ -6,13 +6,13 @@ speaks when it is not asked has lost its place, and none of its words counts the
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import cast
 
 from daemon.config import Socket
 from daemon.flow.draft import Draft, NewBody
+from daemon.flow.milter_line import Line, dial
 from daemon.flow.opinions import Broken, Patience, Question, of_fields
 from daemon.limits import LIMITS
 from daemon.mail.address import Address, BadAddress, parse_address
@@ -23,7 +23,6 @@ from daemon.store.addresses import Denial
 from daemon.trust.results import Opinion
 from daemon.wire import milter as wire
 from daemon.wire.milter import Action, Command, Options, ReplyCode, Step, Word
-from daemon.wire.stream import Stream, WireError
 
 ACTIONS = Action(sum(Action))
 STEPS = Step(sum(Step)) & ~Step.RCPT_REJ  # who was refused at RCPT is no part of what we judge
@@ -46,26 +45,26 @@ async def ask(where: Socket, draft: Draft, question: Question, patience: Patienc
     `OSError`, `TooMuch`."""
     name = str(where)
     async with contextlib.AsyncExitStack() as stack:
-        line = await _dial(where, patience)
+        line = await dial(where, patience)
         stack.callback(line.close)
         talk = _Talk(name, line, draft, question, await _negotiated(line))
         verdict = await talk.judged()
-        line.say(wire.QUIT)
+        line.leave()
         return talk.opinion(verdict)
 
 
 async def greeted(where: Socket, patience: Patience) -> Options:
     """Whether it is there: what it wants and may do. Raises as `ask`."""
-    line = await _dial(where, patience)
+    line = await dial(where, patience)
     try:
         options = await _negotiated(line)
-        line.say(wire.QUIT)
+        line.leave()
         return options
     finally:
         line.close()
 
 
-async def _negotiated(line: _Line) -> Options:
+async def _negotiated(line: Line) -> Options:
     line.say(wire.offer(ACTIONS, STEPS))
     options = await line.reply()
     if not isinstance(options, Options):
@@ -78,7 +77,7 @@ async def _negotiated(line: _Line) -> Options:
 class _Talk:
     """One message told to one filter."""
 
-    def __init__(self, name: str, line: _Line, draft: Draft, question: Question, options: Options) -> None:
+    def __init__(self, name: str, line: Line, draft: Draft, question: Question, options: Options) -> None:
         self.name = name
         self.line = line
         self.draft = draft
@@ -96,12 +95,8 @@ class _Talk:
             verdict = await tell()
             if verdict != _GO_ON:
                 return verdict
-        self._macros("end")
-        self.line.say(wire.END)
-        verdict = await self._verdict(self.wishes.note)
-        if len(self.line.stream):
-            raise Broken("it goes on after its verdict")
-        return verdict
+        self.line.say(self._macros("end") + wire.END)
+        return await self._verdict(self.wishes.note)
 
     async def _envelope(self) -> Verdict:
         peer, draft = self.question.origin, self.draft
@@ -149,13 +144,12 @@ class _Talk:
     async def _tell(self, command: Command, packet: bytes) -> Verdict:
         if not self.options.told(command):
             return _GO_ON
-        self._macros(command)
-        self.line.say(packet)
+        self.line.say(self._macros(command) + packet)
         return await self._verdict() if self.options.answers(command) else _GO_ON
 
-    def _macros(self, command: Command) -> None:
+    def _macros(self, command: Command) -> bytes:
         known = ((name, self.known.get(name, "")) for name in self.wanted.get(command, ()))
-        self.line.say(wire.macros(command, [(name, value) for name, value in known if value]))
+        return wire.macros(command, [(name, value) for name, value in known if value])
 
     async def _verdict(self, note: Callable[[wire.Reply], None] | None = None) -> Verdict:
         """The word that ends a command; `note` takes the changes that come before it."""
@@ -199,8 +193,8 @@ class _Talk:
         opinion = of_fields(self.name, self.wishes.edits)
         self.wishes.make()
         if self.wishes.quarantine is not None:
-            reason = self.wishes.quarantine[: LIMITS.filter_words]
-            return opinion._replace(action="junk", text=reason or "to be looked at")
+            reasons = ", ".join(filter(None, (self.wishes.quarantine, opinion.text))) or "to be looked at"
+            return opinion._replace(action="junk", text=reasons[: LIMITS.filter_words])
         return opinion
 
 
@@ -291,114 +285,3 @@ def _address(text: str) -> Address:
         return parse_address(text)
     except BadAddress as error:
         raise Broken(f"an address that is none: {error.reason}") from None
-
-
-# -- the connection ----------------------------------------------------------------------------------------------------
-
-
-async def _dial(where: Socket, patience: Patience) -> _Line:
-    """Raises `Broken`, `OSError`."""
-    loop = asyncio.get_running_loop()
-
-    def make() -> _Line:
-        return _Line(patience)
-
-    try:
-        async with asyncio.timeout(LIMITS.filter_connect):
-            if where.at is None:
-                return (await loop.create_unix_connection(make, where.path))[1]
-            return (await loop.create_connection(make, where.at.host, where.at.port))[1]
-    except TimeoutError:
-        raise Broken(f"no connection within {LIMITS.filter_connect} s") from None
-
-
-class _Line(asyncio.Protocol):
-    """The connection: packets out, packets in. It is known at once when a filter speaks unasked."""
-
-    def __init__(self, patience: Patience) -> None:
-        self.stream = Stream()
-        self._patience = patience
-        self._loop = asyncio.get_running_loop()
-        self._transport: asyncio.Transport | None = None
-        self._waiter: asyncio.Future[None] | None = None
-        self._room = asyncio.Event()
-        self._room.set()
-        self._packets = 0
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-
-    def data_received(self, data: bytes) -> None:
-        self.stream.feed(data)
-        if len(self.stream) > LIMITS.milter_packet + 4 and self._transport is not None:
-            self._transport.pause_reading()
-        self._wake()
-
-    def eof_received(self) -> bool:
-        self.stream.feed_eof()
-        self._wake()
-        return False
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.stream.feed_eof()
-        self._room.set()
-        self._wake()
-
-    def pause_writing(self) -> None:
-        self._room.clear()
-
-    def resume_writing(self) -> None:
-        self._room.set()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    def say(self, packet: bytes) -> None:
-        """Raises `Broken` when something was said that nobody asked for."""
-        if len(self.stream):
-            raise Broken("it speaks without being asked")
-        if self.stream.eof:
-            raise Broken("it closed the connection in the middle")
-        if packet and self._transport is not None:
-            self._transport.write(packet)
-
-    async def room(self) -> None:
-        """Until what was said is mostly on its way. Raises `Broken`."""
-        if not self._room.is_set():
-            async with self._answer_time():
-                await self._room.wait()
-
-    async def reply(self) -> wire.Reply:
-        """The next packet. Raises `Broken`."""
-        self._packets += 1
-        if self._packets > LIMITS.milter_packets:
-            raise Broken(f"over {LIMITS.milter_packets} packets about one message")
-        reading = wire.reply(self.stream, LIMITS.milter_packet)
-        async with self._answer_time():
-            try:
-                while True:
-                    next(reading)
-                    self._waiter = self._loop.create_future()
-                    if self._transport is not None:
-                        self._transport.resume_reading()
-                    await self._waiter
-            except StopIteration as done:
-                return cast(wire.Reply, done.value)
-            except WireError as error:
-                ended = self.stream.eof and not isinstance(error, wire.BadPacket)
-                raise Broken("it closed the connection in the middle" if ended else str(error)) from None
-
-    @contextlib.asynccontextmanager
-    async def _answer_time(self) -> AsyncIterator[None]:
-        late = min(self._patience.until, self._loop.time() + self._patience.answer)
-        try:
-            async with asyncio.timeout_at(late):
-                yield
-        except TimeoutError:
-            raise Broken(f"no answer within {self._patience.answer:g} s") from None
-
-    def close(self) -> None:
-        """What is said is still sent, if it is taken at once."""
-        if self._transport is not None:
-            (self._transport.close if self._room.is_set() else self._transport.abort)()

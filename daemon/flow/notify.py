@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from daemon.flow.envelope import Envelope, Recipient
+from daemon.flow.postmaster import postmaster
 from daemon.limits import LIMITS
 from daemon.mail import notice
 from daemon.mail.address import Address
 from daemon.mail.header import header_end
 from daemon.store.addresses import Denial
 from daemon.store.spool import Body
+from daemon.store.tx import Tx
 from daemon.wire.smtp_parameters import from_xtext
 
 
@@ -34,9 +36,7 @@ class Fate:
         return ("FAILURE" if self.denial is not None else "SUCCESS") in wanted
 
 
-def letters(
-    fates: Sequence[Fate], envelope: Envelope, body: Body, *, hostname: str, now: float
-) -> list[tuple[str, bytes]]:
+def letters(tx: Tx, fates: Sequence[Fate], envelope: Envelope, body: Body, *, hostname: str) -> list[tuple[str, bytes]]:
     """The notices due, each with its reason (failure, success). None for the null sender."""
     sender = envelope.sender
     if sender is None or not sender.domain:
@@ -52,7 +52,8 @@ def letters(
     ):
         if some:
             reports = [_report(fate) for fate in some]
-            found.append((reason, make(reports, original, hostname=hostname, now=now, unique=secrets.token_hex(12))))
+            ours = notice.Ours(hostname, postmaster(tx, hostname, sender), tx.now / 1000, secrets.token_hex(12))
+            found.append((reason, make(reports, original, ours)))
     return found
 
 

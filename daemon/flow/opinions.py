@@ -38,7 +38,7 @@ class Question(NamedTuple):
 
 _STATUS = re.compile(r"\s*(yes|no)\b[,;]?(.*)", re.IGNORECASE | re.DOTALL)
 _NUMBER = r"(-?\d{1,6}(?:\.\d{1,6})?)"
-_SCORE = re.compile(rf"\b(?:score|hits)={_NUMBER}\s+required={_NUMBER}")  # SpamAssassin
+_SCORE = re.compile(rf"\b(?:score|hits)={_NUMBER}(?:\s+required={_NUMBER})?")  # SpamAssassin; rspamd without required
 _RESULT = re.compile(rf"\[{_NUMBER} / {_NUMBER}\]")  # rspamd's X-Spamd-Result
 _TESTS = re.compile(r"\btests=([A-Z0-9_,\s]*)")
 _SYMBOL = re.compile(rf"([A-Z][A-Z0-9_]{{1,60}})\({_NUMBER}\)")
@@ -60,7 +60,7 @@ def of_fields(engine: str, edits: Iterable[Edit]) -> Opinion:
             junk, text = True, value[: LIMITS.filter_words]
         if name in (b"x-spam-status", b"x-spamd-result"):
             if found := _SCORE.search(value) or _RESULT.search(value):
-                score, required = float(found[1]), float(found[2])
+                score, required = float(found[1]), float(found[2]) if found[2] else required
             if tests := _TESTS.search(value):
                 symbols += tests[1].replace(",", " ").split()
             symbols += [f"{symbol}({points})" for symbol, points in _SYMBOL.findall(value)]

@@ -382,10 +382,8 @@ class _Planning:
             return
         plan.failures = [(fate.address, fate.denial) for fate in self.fates if fate.denial is not None]
         heard = [fate for fate in self.fates if id(fate.recipient) not in self.junked]  # the sender may well be forged
-        letters = notify.letters(
-            heard, self.envelope, plan.body, hostname=self.config["hostname"], now=self.tx.now / 1000
-        )
-        for about, letter in letters:
+        hostname = self.config["hostname"]
+        for about, letter in notify.letters(self.tx, heard, self.envelope, plan.body, hostname=hostname):
             sender = self.envelope.sender
             assert sender is not None
             origin = Origin("notice", trace=plan.trace)

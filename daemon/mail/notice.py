@@ -57,6 +57,16 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Ours:
+    """Our part: this server's name, who answers for it, the moment, and a word that no other notice has."""
+
+    hostname: str
+    postmaster: Address
+    now: float
+    unique: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Kind:
     subject: str
     opening: str
@@ -85,42 +95,40 @@ _SUCCESS = _Kind(
 )
 
 
-def failure(reports: Sequence[Report], original: Original, *, hostname: str, now: float, unique: str) -> bytes:
+def failure(reports: Sequence[Report], original: Original, ours: Ours) -> bytes:
     """The mail is given up for these recipients."""
-    return _notice(_FAILURE, reports, original, hostname, now, unique)
+    return _notice(_FAILURE, reports, original, ours)
 
 
-def delay(reports: Sequence[Report], original: Original, *, hostname: str, now: float, unique: str) -> bytes:
+def delay(reports: Sequence[Report], original: Original, ours: Ours) -> bytes:
     """The mail is still tried for these recipients, until `retry_until`."""
-    return _notice(_DELAY, reports, original, hostname, now, unique)
+    return _notice(_DELAY, reports, original, ours)
 
 
-def success(reports: Sequence[Report], original: Original, *, hostname: str, now: float, unique: str) -> bytes:
+def success(reports: Sequence[Report], original: Original, ours: Ours) -> bytes:
     """The mail was delivered, or passed on to a server that will not tell (`relayed`)."""
-    return _notice(_SUCCESS, reports, original, hostname, now, unique)
+    return _notice(_SUCCESS, reports, original, ours)
 
 
-def _notice(
-    kind: _Kind, reports: Sequence[Report], original: Original, hostname: str, now: float, unique: str
-) -> bytes:
+def _notice(kind: _Kind, reports: Sequence[Report], original: Original, ours: Ours) -> bytes:
     data = crlf(original.data)
     end = header_end(data, 0, len(data))
     whole = kind.returns and original.ret != "HDRS" and len(data) <= LIMITS.notice_original
     utf8 = original.utf8
     parts = [
-        _human(kind, reports, original, hostname, whole),
-        _machine(kind, reports, original, hostname, utf8),
+        _human(kind, reports, original, ours.hostname, whole),
+        _machine(kind, reports, original, ours.hostname, utf8),
         _returned(data if whole else data[:end], whole, utf8),
     ]
-    boundary = f"=_{unique}"
+    boundary = f"=_{ours.unique}"
     while any(boundary.encode() in part for part in parts):
         boundary += "_"
     head = [
-        f"From: Mail Delivery System <MAILER-DAEMON@{hostname}>",
+        f"From: Mail Delivery System <{ours.postmaster}>",
         f"To: <{original.sender}>",
         f"Subject: {kind.subject}",
-        f"Date: {format_date(now)}",
-        f"Message-ID: <{unique}@{hostname}>",
+        f"Date: {format_date(ours.now)}",
+        f"Message-ID: <{ours.unique}@{ours.hostname}>",
         *_threading(data[:end]),
         "Auto-Submitted: auto-replied",
         "MIME-Version: 1.0",

@@ -80,7 +80,7 @@ def _body_tokens(data: Data, root: Part) -> Iterator[bytes]:
         if text not in seen:
             seen.add(text)
             texts.append(text)
-    yield from text_tokens("\n".join(texts))
+    yield from _text_tokens("\n".join(texts))
 
 
 def _part_tokens(part: Part) -> Iterator[bytes]:
@@ -91,15 +91,11 @@ def _part_tokens(part: Part) -> Iterator[bytes]:
         yield f"m:{part.media} {part.encoding}".encode()
 
 
-def text_tokens(text: str, mark: bytes = b"") -> Iterator[bytes]:
-    """The words of a text, each with `mark` before it, and pairs of words with none or one between them."""
+def _text_tokens(text: str) -> Iterator[bytes]:
+    """The words of a text, and each pair of neighbours."""
     words = words_of(text)
-    if mark:
-        yield from [mark + word for word in words]
-    else:
-        yield from words
-    yield from [mark + first + b" " + second for first, second in zip(words, words[1:], strict=False)]
-    yield from [mark + first + b" ? " + second for first, second in zip(words, words[2:], strict=False)]
+    yield from words
+    yield from [first + b" " + second for first, second in zip(words, words[1:], strict=False)]
 
 
 def words_of(text: str) -> list[bytes]:

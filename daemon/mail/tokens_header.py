@@ -39,7 +39,7 @@ _DIGITS = re.compile(r"[0-9]")
 _LETTERS = re.compile(r"[a-z]+")
 _FROM_HOST = re.compile(rb"from\s+(\S{1,255})(?:\s+\(([^()]{0,300}))?")
 _ZONE = re.compile(rb"([+-][0-9]{4})\s*(?:\(|\Z)")
-_BOUNDARY = re.compile(rb"boundary\s*=\s*\"?([^\";]{1,70})", re.IGNORECASE)
+_BOUNDARY = re.compile(rb"boundary\s*=\s*\"?([^\";\r\n]{1,70})", re.IGNORECASE)
 
 
 def header_tokens(message: Message) -> Iterator[bytes]:
@@ -102,6 +102,9 @@ def _people(message: Message) -> Iterator[bytes]:
     for name in (b"to", b"cc"):
         boxes = _boxes(message, name)
         yield b"h:%s %d" % (name, len(boxes).bit_length())
+        for box in boxes[:10]:
+            yield _encode(f"a:{box.address.lower()}")
+            yield _encode(f"a:@{box.host}".lower())
         if boxes and boxes[0].name:
             yield b"h:%s with a name" % name
         if author and any(box.address.lower() == author for box in boxes):
@@ -143,9 +146,15 @@ def _route(message: Message) -> Iterator[bytes]:
             continue
         for host in re.findall(rb"[a-z0-9_-]+(?:\.[a-z0-9_-]+)+", found[1] + b" " + (found[2] or b""))[:4]:
             labels = host.split(b".")
-            yield b"r:" + (b".".join(labels[-2:]) if not labels[-1].isdigit() else b".".join(labels[:2]))
+            if labels[-1].isdigit():
+                yield b"r:" + b".".join(labels[:2])
+                yield b"r:" + b".".join(labels[:3])
+                yield b"r:" + host
+            else:
+                yield b"r:" + b".".join(labels[-2:])
+                yield b"r:" + host
         if b"." not in found[1]:
-            yield b"r:helo without a dot"
+            yield b"h:helo without a dot"
     date = message.first(b"date")
     if date is None:
         yield b"h:no date"

@@ -1,4 +1,5 @@
-"""Certificates are renewed before they end: a look now and then, and `mailctl cert renew` for what is due.
+"""Certificates are renewed before they end: a look now and then, and `mailctl cert renew` for what is due, or to ask
+the authority when it will be.
 
 That is a process of its own: the library that speaks with the authority blocks, has no time limit for a whole order and
 need not stay in the server's memory for the two months until it is needed again. What it fetched comes back as any
@@ -52,11 +53,11 @@ async def keep_renewed(store: Store, stop: asyncio.Event) -> None:
 async def _round(store: Store, stop: asyncio.Event) -> float:
     """Fetch what is due; the seconds until something may be due again."""
     plans = await store.read(acme.plans)
-    due = [plan.names[0] for plan in plans if plan.try_at <= store.clock()]
+    due = [plan.names[0] for plan in plans if plan.is_up(store.clock())]
     if due:
         await _fetch(store, due, stop)
         plans = await store.read(acme.plans)
-    soonest = min((plan.try_at - store.clock() for plan in plans), default=0) / 1000
+    soonest = min((plan.next_at - store.clock() for plan in plans), default=0) / 1000
     return min(max(soonest, _SETTLE), LIMITS.acme_round) if plans else LIMITS.acme_round
 
 

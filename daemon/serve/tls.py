@@ -130,8 +130,7 @@ class Keyring:
         if chain_path or key_path:
             yield _from_files(chain_path, key_path or chain_path, now)
         for kept in self._store.peek(certificates.everyone):
-            rank = (int(kept.not_after_at > now), int(kept.source != "self-signed"), kept.id)
-            yield _Pair(kept.chain, kept.private_key, kept.names, rank)
+            yield _Pair(kept.chain, kept.private_key, kept.names, certificates.standing(kept, now))
 
     def _choose(self, tls: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
         """OpenSSL asks with the name the client sent. A name nobody has is no reason to refuse it."""

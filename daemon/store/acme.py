@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,6 +150,31 @@ def forget_orders(tx: Tx, before: int, limit: int) -> int:
 
 def _order(row: tuple[Any, ...]) -> Order:
     return Order(row[0], row[1], tuple(row[2].split()), *row[3:])
+
+
+# -- when an authority would have them renewed -------------------------------------------------------------------------
+
+
+def renewal(tx: Tx, certificate_id: int) -> tuple[int | None, int] | None:
+    """When to renew (None: the authority says nothing of it) and when to ask again; None when it was never asked."""
+    row = tx.one("select renew_at, ask_at from acme_renewal where certificate_id = ?", certificate_id)
+    return None if row is None else (row[0], row[1])
+
+
+def note_renewal(tx: Tx, certificate_id: int, renew_at: int | None, ask_at: int) -> None:
+    """What the authority said, if the certificate is still there."""
+    tx.run(
+        "update acme_renewal set renew_at = ?, ask_at = ? where certificate_id = ?", renew_at, ask_at, certificate_id
+    )  # fmt: skip
+
+
+def put_off(tx: Tx, certificate_ids: Iterable[int], ask_at: int) -> None:
+    """These are to be asked about at another time; what was said of them before stays."""
+    tx.many(
+        "insert into acme_renewal (certificate_id, ask_at) select id, ? from certificate where id = ?"
+        " on conflict (certificate_id) do update set ask_at = excluded.ask_at",
+        [(ask_at, certificate_id) for certificate_id in certificate_ids],
+    )
 
 
 # -- keys to come ------------------------------------------------------------------------------------------------------

@@ -44,13 +44,21 @@ def covers(names: tuple[str, ...], host: str) -> bool:
     return host in names or "*." + host.partition(".")[2] in names
 
 
+def standing(certificate: Certificate, now: int) -> tuple[int, int, int]:
+    """The greater is shown where two have the same name: valid before expired, signed by an authority before signed by
+    itself, the newest."""
+    return int(certificate.not_after_at > now), int(certificate.source != "self-signed"), certificate.id
+
+
+def best(tx: Tx, host: str) -> Certificate | None:
+    """The one that stands for `host`: one with its name before one with `*`, and any other before none."""
+    return max(everyone(tx), key=lambda c: (covers(c.names, host), host in c.names, *standing(c, tx.now)), default=None)
+
+
 def shown(tx: Tx, host: str) -> Certificate | None:
-    """The one that clients see for `host`, as `serve.tls` ranks them."""
-    return max(
-        (c for c in everyone(tx) if covers(c.names, host)),
-        key=lambda c: (host in c.names, c.not_after_at > tx.now, c.source != "self-signed", c.id),
-        default=None,
-    )
+    """The same, if it is for `host`."""
+    found = best(tx, host)
+    return found if found is not None and covers(found.names, host) else None
 
 
 def add(

@@ -97,6 +97,13 @@ def _sums(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
         Tx.all, f"select id from report where end_at < begin_at or json_valid(policy) = 0 limit {_MANY}"
     ):
         yield Finding("error", "report-wrong", f"report {report}", "ends before it begins, or has no policy")
+    for domain, day in store.read_now(
+        Tx.all,
+        "select domain, day from report_hand_in h where uri not like 'https:%' or not exists"
+        f" (select 1 from report_sent s where s.kind = 'tls' and s.day = h.day and s.domain = h.domain) limit {_MANY}",
+    ):
+        text = f"of day {day} waits to be handed in, and was never made or is not for HTTPS"
+        yield Finding("error", "report-wrong", f"report to {domain}", text)
     for name, counter, highest in store.read_now(
         Tx.all,
         "select m.name, c.value, m.uidvalidity from counter c join mailbox m on m.uidvalidity > c.value"
@@ -265,6 +272,8 @@ def _acme(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
          "select id from certificate where not_before_at >= not_after_at or names = ''"),
         ("next key", "may be used before it was made", "select name from next_key where ready_at < created_at"),
         ("order", "ended before it began", "select id from acme_order where ended_at < began_at"),
+        ("certificate", "is not from an authority, and one is asked about it",
+         "select c.id from certificate c join acme_renewal r on r.certificate_id = c.id where c.source <> 'acme'"),
     ):  # fmt: skip
         for (number,) in store.read_now(Tx.all, f"{sql} limit {_MANY}"):
             yield Finding("error", "certificate-row-wrong", f"{subject} {number}", text)

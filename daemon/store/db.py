@@ -309,6 +309,8 @@ class Store:
         connection.execute(f"pragma cache_size = {-4096 if query_only else -16384}")
         if query_only:
             connection.execute("pragma query_only = on")
+        else:  # what is deleted is overwritten: keys and passwords above all. Not every build of SQLite does so unasked
+            connection.execute("pragma secure_delete = on")
         return connection
 
     def checkpointer(self) -> sqlite3.Connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +46,21 @@ def by_id(tx: Tx, domain_id: int) -> Domain:
 
 def everyone(tx: Tx) -> list[Domain]:
     return [_domain(r) for r in tx.all(f"select {_COLUMNS} from domain order by name")]
+
+
+def home(tx: Tx, names: Sequence[str]) -> str | None:
+    """The domain that the first of these names is, or lies below, or stands for; else the first there is; only enabled
+    ones."""
+    for name in names:
+        labels = name.split(".")
+        for at in range(len(labels)):
+            domain = find(tx, ".".join(labels[at:]))
+            if domain is not None and domain.alias_of is not None:
+                domain = by_id(tx, domain.alias_of)
+            if domain is not None and domain.enabled:
+                return domain.name
+    first: str | None = tx.value("select name from domain where enabled and alias_of is null order by name limit 1")
+    return first
 
 
 def add(tx: Tx, name: str, *, alias_of: str | None = None) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from daemon.limits import LIMITS
+from daemon.store import hand_ins
 from daemon.store.tx import Tx
 
 DAY = 86_400_000  # ms
@@ -181,17 +182,15 @@ def sessions(tx: Tx, day: int, domain: str) -> list[Session]:
 
 
 def done(tx: Tx, kind: str, day: int, domain: str, recipients: Sequence[str]) -> bool:
-    """Note that a report is sent, before it is: whether nobody did so before. Twice is worse than never."""
-    return bool(
-        tx.run(
-            "insert into report_sent (kind, day, domain, at, recipients) values (?, ?, ?, ?, ?) on conflict do nothing",
-            kind,
-            day,
-            domain,
-            tx.now,
-            " ".join(recipients),
-        )  # fmt: skip
-    )
+    """Note that a report is sent, before it is: whether nobody did so before. Mail twice is worse than never; what goes
+    by HTTPS waits to be handed in from now on."""
+    noted = tx.run(
+        "insert into report_sent (kind, day, domain, at, recipients) values (?, ?, ?, ?, ?) on conflict do nothing",
+        kind, day, domain, tx.now, " ".join(recipients),
+    )  # fmt: skip
+    if noted:
+        hand_ins.put(tx, day, domain, [uri for uri in recipients if not uri.lower().startswith("mailto:")])
+    return bool(noted)
 
 
 def mailed(tx: Tx, day: int, domain: str) -> int:
@@ -208,6 +207,7 @@ def forget(tx: Tx, before: int, limit: int) -> int:
     for one in old:
         tx.run("delete from dmarc_evidence where day = ? and policy_domain = ?", *one)
         tx.run("delete from dmarc_policy where day = ? and policy_domain = ?", *one)
+    tx.run("delete from report_hand_in where day < ?", day)
     return len(old) + tx.run(
         "delete from report_sent where (day, kind, domain) in"
         " (select day, kind, domain from report_sent where day < ? order by day limit ?)",

@@ -166,12 +166,13 @@ def by_source(tx: Tx, domain: str | None, since: int, limit: int) -> list[tuple[
     )  # fmt: skip
 
 
-def by_day(tx: Tx, domain: str | None, since: int) -> list[tuple[Any, ...]]:
-    """DMARC: start of the day in ms, messages, failed."""
+def by_day(tx: Tx, kind: str, domain: str | None, since: int) -> list[tuple[Any, ...]]:
+    """Start of the day in ms, messages or sessions, failed."""
+    rows, failed = ("report_row", _FAILED) if kind == "dmarc" else ("report_session", "r.result <> ''")
     return tx.all(
-        f"select p.begin_at / {DAY} * {DAY}, sum(r.count), sum(iif({_FAILED}, r.count, 0))"
-        f" from report p join report_row r on r.report_id = p.id where {_ABOUT} group by 1 order by 1",
-        "dmarc", since, domain, domain,
+        f"select p.begin_at / {DAY} * {DAY}, sum(r.count), sum(iif({failed}, r.count, 0))"
+        f" from report p join {rows} r on r.report_id = p.id where {_ABOUT} group by 1 order by 1",
+        kind, since, domain, domain,
     )  # fmt: skip
 
 
@@ -191,13 +192,4 @@ def tls_failures(tx: Tx, domain: str | None, since: int, limit: int) -> list[tup
         f" join report_session s on s.report_id = p.id where s.result <> '' and {_ABOUT}"
         " group by 1, 2, 3 order by 4 desc, 1, 2, 3 limit ?",
         "tls", since, domain, domain, limit,
-    )  # fmt: skip
-
-
-def tls_by_day(tx: Tx, domain: str | None, since: int) -> list[tuple[Any, ...]]:
-    """TLS: start of the day in ms, sessions, failed."""
-    return tx.all(
-        f"select p.begin_at / {DAY} * {DAY}, sum(s.count), sum(iif(s.result <> '', s.count, 0))"
-        f" from report p join report_session s on s.report_id = p.id where {_ABOUT} group by 1 order by 1",
-        "tls", since, domain, domain,
     )  # fmt: skip

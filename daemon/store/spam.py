@@ -11,14 +11,16 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from daemon.limits import LIMITS
 from daemon.mail.identity import of_id
 from daemon.store import keywords, standing
 from daemon.store.blobs import Place
 from daemon.store.tx import Tx
-from daemon.trust.bayes import Counts
+
+if TYPE_CHECKING:
+    from daemon.trust.bayes import Counts
 
 Class = Literal["ham", "spam"]
 HOUSE = 0  # the account of lessons that count for everybody
@@ -34,6 +36,8 @@ def counts(tx: Tx, account_id: int, ids: Sequence[int]) -> Counts | None:
     learnt = tx.all("select account_id, ham, spam from spam_learnt where account_id in (?, ?)", HOUSE, account_id)
     if not learnt:
         return None
+    from daemon.trust.bayes import Counts  # late: whoever opens the store need not know how mail is judged
+
     tokens: dict[int, tuple[int, int]] = {}
     for owner, _, _ in learnt:
         for at in range(0, len(ids), _ASKED):
@@ -87,14 +91,11 @@ def appended(tx: Tx, account_id: int, role: str, email_id: int, words: Iterable[
 
     Some clients move mail that way. So it has left Junk, too, when it was delivered or learnt as such before.
     """
-    said = said_by(words)
-    if role == "\\Trash":
-        return
-    if role == "\\Junk" and said != "ham":
-        teach(tx, account_id, email_id, "spam")
-    elif said:
-        _queue(tx, account_id, said, "keyword", "email e where e.id = ?", email_id)
-    elif role not in ("\\Drafts", "\\Sent") and message_id and _was_junk(tx, account_id, message_id):
+    said = said_at(role, words)
+    if said:
+        source = "moved" if role == "\\Junk" and said == "spam" else "keyword"
+        _queue(tx, account_id, said, source, "email e where e.id = ?", email_id)
+    elif role not in ("\\Trash", "\\Drafts", "\\Sent") and message_id and _was_junk(tx, account_id, message_id):
         teach(tx, account_id, email_id, "ham")
 
 
@@ -114,6 +115,14 @@ def said_by(words: Iterable[str]) -> Class | Literal[""]:
     names = {word.lower() for word in words}
     junk, not_junk = bool(names & _JUNK), bool(names & _NOT_JUNK)
     return "" if junk == not_junk else "spam" if junk else "ham"
+
+
+def said_at(role: str, words: Iterable[str]) -> Class | Literal[""]:
+    """What is said of a message that comes with its keywords into a mailbox of this special use: the keywords come
+    first, then Junk; Trash says nothing."""
+    if role == "\\Trash":
+        return ""
+    return said_by(words) or ("spam" if role == "\\Junk" else "")
 
 
 def _queue(tx: Tx, account_id: int, lesson: str, source: str, where: str, *params: Any) -> None:

@@ -207,7 +207,7 @@ def unreachable(desk: Desk) -> str:
 
 def test_nobody_answers(desk: Desk) -> None:
     desk.set(acme__directory=f"https://127.0.0.1:{free_ports(1)[0]}/dir", listen__http="off")
-    assert "does not answer (" in unreachable(desk) and "refused" in unreachable(desk).lower()
+    assert "does not answer (Failed to" in unreachable(desk) and "refused" in unreachable(desk).lower()
     assert "0x" not in unreachable(desk)
     kept = desk.store.read_now(rows.account, desk.store.read_now(settings.load)["acme.directory"])
     assert kept is not None and kept.url == "", "the account's key is there for the next try"

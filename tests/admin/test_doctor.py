@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 import trustme
 
-from daemon.admin import certcheck, certs, conflicts, dnscheck, doctor, knock, machine, outbound
+from daemon.admin import certcheck, certs, conflicts, dnscheck, doctor, knock, machine, outbound, pem
 from daemon.admin.findings import Facts, Finding
 from daemon.config import SETTINGS, Config, DataDir
 from daemon.limits import LIMITS
-from daemon.store import events, queue, settings
+from daemon.store import acme, domains, events, queue, settings
 from daemon.store.db import Store
+from daemon.store.tx import Tx
 from tests.instruments.dns_server import DNSServer
 from tests.instruments.server import NO_DNS, Server, free_ports
 from tests.instruments.sink import Sink
@@ -44,7 +45,8 @@ def ctl(tmp_path: Path) -> Ctl:
 
 def facts(store: Store, *rows: tuple[str, str], now: int | None = None, **more: Any) -> Facts:
     config = Config([*HOME, *rows])
-    return Facts(store, config, store.clock() if now is None else now, more.pop("running", False), (), **more)
+    now = store.clock() if now is None else now
+    return Facts(store, config, now, more.pop("running", False), ("example.org",), **more)
 
 
 def reasons(found: object) -> list[tuple[str, str]]:
@@ -65,6 +67,8 @@ def reasons(found: object) -> list[tuple[str, str]]:
         ([("listen.submission", "off")], []),
         ([("listen.submission", "off"), ("listen.submissions", "off")], [("warning", "submission-off")]),
         ([("queue.hold_external", "yes")], [("warning", "mail-held")]),
+        ([("reports.from", "dmarc@sub.example.org")], []),
+        ([("reports.from", "dmarc@other.example")], [("warning", "reports-unsigned")]),
         ([("smtp.trusted_networks", "0.0.0.0/0")], [("error", "open-relay")]),
         ([("smtp.trusted_networks", "::/0,192.0.2.0/24")], [("error", "open-relay")]),
         ([("smtp.trusted_networks", "10.0.0.0/8,127.0.0.0/8,192.168.0.0/16")], []),
@@ -207,7 +211,66 @@ def test_the_certificate_of_the_store(store: Store, tmp_path: Path) -> None:
     assert [f.reason for f in certcheck.check(facts(store))] == ["certificate-good"]
 
 
+def issued(store: Store, *names: str, days: int = 90) -> None:
+    """A certificate comes from the authority."""
+    issued = trustme.CA().issue_cert(*names)
+    chain, key = issued.cert_chain_pems[0].bytes().decode(), issued.private_key_pem.bytes().decode()
+
+    def work(tx: Tx) -> None:
+        order = acme.begin_order(tx, "https://ca.example/", names)
+        acme.fulfil_order(tx, order, names, chain, key, tx.now, tx.now + days * 86_400_000)
+
+    store.write_now(work)
+
+
+def test_the_host_s_certificate_is_judged_and_not_the_newest(store: Store) -> None:
+    for name in ("mail.example.org", "mta-sts.example.org", "autoconfig.example.org"):
+        issued(store, name)
+    (found,) = certcheck.check(facts(store))
+    assert found.reason == "certificate-good" and "for mail.example.org" in found.text
+
+
+def test_one_that_does_not_come_is_told_in_the_authority_s_words(store: Store) -> None:
+    rows = [*HOME, ("acme.agree", "yes")]
+    store.write_now(lambda tx: [domains.add(tx, "example.org"), *(settings.put(tx, *row, "test") for row in rows)])
+    issued(store, "mail.example.org")
+
+    def fail(name: str, problem: str) -> None:
+        store.write_now(lambda tx: acme.fail_order(tx, acme.begin_order(tx, "https://ca.example/", (name,)), problem))
+
+    assert reasons(certcheck.check(facts(store, *rows))) == []
+    fail("mta-sts.example.org", "it has no address in the DNS")
+    assert reasons(certcheck.check(facts(store, *rows))) == []
+    fail("mail.example.org", "connection refused")
+    found = [f for f in certcheck.check(facts(store, *rows)) if f.level == "warning"]
+    assert [(f.subject, f.text) for f in found] == [("certificate of mail.example.org", "connection refused")]
+    assert found[0].remedy and "`mailctl cert renew mail.example.org`" in found[0].remedy
+    assert [problem for _, problem in certs.missing(store)] == ["it has no address in the DNS", ""]
+
+
+@pytest.mark.parametrize(
+    "rows, remedy", [([], "acme.agree yes"), ([("acme.agree", "yes")], "`mailctl cert renew` fetches one")]
+)
+def test_a_certificate_that_signs_itself_has_a_way_out(store: Store, rows: list[tuple[str, str]], remedy: str) -> None:
+    store.write_now(pem.ensure, "mail.example.org")
+    (found,) = certcheck.check(facts(store, *rows))
+    assert found.reason == "certificate-self-signed" and remedy in (found.remedy or "")
+
+
 # ----------------------------------------------------------------------------------------------- ports, and the way out
+
+
+@pytest.mark.parametrize(
+    "greeting, told",
+    [
+        ("220 mail.example.org ESMTP", "220 mail.example.org ESMTP"),
+        ("* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] mail.example.org", "* OK mail.example.org"),
+        ("* OK [CAPABILITY " + "x" * 200, "* OK [CAPABILITY " + "x" * 62 + "…"),
+        ("", ""),
+    ],
+)
+def test_a_greeting_is_told_on_one_line(greeting: str, told: str) -> None:
+    assert knock._short(greeting) == told
 
 
 @pytest.fixture(scope="module")

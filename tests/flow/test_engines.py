@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from daemon.config import BadSetting, Config
-from daemon.flow import draft, engines, milter
+from daemon.flow import draft, engines, milter, milter_line
 from daemon.flow.draft import Changes
 from daemon.flow.engines import Asked
 from daemon.flow.envelope import Envelope, Origin, Recipient
@@ -20,6 +21,8 @@ from daemon.store.addresses import Denial
 from daemon.store.spool import Body
 from daemon.trust.results import Opinion
 from daemon.wire.milter import Step
+from tests.fuzz.conversations import MILTER
+from tests.fuzz.harness import Mutator
 from tests.instruments.milter import (
     ACCEPT,
     CONTINUE,
@@ -225,6 +228,12 @@ class OneRefused(Milter):
         return [REJECT] if kind == "R" and b"bob" in data else [CONTINUE]
 
 
+async def test_a_filter_may_hang_up_after_its_verdict() -> None:
+    for stage, verdict, action in (("E", CONTINUE, "accept"), ("M", TEMPFAIL, "defer")):
+        found, _ = await asked({stage: [verdict, DROP]})
+        assert only(found).action == action
+
+
 # -- changes -----------------------------------------------------------------------------------------------------------
 
 
@@ -392,6 +401,7 @@ async def test_what_no_filter_does(stage: str, answer: bytes, words: str) -> Non
         ({"M": [text("q", "x"), CONTINUE]}, "no place"),
         ({"C": [CONTINUE, CONTINUE]}, "without being asked"),
         ({"E": [CONTINUE, REJECT]}, "goes on"),
+        ({"M": [REJECT, CONTINUE]}, "goes on"),
         ({"E": [options(), CONTINUE]}, "anew"),
         ({"E": [text("+", "no address"), CONTINUE]}, "address"),
         ({"E": [text("e", "a@b@c d"), CONTINUE]}, "address"),
@@ -470,7 +480,7 @@ async def test_asking_for_patience_is_not_for_ever(monkeypatch: pytest.MonkeyPat
 
 
 async def test_a_connection_that_is_not_made_has_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(milter, "LIMITS", replace(LIMITS, filter_connect=0.05))
+    monkeypatch.setattr(milter_line, "LIMITS", replace(LIMITS, filter_connect=0.05))
 
     async def never(*_: object) -> None:
         await asyncio.Event().wait()
@@ -500,6 +510,25 @@ async def test_a_body_that_was_begun_for_nothing_is_let_go(monkeypatch: pytest.M
     found, _ = await asked({"E": [packet("b", b"x"), DROP]})
     assert only(found).action == "error" and found.body.bytes() == DATA
     assert made[0]._body._closed
+
+
+async def test_whatever_a_filter_says_is_an_opinion_and_leaves_a_message() -> None:
+    """The fuzzer's seeds and words, at any stage; the message that is left has a header, a body and whole lines."""
+    dice = random.Random(6)
+    said = Mutator(MILTER.seeds, MILTER.words, dice)
+    actions = set[str]()
+    for number, words in zip(range(400), said, strict=False):
+        if number % 2:  # words in any order, a verdict last
+            verdict = dice.choice([CONTINUE, REJECT, TEMPFAIL, text("q", "why") + ACCEPT])
+            words = b"".join(dice.choices(MILTER.words, k=dice.randint(0, 3))) + verdict
+        one = Milter({dice.choice("CMRTLBEEEEEE"): [words, DROP]})
+        async with one:
+            found = await ask(one)
+        data = found.body.bytes()
+        assert data.count(b"\r\n") == data.count(b"\n") == data.count(b"\r") and b"\r\n\r\n" in data
+        assert only(found).action != "error" or data == DATA
+        actions.add(only(found).action)
+    assert actions == {"accept", "junk", "refuse", "defer", "error"}
 
 
 # -- settings ----------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 from dataclasses import replace
@@ -10,7 +11,8 @@ import pytest
 
 from daemon.config import Config
 from daemon.flow import collect, reporting
-from daemon.flow.reporting import About, Reporting, published
+from daemon.flow.reported import About, published
+from daemon.flow.reporting import Reporting
 from daemon.flow.tally import judged_of, tally
 from daemon.limits import LIMITS
 from daemon.mail import report
@@ -122,7 +124,10 @@ async def test_tls_is_reported_by_mail_and_https(house: House) -> None:
         sql = "insert into tls_result values (?, 'far.example', ?, ?, ?, ?, ?, ?, ?)"
         house.store.write_now(Tx.run, sql, day, *values)
     tomorrow(house)
-    assert await worker(house, post=post).send() == 1
+    sending = worker(house, post=post)
+    assert await sending.send() == 1
+    await sending.hand_in()
+    await sending.hand_in()
     assert [uri for uri, _ in posted] == ["https://far.example/tls"]
     (found,) = report.find(raw(house, "tls@far.example"))
     assert found.kind == "tls" and found.content == posted[0][1]
@@ -138,24 +143,94 @@ async def test_tls_is_reported_by_mail_and_https(house: House) -> None:
     assert b"TLS-Report-Domain: far.example\r\nTLS-Report-Submitter: here.example\r\n" in raw(house, "tls@")
 
 
+def session(house: House, number: int = 2) -> None:
+    """Sessions with far.example today."""
+    sql = "insert into tls_result values (?, 'far.example', 'no-policy-found', '', 'mx', '', 'ip', 'ip', ?)"
+    house.store.write_now(Tx.run, sql, house.clock.now // DAY, number)
+
+
+async def test_a_hand_in_that_fails_is_tried_again_for_a_day(house: House) -> None:
+    tried: list[tuple[int, bytes]] = []
+
+    async def full(uri: str, content: bytes) -> str:
+        tried.append((house.clock.now, content))
+        return "the answer is 503"
+
+    session(house)
+    tomorrow(house)
+    began, sending = house.clock.now, worker(house, post=full)
+    await sending.send()
+    for _ in range(26 * 60):  # a day and two hours of rounds
+        await sending.hand_in()
+        house.clock.now += 60_000
+    pauses = [0, 1, 3, 7, 15, 31, 63]
+    assert [now - began for now, _ in tried] == [pause * LIMITS.hand_in_pause * 1000 for pause in pauses]
+    assert tried[-1][0] < began + LIMITS.hand_in_end * 1000
+    assert len({content for _, content in tried}) == 1, "the same report, under the same name"
+    assert number(house, "select count(*) from report_hand_in") == 0
+
+
+async def test_a_hand_in_that_a_crash_cut_off_is_tried_again(house: House) -> None:
+    posted: list[str] = []
+
+    async def crash(uri: str, content: bytes) -> str:
+        raise RuntimeError("the end")
+
+    async def post(uri: str, content: bytes) -> str:
+        posted.append(uri)
+        return ""
+
+    session(house)
+    tomorrow(house)
+    await worker(house).send()
+    with pytest.raises(RuntimeError):
+        await worker(house, post=crash).hand_in()
+    again = worker(house, post=post)
+    await again.hand_in()
+    assert posted == [], "not at once, or a fault would go round"
+    house.clock.now += LIMITS.hand_in_pause * 1000
+    house.config = Config([("reports.send", "no")])
+    await again.hand_in()
+    assert posted == [], "the administrator wants no reports sent"
+    house.config = Config([("hostname", "mx.here.example")])
+    await again.hand_in()
+    assert posted == ["https://far.example/tls"]
+
+
+async def test_so_many_are_handed_in_at_the_same_time(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reporting, "LIMITS", replace(LIMITS, hand_ins=3))
+    now, most, together = 0, 0, asyncio.Event()
+
+    async def slow(uri: str, content: bytes) -> str:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        if most == 3:
+            together.set()
+        async with asyncio.timeout(10):
+            await together.wait()
+        now -= 1
+        return ""
+
+    uris = [f"https://far.example/{place}" for place in range(10)]
+    house.store.write_now(evidence.done, "tls", house.clock.now // DAY, "far.example", uris)
+    await worker(house, post=slow).hand_in()
+    assert most == 3 and number(house, "select count(*) from report_hand_in") == 0
+
+
 async def test_no_report_about_a_report(house: House) -> None:
     """Two servers that report to each other about nothing but their reports would never end."""
     day = house.clock.now // DAY
     house.store.write_now(
         evidence.done, "dmarc", day - 1, "far.example", ["mailto:x@far.example", "https://far.example/"]
     )
-    sql = "insert into tls_result values (?, 'far.example', 'no-policy-found', '', 'mx', '', 'ip', 'ip', ?)"
-    house.store.write_now(Tx.run, sql, day, 1)
+    session(house, 1)
     tomorrow(house)
     assert await worker(house).send() == 0
     assert house.queued() == [] and house.store.read_now(evidence.due, "tls", 9) == []
     house.store.write_now(Tx.run, "delete from report_sent where kind = 'tls'")
     house.store.write_now(Tx.run, "update tls_result set count = 2")
-    assert await worker(house, post=nowhere).send() == 1
-
-
-async def nowhere(uri: str, content: bytes) -> str:
-    return ""
+    assert await worker(house).send() == 1
 
 
 async def test_a_silent_dns_makes_a_report_wait_and_a_missing_record_ends_it(house: House) -> None:

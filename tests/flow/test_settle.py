@@ -69,7 +69,7 @@ async def test_a_notice_that_cannot_be_made_does_not_stop_the_queue(
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(bounce, "letter", broken)
+    monkeypatch.setattr(bounce, "plan", broken)
     async with running(Office(house, {})) as office:
         receipt = house.mail("ann@here.example", "x@nowhere.example")
         await office.until(lambda: not house.queued())

@@ -9,6 +9,7 @@ from functools import cache
 
 import pytest
 
+from daemon.config import Config
 from daemon.flow import receive, signing
 from daemon.flow.envelope import Envelope, Origin, Recipient
 from daemon.limits import LIMITS
@@ -93,13 +94,19 @@ def test_what_our_users_send_to_a_forward_carries_their_signature_along(signer: 
     assert signed(prefix) == TWO and prefix.startswith(b"Delivered-To: bob@here.example\r\nReceived: ")
 
 
-def test_notices_are_signed_by_the_domain_above_our_name(signer: House) -> None:
+@pytest.mark.parametrize("hostname", ["mx.here.example", "here.example", "mx.provider.example"])
+def test_notices_are_from_a_domain_of_ours_and_signed(signer: House, hostname: str) -> None:
+    """Wherever the host's name is: with that of who is told to fall back on, not with the first there is."""
+    signer.store.write_now(domains.add, "a.example")
+    signer.config = Config([("hostname", hostname)])
     signer.mail(ANN, "bob@here.example", notify="SUCCESS")
     (told,) = signer.inbox(ANN)
-    assert b"From: Mail Delivery System <MAILER-DAEMON@mx.here.example>" in told and signed(told) == TWO
+    assert b"From: Mail Delivery System <postmaster@here.example>" in told and signed(told) == TWO
 
 
 async def test_notices_of_the_queue_are_signed(signer: House) -> None:
+    signer.store.write_now(domains.add, "a.example")
+    signer.config = Config([("hostname", "mx.provider.example")])
     async with Sink() as sink:
         sink.on("RCPT", "550 5.1.1 nobody")
         async with running(Office(signer, {"far.example": "127.0.0.1"}, sink.port)) as office:

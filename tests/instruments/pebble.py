@@ -14,6 +14,7 @@ import os
 import ssl
 import subprocess
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 
 import trustme
@@ -23,9 +24,13 @@ from tests.instruments.until import until
 
 
 class Pebble:
-    """`http` and `tls` are the ports it validates at; `lifetime` of its certificates in seconds."""
+    """`http` and `tls` are the ports it validates at; `lifetime` of its certificates in seconds. `customers`: the key
+    identifiers of who may have an account, each with its HMAC key; none: anybody may."""
 
-    def __init__(self, path: Path, *, dns: str, http: int, tls: int, lifetime: int = 90 * 86400) -> None:
+    def __init__(
+        self, path: Path, *, dns: str, http: int, tls: int, lifetime: int = 90 * 86400,
+        customers: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
         path.mkdir()
         authority = trustme.CA()
         issued = authority.issue_cert("localhost", "127.0.0.1")
@@ -42,6 +47,8 @@ class Pebble:
             "httpPort": http,
             "tlsPort": tls,
             "certificateValidityPeriod": lifetime,
+            "externalAccountBindingRequired": bool(customers),
+            "externalAccountMACKeys": dict(customers or {}),
         }
         (path / "config.json").write_text(json.dumps({"pebble": config}))
         self._command = ["pebble", "-config", str(path / "config.json"), "-dnsserver", dns, "-strict"]

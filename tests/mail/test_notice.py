@@ -12,7 +12,7 @@ from daemon.limits import LIMITS
 from daemon.mail.address import Address
 from daemon.mail.header import split_fields
 from daemon.mail.message import scan
-from daemon.mail.notice import Original, Report, delay, failure, success
+from daemon.mail.notice import Original, Ours, Report, delay, failure, success
 from daemon.mail.structure import bodystructure
 from tests.mail.grammar import check_body, read
 
@@ -20,7 +20,7 @@ NOW = 1795424400
 JOE = Address("joe", "x.example")
 BOB = Address("bob", "y.example")
 MAIL = b"Message-ID: <1@x.example>\r\nFrom: joe@x.example\r\n\r\nhello\r\n"
-OUR = {"hostname": "mx.example", "now": NOW, "unique": "U1"}
+OUR = Ours("mx.example", Address("postmaster", "example"), NOW, "U1")
 REFUSED = Report(
     BOB,
     "5.1.1",
@@ -53,11 +53,11 @@ def status(data: bytes) -> list[list[tuple[str, str]]]:
 def test_a_failure_is_the_specimen() -> None:
     original = Original(JOE, MAIL, envid="E 1", ret="FULL", arrived=NOW - 3600)
     specimen = Path(__file__).parents[1] / "messages" / "failure-notice.eml"
-    assert failure([REFUSED], original, **OUR) == specimen.read_bytes()
+    assert failure([REFUSED], original, OUR) == specimen.read_bytes()
 
 
 def test_a_failure_says_it_to_machines() -> None:
-    data = failure([REFUSED, Report(JOE, "5.4.7")], Original(JOE, MAIL, envid="E\x001"), **OUR)
+    data = failure([REFUSED, Report(JOE, "5.4.7")], Original(JOE, MAIL, envid="E\x001"), OUR)
     assert status(data) == [
         [("Original-Envelope-Id", "E?1"), ("Reporting-MTA", "dns; mx.example")],
         [
@@ -74,7 +74,7 @@ def test_a_failure_says_it_to_machines() -> None:
 
 
 def test_a_delay_says_how_long_it_is_tried() -> None:
-    data = delay([Report(BOB, "4.4.1", retry_until=NOW + 86400)], Original(JOE, MAIL, ret="FULL"), **OUR)
+    data = delay([Report(BOB, "4.4.1", retry_until=NOW + 86400)], Original(JOE, MAIL, ret="FULL"), OUR)
     assert ("Will-Retry-Until", "Tue, 24 Nov 2026 09:00:00 +0000") in status(data)[1]
     assert ("Action", "delayed") in status(data)[1]
     kinds = parts(data)
@@ -83,13 +83,13 @@ def test_a_delay_says_how_long_it_is_tried() -> None:
 
 
 def test_a_success_says_whether_it_was_only_passed_on() -> None:
-    data = success([Report(BOB, "2.1.5"), Report(JOE, "2.1.9", relayed=True)], Original(JOE, MAIL), **OUR)
+    data = success([Report(BOB, "2.1.5"), Report(JOE, "2.1.9", relayed=True)], Original(JOE, MAIL), OUR)
     assert [dict(group)["Action"] for group in status(data)[1:]] == ["delivered", "relayed"]
     assert b"sends no such notices" in parts(data)[0][1]
 
 
 def test_a_notice_is_marked_as_automatic_and_stands_beside_the_mail() -> None:
-    message = scan(failure([REFUSED], Original(JOE, MAIL), **OUR))
+    message = scan(failure([REFUSED], Original(JOE, MAIL), OUR))
     assert message.first(b"auto-submitted") == b" auto-replied\r"
     assert message.first(b"to") == b" <joe@x.example>\r"
     assert message.first(b"message-id") == b" <U1@mx.example>\r"
@@ -98,7 +98,7 @@ def test_a_notice_is_marked_as_automatic_and_stands_beside_the_mail() -> None:
 
 @pytest.mark.parametrize("header", [b"", b"Message-ID: none\r\n", b"Message-ID: <\xff\r\n b>\r\n"])
 def test_a_notice_about_mail_without_an_id_stands_alone(header: bytes) -> None:
-    message = scan(failure([REFUSED], Original(JOE, header + b"\r\n"), **OUR))
+    message = scan(failure([REFUSED], Original(JOE, header + b"\r\n"), OUR))
     assert message.first(b"references") is None
 
 
@@ -114,7 +114,7 @@ def test_a_notice_about_mail_without_an_id_stands_alone(header: bytes) -> None:
     ],
 )
 def test_the_mail_comes_back_as_asked(ret: str, data: bytes, kind: str, returned: bytes) -> None:
-    notice = failure([REFUSED], Original(JOE, data, ret=ret), **OUR)
+    notice = failure([REFUSED], Original(JOE, data, ret=ret), OUR)
     assert parts(notice)[2] == (kind, returned)
     assert (b"Content-Transfer-Encoding: 8bit" in notice) is (not data.isascii())
 
@@ -123,7 +123,7 @@ def test_a_reader_of_utf8_gets_the_global_forms() -> None:
     uwe = Address("üwe", "xn--bcher-kva.example")
     reports = [Report(uwe, "5.1.1", original="utf-8;üwe@bücher.example", words="Kein Briefkasten für ihn.")]
     for ret, kind in (("FULL", "message/global"), ("HDRS", "message/global-headers")):
-        notice = failure(reports, Original(uwe, "Subject: ü\r\n\r\n".encode(), ret=ret, utf8=True), **OUR)
+        notice = failure(reports, Original(uwe, "Subject: ü\r\n\r\n".encode(), ret=ret, utf8=True), OUR)
         kinds = parts(notice)
         assert [kinds[1][0], kinds[2][0]] == ["message/global-delivery-status", kind]
         assert b"report-type=global-delivery-status;" in notice
@@ -133,12 +133,12 @@ def test_a_reader_of_utf8_gets_the_global_forms() -> None:
 
 
 def test_a_reader_of_ascii_gets_escaped_addresses() -> None:
-    notice = failure([Report(Address("ü+=", "x.example"), "5.6.7")], Original(JOE, MAIL), **OUR)
+    notice = failure([Report(Address("ü+=", "x.example"), "5.6.7")], Original(JOE, MAIL), OUR)
     assert dict(status(notice)[1])["Final-Recipient"] == "utf-8; \\x{FC}\\x{2B}\\x{3D}@x.example"
 
 
 def test_a_boundary_that_the_mail_contains_is_not_used() -> None:
-    notice = failure([REFUSED], Original(JOE, MAIL + b"\r\n--=_U1--\r\n--=_U1_\r\n"), **OUR)
+    notice = failure([REFUSED], Original(JOE, MAIL + b"\r\n--=_U1--\r\n--=_U1_\r\n"), OUR)
     assert scan(notice).root.parameters[-1] == (b"boundary", b"=_U1__")
     assert len(scan(notice).root.parts) == 3
 
@@ -146,7 +146,7 @@ def test_a_boundary_that_the_mail_contains_is_not_used() -> None:
 @given(st.text(max_size=300), st.text("\r\n -5.1:é\x00\u2028" + chr(0xD800), max_size=100))
 def test_no_words_of_a_peer_break_the_form(host: str, reply: str) -> None:
     report = Report(BOB, "5.0.0", original=reply, host=host, reply=reply, words=reply, remedy=host)
-    notice = failure([report], Original(JOE, MAIL, envid=reply), **OUR)
+    notice = failure([report], Original(JOE, MAIL, envid=reply), OUR)
     assert len(parts(notice)) == 3
     assert max(map(len, notice.split(b"\r\n"))) <= 998
     groups = status(notice)
@@ -158,6 +158,6 @@ def test_no_words_of_a_peer_break_the_form(host: str, reply: str) -> None:
 
 def test_an_endless_reply_is_cut() -> None:
     report = Report(BOB, "5.0.0", host="h", reply=("é" * 10_000 + "\n") * 10_000)
-    notice = failure([report], Original(JOE, MAIL), **OUR)
+    notice = failure([report], Original(JOE, MAIL), OUR)
     assert len(notice) < 200_000
     assert max(map(len, notice.split(b"\r\n"))) <= 998

@@ -64,7 +64,7 @@ def test_for_people_with_a_trend(told: Ctl) -> None:
     text = told.ok("report", "dmarc")
     assert "2 reports of 1 organisation" in text and "198.51.100.66" in text and "bounce.example.net" in text
     bars = [line for line in text.splitlines() if "##" in line]
-    assert len(bars) == 2 and "x" in bars[1] and "20 failed" in bars[1]
+    assert len(bars) == 2 and "x" in bars[1] and "60 (20 failed)" in bars[1]
     assert "certificate-expired" in told.ok("report", "tls")
 
 

@@ -300,7 +300,7 @@ def test_a_dot_alone_ends_the_message_without_i(named: Ctl, monkeypatch: pytest.
 def test_text_without_a_header_is_body(named: Ctl, monkeypatch: pytest.MonkeyPatch) -> None:
     assert send(monkeypatch, named, b"just text\n", "-f", "", "bob@example.org") == 0
     assert named.json("mail", "show", "1")["text"] == "just text"
-    assert named.lines("mail", "list")[0]["sender"] == "MAILER-DAEMON@mail.example.org"
+    assert named.lines("mail", "list")[0]["sender"] == "postmaster@example.org"
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,26 @@ def test_long_work_is_cut_into_small_transactions(town: Ctl, files: Path, monkey
     assert sum(sizes) == 10 and max(sizes) == 1
 
 
+def test_an_import_teaches_when_it_is_asked_to(town: Ctl, files: Path) -> None:
+    arguments = ("mail", "import", ALICE, str(files / "junk.mbox"), "--mailbox", "Junk")
+    assert town.json(*arguments)["learnt"] == 0
+    assert dump(town) == [[], [], []]
+    again = town.json(*arguments, "--train")
+    assert (again["skipped"], again["learnt"]) == (10, 10), "it may have been cut off before"
+    assert town.json(*arguments, "--train")["learnt"] == 0
+    (files / "marked.mbox").write_bytes(
+        b"From x Mon Nov 23 10:00:00 2026\nX-Keywords: NonJunk\n" + wanted(1) + b"\n"
+        b"From x Mon Nov 23 10:00:00 2026\n" + wanted(2)
+    )
+    done = town.ok("mail", "import", BOB, str(files / "marked.mbox"), "--train")
+    assert "imported 2 messages" in done and "1 message taught to the filter" in done
+    done = town.ok("mail", "import", BOB, str(files / "folder"), "--mailbox", "Junk", "--train")
+    assert "5 messages taught" in done
+    town.ok("mail", "import", BOB, str(files / "folder"), "--mailbox", "Trash", "--train")
+    (bob,) = town.lines("spam", "stats", "--user", BOB)
+    assert (bob["ham"], bob["spam"]) == (1, 5)
+
+
 # -- from the mailboxes of a user --------------------------------------------------------------------------------------
 
 

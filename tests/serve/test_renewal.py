@@ -121,3 +121,17 @@ async def test_nonsense_ends_nothing(office: Office) -> None:
     office.does("echo nonsense")
     office.agree()
     await soon(lambda: len(office.called()) >= 2)
+
+
+async def test_the_authority_is_asked_when_its_time_comes(office: Office) -> None:
+    def certified(tx: Tx) -> None:
+        names, month = ((HOST,), ("mta-sts.example.org",)), 30 * 86_400_000
+        for number, one in enumerate(names):
+            made = acme.fulfil_order(tx, 1, one, "chain", f"key {number}", tx.now, tx.now + 3 * month)
+            acme.put_off(tx, [made], tx.now if number == 0 else tx.now + month)
+
+    office.store.write_now(settings.put, "acme.names", HOST, "test")
+    office.store.write_now(certified)
+    office.agree()
+    await soon(office.called)
+    assert office.called()[0].endswith(f"cert renew --due {HOST}")

@@ -25,6 +25,7 @@ from daemon.store import accounts, events
 from daemon.trust import bayes
 from daemon.trust.results import Content, Listing, Lists, Personal
 from daemon.trust.rules import GTUBE
+from daemon.trust.weights import LOGIT_OF_JUNK
 from tests.serve.post_office import ALICE, BOB, PostOffice
 from tests.trust.answers import Answers
 
@@ -36,8 +37,8 @@ def _words(tokens: Sequence[bytes], counts: object) -> Content:
     """Pills are spam, a picnic is none."""
     there = b" ".join(tokens)
     if b"pills" in there:
-        return Content(12.0, 2, (("pills", 9.0), ("“ünsafe” in the subject", 3.0), ("hello", -0.5)))
-    return Content(-6.0, 1, (("picnic", -6.0),)) if b"picnic" in there else Content()
+        return Content(2 * LOGIT_OF_JUNK, 2, (("pills", 9.0), ("“ünsafe” in the subject", 3.0), ("hello", -0.5)))
+    return Content(-LOGIT_OF_JUNK, 1, (("picnic", -3.0),)) if b"picnic" in there else Content()
 
 
 @pytest.fixture

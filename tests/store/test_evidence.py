@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from daemon.limits import LIMITS
-from daemon.store import evidence
+from daemon.store import evidence, hand_ins
 from daemon.store.check import check
 from daemon.store.db import Store
 from daemon.store.evidence import DAY, Counted, Judged
@@ -94,6 +94,18 @@ def test_old_evidence_goes(store: Store) -> None:
     assert store.write_now(evidence.forget, store.clock(), 10) == 0
     assert store.write_now(evidence.forget, store.clock() + 2 * DAY, 10) == 2
     assert [number(store, table) for table in ("dmarc_evidence", "dmarc_policy", "report_sent")] == [0, 0, 0]
+
+
+def test_a_hand_in_belongs_to_a_report(store: Store) -> None:
+    day = today(store)
+    assert store.write_now(evidence.done, "tls", day, "example.org", ["mailto:x@example.org", "https://example.org/"])
+    assert not store.write_now(evidence.done, "tls", day, "example.org", ["https://other.example/"])
+    assert [one.uri for one in store.write_now(hand_ins.take, 10)] == ["https://example.org/"]
+    assert not list(check(store))
+    store.write_now(Tx.run, "update report_hand_in set domain = 'other.example'")
+    assert [finding.reason for finding in check(store)] == ["report-wrong"]
+    store.write_now(evidence.forget, store.clock() + 2 * DAY, 10)
+    assert number(store, "report_hand_in") == 0
 
 
 def test_wrong_counts_are_found(store: Store) -> None:

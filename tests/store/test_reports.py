@@ -57,13 +57,13 @@ def test_what_they_say_is_summed_up(kept: Store) -> None:
         ("192.0.2.9", "example.org", 6, 6, 6, 6),
         ("192.0.2.5", "sub.example.org", 1, 0, 1, 0),
     ]
-    assert ask(reports.by_day, None, 0) == [(DAY_ONE, 17, 6)]
-    assert ask(reports.by_day, "other.example", 0) == [] == ask(reports.by_day, None, DAY_ONE + 1)
+    assert ask(reports.by_day, "dmarc", None, 0) == [(DAY_ONE, 17, 6)]
+    assert ask(reports.by_day, "dmarc", "other.example", 0) == [] == ask(reports.by_day, "dmarc", None, DAY_ONE + 1)
     assert ask(reports.tls_by_domain, None, 0) == [("example.org", "sts", 103, 3)]
     assert ask(reports.tls_failures, None, 0, 10) == [
         ("certificate-expired", "mx.example.org", "Google Inc.", 3, "too old")
     ]
-    assert ask(reports.tls_by_day, None, 0) == [(DAY_ONE, 103, 3)]
+    assert ask(reports.by_day, "tls", None, 0) == [(DAY_ONE, 103, 3)]
 
 
 def test_the_oldest_go_when_they_are_old_or_too_many(kept: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import smtplib
 import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from daemon.config import Config
 from daemon.limits import LIMITS
 from daemon.store import acme, settings
 from daemon.store.db import Store
+from daemon.store.tx import Tx
 from tests.instruments.pebble import Pebble
 from tests.instruments.primary import Primary
 from tests.instruments.server import Server
@@ -37,14 +39,18 @@ ZONE = "mx IN A 127.0.0.1\nmta-sts IN A 127.0.0.1\nwrong IN A 127.0.0.2\n"
 class Town:
     """A server, its name server and its authority."""
 
-    def __init__(self, path: Path, dns: Primary, lifetime: int = 90 * 86400) -> None:
+    def __init__(
+        self, path: Path, dns: Primary, lifetime: int = 90 * 86400, customers: Mapping[str, str] | None = None
+    ) -> None:
         (path / "tsig").write_text(dns.key_text)
         at = str(dns.server)
         config = {"dns.servers": at, "dns.update_server": at, "dns.update_key": str(path / "tsig")}
         self.dns = dns
         self.server = Server(path / "data", {"alice@example.test": "pw"}, config)
         ports = self.server.ports
-        self.pebble = Pebble(path / "pebble", dns=at, http=ports["http"], tls=ports["https"], lifetime=lifetime)
+        self.pebble = Pebble(
+            path / "pebble", dns=at, http=ports["http"], tls=ports["https"], lifetime=lifetime, customers=customers
+        )
         self.trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
     def settle(self, **more: str) -> None:
@@ -219,3 +225,48 @@ def test_a_certificate_is_renewed_at_two_thirds_of_its_life(dns: Primary, tmp_pa
         lived = second.not_valid_before_utc - first.not_valid_before_utc
         assert lived.total_seconds() >= 4 and spki(first) == spki(second)
         assert town.ctl("cert", "list").stdout.count(" acme ") == 1, "what is over does not stay"
+
+
+def test_an_authority_for_its_customers_only(dns: Primary, tmp_path: Path) -> None:
+    kid, secret = "kid-1", "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
+    town = Town(tmp_path, dns, customers={kid: secret})
+    with town.pebble:
+        town.settle(names=HOST)
+        refused = town.ctl("cert", "renew")
+        assert refused.returncode == 78 and "acme.eab_kid: this authority gives accounts to its customers only" in (
+            refused.stderr
+        )
+        key = tmp_path / "hmac"
+        key.write_text(secret[::-1] + "\n")
+        key.chmod(0o600)
+        town.ok("config", "set", "acme.eab_kid", kid)
+        nothing = town.ctl("cert", "renew")
+        assert nothing.returncode == 78 and "acme.eab_key: no file cannot be read" in nothing.stderr
+        town.ok("config", "set", "acme.eab_key", str(key))
+        wrong = town.ctl("cert", "renew")
+        assert wrong.returncode == 75 and "refuses: " in wrong.stderr
+        key.write_text(secret + "\n")
+        assert "certificate" in town.ok("cert", "renew")
+        assert all(secret[:20] not in text for text in (town.ok("config", "list"), refused.stderr, wrong.stderr))
+
+
+def test_another_key_is_told_first_and_shown_when_the_dns_has_it(dns: Primary, tmp_path: Path) -> None:
+    at = f"_25._tcp.{HOST}"
+    town = Town(tmp_path, dns)
+    with town.pebble, town.server:
+        town.settle(names=HOST)
+        old = until(lambda: town.shows("imaps"), town.log)
+        told = [json.loads(line) for line in town.ok("cert", "renew", "--new-key", "--json").splitlines()]
+        assert [key["state"] for key in told] == ["current", "next"]
+        dns.change(f"add {at} 60 TLSA {told[0]['tlsa']}")
+        with contextlib.closing(Store.open(town.server.data)) as store:  # two days later
+            store.write_now(Tx.run, "update next_key set ready_at = created_at")
+        until(lambda: "the next key has no TLSA record in the DNS yet" in town.server.log(), town.log)
+        assert town.seen("smtp").serial_number == old.serial_number, "who checks TLSA would be shut out"
+        dns.change(f"add {at} 60 TLSA {told[1]['tlsa']}")
+        town.ok("cert", "renew", HOST)
+        new = until(lambda: (seen := town.shows("smtp")) and seen.serial_number != old.serial_number and seen, town.log)
+        assert f"3 1 1 {hashlib.sha256(spki(new)).hexdigest()}" == told[1]["tlsa"] != told[0]["tlsa"]
+        records = [line for line in town.ok("dns", "records", "example.test").splitlines() if " TLSA " in line]
+        assert len(records) == 1 and hashlib.sha256(spki(new)).hexdigest() in records[0].lower()
+    dns.change(f"delete {at} TLSA")

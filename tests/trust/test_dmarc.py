@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemon.flow.destinations import for_dmarc
 from daemon.limits import LIMITS
 from daemon.trust import author, dmarc, dmarc_record
 from daemon.trust.author import Authors
 from daemon.trust.results import DMARC, SPF, Signature
 from tests.trust.answers import Answers
+from tests.trust.crafting import DATA
 
 REJECT = "v=DMARC1; p=reject"
 
@@ -31,17 +33,51 @@ async def judged(zone: Answers | str, domain: str, spf: str = "", *dkim: str) ->
 # ----------------------------------------------------------------------------------------------------------- records
 
 
-def test_the_records_of_the_rfc() -> None:
+def published() -> list[tuple[str, str]]:
+    """The records of appendix B.2: name and text."""
+    lines = (DATA / "rfc9989-b.txt").read_text().splitlines()[1:]
+    return [(name, text) for name, _, text in (line.partition(" ") for line in lines)]
+
+
+FEEDBACK, THIRD = "mailto:dmarc-feedback@example.com", "mailto:tld-test@thirdparty.example.net"
+
+
+@pytest.mark.parametrize(
+    "number,policy,asks,rua,ruf",
+    [
+        (0, "none", "none", (FEEDBACK,), ()),
+        (1, "none", "none", (FEEDBACK,), ("mailto:auth-reports@example.com",)),
+        (2, "none", "none", (FEEDBACK,), ("mailto:auth-reports@thirdparty.example.net",)),
+        (4, "quarantine", "none", (FEEDBACK, THIRD), ()),  # t=y
+        (5, "reject", "reject", (FEEDBACK, THIRD), ()),
+    ],
+)
+def test_the_records_of_the_rfc(
+    number: int, policy: str, asks: str, rua: tuple[str, ...], ruf: tuple[str, ...]
+) -> None:
     """Appendix B.2."""
-    plain = dmarc_record.parse(b"v=DMARC1; p=none; rua=mailto:dmarc-feedback@example.com")
-    assert plain is not None
-    assert (plain.policy, plain.rua, plain.fo) == ("none", ("mailto:dmarc-feedback@example.com",), "0")
-    assert (plain.strict_dkim, plain.strict_spf, plain.psd, plain.testing) == (False, False, "u", False)
-    testing = dmarc_record.parse(
-        b"v=DMARC1; p=quarantine; rua=mailto:dmarc-feedback@example.com,mailto:tld-test@thirdparty.example.net; t=y"
-    )
-    assert testing is not None and testing.testing and testing.asks("domain") == "none"
-    assert testing.rua == ("mailto:dmarc-feedback@example.com", "mailto:tld-test@thirdparty.example.net")
+    found = dmarc_record.parse(published()[number][1].encode())
+    assert found is not None and not found.problem
+    assert (found.policy, found.asks("domain"), found.rua, found.ruf) == (policy, asks, rua, ruf)
+    assert (found.strict_dkim, found.strict_spf, found.psd, found.fo) == (False, False, "u", "0")
+
+
+async def test_a_third_party_of_the_rfc_agrees_for_one_domain() -> None:
+    """Appendix B.2.3 and B.2.4: the record that lets reports about example.com go to thirdparty.example.net."""
+    zone = "\n".join(f"{name} TXT {text}" for name, text in published() if "_report" in name)
+    told = await for_dmarc(Answers(zone), "example.com", published()[5][1])
+    assert [one.uri for one in told] == [FEEDBACK, THIRD]
+    beside = await for_dmarc(Answers(zone), "test.example.com", published()[5][1])
+    assert THIRD not in [one.uri for one in beside], "it agreed for example.com, not for what is below"
+
+
+async def test_the_session_of_the_rfc() -> None:
+    """Appendix B.3.1."""
+    zone = f"_dmarc.example.com TXT v=DMARC1; p=reject; aspf=r; rua={FEEDBACK}"
+    found = await judged(zone, "example.com", "mail.example.com", "example.com")
+    assert (found.result, found.spf_aligned, found.dkim_aligned) == ("pass", True, True)
+    forged = await judged(zone, "example.com", "mail.example.net", "example.net")
+    assert (forged.result, forged.policy) == ("fail", "reject")
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from daemon.trust.results import (
     Word,
 )
 from daemon.trust.verdict import Policy, Verdict, authentic, judge
-from daemon.trust.weights import WEIGHTS
+from daemon.trust.weights import LOGIT_OF_JUNK, WEIGHTS
 
 SEALED = ARC("pass", ("first.example", "list.example"), 1)
 BROKEN = SEALED._replace(result="fail")
@@ -100,11 +100,17 @@ def test_a_verdict_is_a_plain_value() -> None:
 
 # ---------------------------------------------------------------------------------------------------- all that is known
 
+
+def words(sixths: float) -> Content:
+    """What so many sixths of the logit of junk say."""
+    return Content(sixths * LOGIT_OF_JUNK / 6)
+
+
 PROVED = signals("pass", "reject", "friend.example", spf=SPF("pass", "friend.example"))
 STRANGER = Signals(iprev=IPRev("permerror"), dmarc=DMARC("none", "new.example"))
 FORGED = signals("fail", "none", "friend.example", spf=SPF("fail", "friend.example"))
 EXE, EICAR = (Attachment("x.exe", "executable"),), Scan("infected", "Eicar-Test")
-SPAMMY, DOUBTFUL, VILE = (Personal(Content(logit)) for logit in (12.0, 3.0, 60.0))
+SPAMMY, DOUBTFUL, VILE = (Personal(words(logit)) for logit in (12.0, 3.0, 60.0))
 LISTED = Lists(tuple(Listing(f"zen{n}.example", "192.0.2.1", "address") for n in range(9)))
 FRIEND = SPAMMY._replace(correspondent=True)
 JUNKS, REFUSES, WAITS = (Opinion("rspamd", word) for word in ("junk", "refuse", "defer"))  # type: ignore[arg-type]
@@ -171,14 +177,14 @@ JUNKS, REFUSES, WAITS = (Opinion("rspamd", word) for word in ("junk", "refuse", 
         (STRANGER, Personal(first=True), Policy(), ("accept", "clean")),
         (STRANGER, SPAMMY._replace(first=True), Policy(), ("junk", "spam")),
         (STRANGER, DOUBTFUL._replace(correspondent=True), Policy(), ("accept", "clean")),
-        (PROVED, Personal(Content(5.5)), Policy(), ("accept", "clean")),
-        (PROVED, Personal(Content(5.5), first=True), Policy(), ("defer", "greylisted")),
-        (PROVED._replace(standing=Standing("friend.example", Tally(0.5), Tally())), Personal(Content(4.2), first=True),
+        (PROVED, Personal(words(5.5)), Policy(), ("accept", "clean")),
+        (PROVED, Personal(words(5.5), first=True), Policy(), ("defer", "greylisted")),
+        (PROVED._replace(standing=Standing("friend.example", Tally(0.5), Tally())), Personal(words(4.2), first=True),
          Policy(doubt=2.0), ("accept", "clean")),
-        (STRANGER._replace(spf=SPF("pass", "mail.outlook.com")), Personal(Content(4.0), first=True), Policy(doubt=2.0),
+        (STRANGER._replace(spf=SPF("pass", "mail.outlook.com")), Personal(words(4.0), first=True), Policy(doubt=2.0),
          ("accept", "clean")),
         (STRANGER._replace(lists=Lists((Listing("dnswl.example", "192.0.2.1", "address", "127.0.5.0", True),))),
-         Personal(Content(4.0), first=True), Policy(doubt=2.0), ("accept", "clean")),
+         Personal(words(4.0), first=True), Policy(doubt=2.0), ("accept", "clean")),
         # the filter is off: the proofs alone decide, and what no user may get
         (FORGED, SPAMMY, Policy(spam=False), ("accept", "dmarc-monitored")),
         (Signals(scan=EICAR), Personal(), Policy(spam=False), ("refuse", "virus")),
