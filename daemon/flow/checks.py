@@ -97,8 +97,9 @@ async def answer(part: Part, case: Case, until: float) -> Any:
 
 def policy_of(case: Case, *, greylist: bool = False) -> Policy:
     """The settings as the verdict wants them. What a user hands in has no score, and its proofs are made later.
-    `greylist`: somebody can say who has tried before."""
+    `greylist`: somebody can say who has tried before; nobody of `limits.exempt_networks` is put off."""
     config = case.config
+    exempt = contains(config["limits.exempt_networks"], case.origin.peer)
     return Policy(
         enforce=config["trust.dmarc"] == "enforce",
         arc_sealers=config["trust.arc_sealers"],
@@ -106,6 +107,6 @@ def policy_of(case: Case, *, greylist: bool = False) -> Policy:
         junk=config["spam.junk"],
         refuse=config["spam.refuse"],
         doubt=config["spam.doubt"],
-        greylist=greylist and config["spam.greylist"],
+        greylist=greylist and config["spam.greylist"] and not exempt,
         unasked="defer" if config["filter.on_error"] == "defer" else "accept",
     )
