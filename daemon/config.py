@@ -284,6 +284,32 @@ _ROWS = (
         "Mail from other servers gets a score, and what looks like spam goes to Junk. What is asked in the DNS needs"
         " trust.check too.",
     ),
+    Setting(
+        "spam.blocklists",
+        "names",
+        "zen.spamhaus.org bl.spamcop.net psbl.surriel.com bl.mailspike.net",
+        "Lists in the DNS that are asked about the address of whoever hands mail in. All of the default are free for"
+        " small sites, if dns.servers is a resolver of your own; empty: none.",
+    ),
+    Setting(
+        "spam.domain_lists",
+        "names",
+        "dbl.spamhaus.org",
+        "Lists in the DNS that are asked about the domains that sent a message: of its envelope, of HELO, of From, of"
+        " its signatures; empty: none.",
+    ),
+    Setting(
+        "spam.link_lists",
+        "names",
+        "dbl.spamhaus.org multi.surbl.org multi.uribl.com",
+        "Lists in the DNS that are asked about the hosts that the links of a message lead to; empty: none.",
+    ),
+    Setting(
+        "spam.welcome_lists",
+        "names",
+        "list.dnswl.org",
+        "Lists in the DNS of the addresses of good senders, which have points taken off; empty: none.",
+    ),
     Setting("spam.junk", "points", "5.0", "The score from which on a message goes to Junk.", "points"),
     Setting(
         "spam.refuse",
@@ -304,6 +330,13 @@ _ROWS = (
         "yes/no",
         "yes",
         "Strangers whose mail is in doubt are told to try again, as real servers do; `no`: no mail is ever delayed.",
+    ),
+    Setting(
+        "spam.greylist_delay",
+        "span",
+        "5m",
+        "How long a stranger who was told to try again must wait; most servers come back after some minutes.",
+        "span",
     ),
     Setting("store.reserve", "size", "512M", "Free disk below which new mail is refused for now.", "octets"),
     Setting("tls.certificate", "path", "", "PEM file of the certificate chain; empty: the store's own.", "file"),

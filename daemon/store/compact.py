@@ -19,7 +19,19 @@ from typing import TypeVar
 from daemon import log
 from daemon.config import Config
 from daemon.limits import LIMITS
-from daemon.store import accounts, acme, bans, blobs, correspondents, events, messages, queue, standing, tls_memory
+from daemon.store import (
+    accounts,
+    acme,
+    bans,
+    blobs,
+    correspondents,
+    events,
+    greylist,
+    messages,
+    queue,
+    standing,
+    tls_memory,
+)
 from daemon.store.db import Store
 from daemon.store.errors import StoreError
 from daemon.store.segments import HEAD, Appender, SegmentDamaged, number_of, path_of
@@ -68,7 +80,7 @@ class Janitor:
         self.works: tuple[Callable[[], Awaitable[None]], ...] = (
             self.forget_blobs, self.rewrite_segments, self.remove_files, self.forget_events, self.forget_refusals,
             self.forget_tombstones, self.forget_bans, self.forget_addresses, self.forget_destinations,
-            self.forget_orders, self.forget_tls, self.forget_senders,
+            self.forget_orders, self.forget_tls, self.forget_senders, self.forget_greylist,
         )  # fmt: skip
 
     async def forget_blobs(self) -> None:
@@ -108,6 +120,9 @@ class Janitor:
 
     async def forget_senders(self) -> None:
         await self._in_steps(_forget_senders, None)
+
+    async def forget_greylist(self) -> None:
+        await self._in_steps(_forget_greylist, None)
 
     async def rewrite_segments(self) -> None:
         """Empty the segments that are mostly dead, and drop those that are empty."""
@@ -159,6 +174,10 @@ class Janitor:
 
 def _forget_senders(tx: Tx, _: None, rows: int) -> int:
     return standing.forget(tx, rows) + correspondents.forget(tx, rows)
+
+
+def _forget_greylist(tx: Tx, _: None, rows: int) -> int:
+    return greylist.forget(tx, rows)
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:
