@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from daemon import log
 from daemon.config import Config
+from daemon.flow import dangers
 from daemon.flow.envelope import Envelope, Origin
+from daemon.limits import LIMITS
 from daemon.resolver import Resolver
 from daemon.trust.verdict import Policy
 
@@ -33,8 +35,8 @@ class Case(NamedTuple):
 
     @property
     def incoming(self) -> bool:
-        """It is a stranger's, not one that a user hands in."""
-        return self.origin.account_id is None
+        """It is a stranger's, not one that a user or a server we trust hands in."""
+        return self.origin.kind == "smtp"
 
 
 class Part(NamedTuple):
@@ -48,7 +50,16 @@ class Part(NamedTuple):
     late: Any
 
 
-PARTS: tuple[Part, ...] = ()
+PARTS: tuple[Part, ...] = (
+    Part(
+        "attachments", lambda case: dangers.looks(case.config, case.origin), dangers.attached, LIMITS.judge_patience,
+        dangers.UNREAD,
+    ),
+    Part(
+        "scan", lambda case: case.outside and dangers.scans(case.config, case.origin), dangers.scan,
+        LIMITS.judge_patience, dangers.LATE,
+    ),
+)  # fmt: skip
 
 
 async def answer(part: Part, case: Case, until: float) -> Any:
@@ -75,5 +86,9 @@ def policy_of(case: Case, *, greylist: bool = False) -> Policy:
         refuse=config["spam.refuse"],
         doubt=config["spam.doubt"],
         greylist=greylist and config["spam.greylist"],
+        attachments=config["attachments.action"],
+        macros=config["attachments.macros"],
+        closed=config["attachments.closed"],
+        unscanned=config["virus.on_error"],
         unasked="defer" if config["filter.on_error"] == "defer" else "accept",
     )
