@@ -144,6 +144,7 @@ class Judge:
         source = Source()
         if policy.spam:
             ask = question(case.data, case.origin, envelope, signals, words)
+            ask = ask._replace(beyond=not reached.accounts or any(account is None for _, account in reached.ways))
             source, many = ask.source, len(reached.accounts) > LIMITS.judge_inline
             known = await store.read(know, reached.accounts, ask) if many else store.peek(know, reached.accounts, ask)
             signals = signals._replace(standing=known.standing)
