@@ -293,6 +293,18 @@ class Limits:
     milter_text: int = 8 * KIB  # octets of words in a packet
     rspamd_answer: int = 1 * MIB  # octets of JSON
 
+    # -- attachments and viruses --------------------------------------------------------------------------------------
+    file_name: int = 1000  # characters of a file name looked at, its end: names of no file system are longer
+    attachments_told: int = 10  # objections to one message that are told
+    archive_depth: int = 5  # archives inside one another that are opened; a tar.gz in a zip is three
+    archive_entries: int = 40_000  # entries of all archives of one message looked at, one of a zip at two places
+    archive_octets: int = 64 * MIB  # octets unpacked for one message, in a thread: some tenths of a second
+    archive_ratio: int = 100  # times its size that an archive may have of what is not looked at; text has 20
+    archives_at_once: int = 2  # messages unpacked at the same time: each may take twice archive_octets of memory
+    virus_at_once: int = 10  # messages scanned at the same time: clamd's MaxThreads
+    virus_answer: int = 4 * KIB  # octets of the scanner's answer
+    virus_name: int = 100  # characters of its words passed on
+
     # -- signing ------------------------------------------------------------------------------------------------------
     signing_keys: int = 1000  # private keys held ready to sign
     signing_round: int = 60  # seconds between two looks whether the records of new keys are in the DNS
