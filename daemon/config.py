@@ -223,6 +223,40 @@ _ROWS = (
         " tls-exporter then, and cannot log in.",
     ),
     Setting(
+        "quarantine.keep",
+        "span",
+        "14d",
+        "How long mail that the filter refused is kept, and what it put into Junk is listed; 0s: nothing is.",
+        "span",
+    ),
+    Setting(
+        "quarantine.user_limit",
+        "size",
+        "64M",
+        "How much refused mail is kept for one user; the oldest goes first.",
+        "octets",
+    ),
+    Setting("quarantine.limit", "size", "1G", "How much refused mail is kept in all; the oldest goes first.", "octets"),
+    Setting(
+        "quarantine.forged",
+        "yes/no",
+        "no",
+        "Mail that is refused since the policy of its domain asks for that (DMARC) is kept too.",
+    ),
+    Setting(
+        "quarantine.digest",
+        "yes/no",
+        "yes",
+        "Users are told once a day of what was kept from their INBOX since, with links to release it.",
+    ),
+    Setting("quarantine.digest_hour", "hour", "7", "The hour of the day, by the server's clock, of digests.", "hour"),
+    Setting(
+        "quarantine.admin_digest",
+        "address",
+        "",
+        "The address that is told once a day of what was kept from anybody's INBOX; empty: nobody is.",
+    ),
+    Setting(
         "queue.retry", "spans", "5m,15m,30m,1h,2h,4h", "Delays before each further try; the last one repeats.", "spans"
     ),
     Setting("queue.lifetime", "span", "5d", "How long delivery is tried before the sender is told it failed.", "span"),

@@ -203,6 +203,13 @@ class Limits:
     greylist_memory: int = 36 * 86400  # seconds who passed is let in at once: a newsletter comes once a month
     greylist_passes: int = 3  # messages of a network that passed, before all of its mail does
     greylist_rows: int = 100_000  # tries remembered, some hundred octets each; and as many networks
+    quarantine_message: int = 16 * MIB  # octets of a refused message that is kept; spam is small
+    quarantine_row: int = 1 * KIB  # octets that a kept message counts beside its own: a flood of tiny ones is one, too
+    quarantine_text: int = 200  # characters of a subject or a name that are listed
+    quarantine_trim: int = 100  # kept messages that make room for one at most, so that no refusal takes long
+    digest_rows: int = 50  # messages that one digest names
+    digest_batch: int = 100  # users in one look for whom a digest is due
+    digest_round: int = 60  # seconds between two looks
     rate_networks: int = 10_000  # networks whose rate is remembered, some hundred octets each
     rate_usual: float = 5.0  # messages in ten minutes that are nothing unusual for anybody
 
