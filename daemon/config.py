@@ -223,6 +223,40 @@ _ROWS = (
         " tls-exporter then, and cannot log in.",
     ),
     Setting(
+        "quarantine.keep",
+        "span",
+        "14d",
+        "How long mail that the filter refused is kept, and what it put into Junk is listed; 0s: nothing is.",
+        "span",
+    ),
+    Setting(
+        "quarantine.user_limit",
+        "size",
+        "64M",
+        "How much refused mail is kept for one user; the oldest goes first.",
+        "octets",
+    ),
+    Setting("quarantine.limit", "size", "1G", "How much refused mail is kept in all; the oldest goes first.", "octets"),
+    Setting(
+        "quarantine.forged",
+        "yes/no",
+        "no",
+        "Mail that is refused since the policy of its domain asks for that (DMARC) is kept too.",
+    ),
+    Setting(
+        "quarantine.digest",
+        "yes/no",
+        "yes",
+        "Users are told once a day of what was kept from their INBOX since, with links to release it.",
+    ),
+    Setting("quarantine.digest_hour", "hour", "7", "The hour of the day, by the server's clock, of digests.", "hour"),
+    Setting(
+        "quarantine.admin_digest",
+        "address",
+        "",
+        "The address that is told once a day of what was kept from anybody's INBOX; empty: nobody is.",
+    ),
+    Setting(
         "queue.retry", "spans", "5m,15m,30m,1h,2h,4h", "Delays before each further try; the last one repeats.", "spans"
     ),
     Setting("queue.lifetime", "span", "5d", "How long delivery is tried before the sender is told it failed.", "span"),
@@ -389,6 +423,63 @@ _ROWS = (
         "span",
     ),
     Setting("filter.outgoing", "yes/no", "no", "They are shown what our users hand in, too, so that they can sign it."),
+    Setting(
+        "virus.scanner",
+        "scanner",
+        "",
+        "ClamAV's clamd, which is shown mail before it is accepted: unix:/PATH or HOST:PORT; empty: none.",
+    ),
+    Setting(
+        "virus.on_error",
+        "defer/deliver",
+        "defer",
+        "What comes of mail that it could not look at for now: its sender tries again, or it is delivered with a header"
+        " field that says so.",
+    ),
+    Setting("virus.timeout", "answer time", "20s", "How long it may take for one message.", "span"),
+    Setting(
+        "virus.size",
+        "size",
+        "25M",
+        "The largest message that it is shown, its StreamMaxLength; a larger one is delivered with a header field that"
+        " says so.",
+        "octets",
+    ),
+    Setting(
+        "virus.outgoing",
+        "yes/no",
+        "yes",
+        "What our users hand in is shown to it, too, and refused when it is infected: their machine or password may be"
+        " in other hands.",
+    ),
+    Setting(
+        "attachments.action",
+        "refuse/junk/accept",
+        "refuse",
+        "What comes of mail from other servers with programs and scripts attached, openly, disguised or in an archive;"
+        " `accept`: nobody looks.",
+    ),
+    Setting(
+        "attachments.blocked",
+        "extensions",
+        "ade adp apk application appref-ms appx appxbundle bat cab chm cmd com command cpl dll dmg exe gadget hlp hta"
+        " img inf ins iso isp jar jnlp js jse lib library-ms lnk mde mjs msc msh msi msix msixbundle msp mst nsh ocx"
+        " pif ps1 ps1xml ps2 psc1 psm1 reg scf scr sct search-ms settingcontent-ms shb shs sys url vb vbe vbs vhd vhdx "
+        "vxd wim ws wsc wsf wsh xbap xll",
+        "The ends of names by which programs and scripts are known, without dots, space separated.",
+    ),
+    Setting(
+        "attachments.macros",
+        "refuse/junk/accept",
+        "junk",
+        "What comes of mail from other servers with office documents that hold macros.",
+    ),
+    Setting(
+        "attachments.closed",
+        "refuse/junk/accept",
+        "accept",
+        "What comes of mail from other servers with archives that nobody can look into: encrypted ones, 7z and RAR.",
+    ),
     Setting("trace.retention", "span", "30d", "How long events are kept.", "span"),
     Setting(
         "imap.capabilities_off",

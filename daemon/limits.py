@@ -203,6 +203,13 @@ class Limits:
     greylist_memory: int = 36 * 86400  # seconds who passed is let in at once: a newsletter comes once a month
     greylist_passes: int = 3  # messages of a network that passed, before all of its mail does
     greylist_rows: int = 100_000  # tries remembered, some hundred octets each; and as many networks
+    quarantine_message: int = 16 * MIB  # octets of a refused message that is kept; spam is small
+    quarantine_row: int = 1 * KIB  # octets that a kept message counts beside its own: a flood of tiny ones is one, too
+    quarantine_text: int = 200  # characters of a subject or a name that are listed
+    quarantine_trim: int = 100  # kept messages that make room for one at most, so that no refusal takes long
+    digest_rows: int = 50  # messages that one digest names
+    digest_batch: int = 100  # users in one look for whom a digest is due
+    digest_round: int = 60  # seconds between two looks
     rate_networks: int = 10_000  # networks whose rate is remembered, some hundred octets each
     rate_usual: float = 5.0  # messages in ten minutes that are nothing unusual for anybody
 
@@ -292,6 +299,18 @@ class Limits:
     milter_packets: int = 10_000  # packets of one filter about one message: words for patience, a body in pieces
     milter_text: int = 8 * KIB  # octets of words in a packet
     rspamd_answer: int = 1 * MIB  # octets of JSON
+
+    # -- attachments and viruses --------------------------------------------------------------------------------------
+    file_name: int = 1000  # characters of a file name looked at, its end: names of no file system are longer
+    attachments_told: int = 10  # objections to one message that are told
+    archive_depth: int = 5  # archives inside one another that are opened; a tar.gz in a zip is three
+    archive_entries: int = 40_000  # entries of all archives of one message looked at, one of a zip at two places
+    archive_octets: int = 64 * MIB  # octets unpacked for one message, in a thread: some tenths of a second
+    archive_ratio: int = 100  # times its size that an archive may have of what is not looked at; text has 20
+    archives_at_once: int = 2  # messages unpacked at the same time: each may take twice archive_octets of memory
+    virus_at_once: int = 10  # messages scanned at the same time: clamd's MaxThreads
+    virus_answer: int = 4 * KIB  # octets of the scanner's answer
+    virus_name: int = 100  # characters of its words passed on
 
     # -- signing ------------------------------------------------------------------------------------------------------
     signing_keys: int = 1000  # private keys held ready to sign

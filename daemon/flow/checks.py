@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from daemon import log
 from daemon.config import Config, contains
+from daemon.flow import dangers
 from daemon.flow.envelope import Envelope, Origin
 from daemon.limits import LIMITS
 from daemon.mail import links
@@ -43,8 +44,8 @@ class Case(NamedTuple):
 
     @property
     def incoming(self) -> bool:
-        """It is a stranger's, not one that a user hands in."""
-        return self.origin.account_id is None
+        """It is a stranger's, not one that a user or a server we trust hands in."""
+        return self.origin.kind == "smtp"
 
 
 class Part(NamedTuple):
@@ -80,7 +81,17 @@ async def _lists(case: Case) -> Lists:
     return await blocklist.check(case.resolver, "" if ours else origin.peer, domains, hosts, wanted, case.zones)
 
 
-PARTS: tuple[Part, ...] = (Part("lists", _lists_wanted, _lists, 2 * LIMITS.list_patience, Lists()),)
+PARTS: tuple[Part, ...] = (
+    Part("lists", _lists_wanted, _lists, 2 * LIMITS.list_patience, Lists(silent=("lists in the DNS",))),
+    Part(
+        "attachments", lambda case: dangers.looks(case.config, case.origin), dangers.attached, LIMITS.judge_patience,
+        dangers.UNREAD,
+    ),
+    Part(
+        "scan", lambda case: case.outside and dangers.scans(case.config, case.origin), dangers.scan,
+        LIMITS.judge_patience, dangers.LATE,
+    ),
+)  # fmt: skip
 
 
 async def answer(part: Part, case: Case, until: float) -> Any:
@@ -108,5 +119,9 @@ def policy_of(case: Case, *, greylist: bool = False) -> Policy:
         refuse=config["spam.refuse"],
         doubt=config["spam.doubt"],
         greylist=greylist and config["spam.greylist"] and not exempt,
+        attachments=config["attachments.action"],
+        macros=config["attachments.macros"],
+        closed=config["attachments.closed"],
+        unscanned=config["virus.on_error"],
         unasked="defer" if config["filter.on_error"] == "defer" else "accept",
     )

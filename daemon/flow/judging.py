@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from daemon.config import Config, contains
-from daemon.flow import checks, engines
+from daemon.flow import checks, dangers, engines
 from daemon.flow.checks import Case, policy_of
 from daemon.flow.draft import Changes
 from daemon.flow.engines import Asked
@@ -67,8 +67,9 @@ class Judge:
     @staticmethod
     def wanted(config: Config, origin: Origin) -> bool:
         """Whether there is anything to look at in this mail."""
-        incoming = origin.kind == "smtp"
-        return incoming and (config["trust.check"] or config["spam.check"]) or engines.wanted(config, origin)
+        if origin.kind == "smtp" and (config["trust.check"] or config["spam.check"]):
+            return True
+        return dangers.scans(config, origin) or dangers.looks(config, origin) or engines.wanted(config, origin)
 
     async def judge(self, origin: Origin, envelope: Envelope, body: Body, config: Config) -> Taken:
         """The verdicts on a complete message. The body that was given is the caller's no more: it is the one that is
@@ -170,7 +171,7 @@ class Judge:
             groups=_groups(reached, made, known),
             report=bool(field) and is_report(case.data),
             required=policy.junk if policy.spam else 0.0,
-            tag=engines.tag(signals.opinions),
+            tag=engines.tag(signals.opinions) + dangers.tag(signals.scan),
             denied={address.key: denial for address, denial in asked.changes.denied},
             discarded=asked.changes.discarded,
             source=source,

@@ -28,12 +28,14 @@ from daemon.store import (
     events,
     greylist,
     messages,
+    quarantine,
     queue,
     standing,
     tls_memory,
 )
 from daemon.store.db import Store
 from daemon.store.errors import StoreError
+from daemon.store.quarantine import Bounds, Ending
 from daemon.store.segments import HEAD, Appender, SegmentDamaged, number_of, path_of
 from daemon.store.spool import Body
 from daemon.store.tx import Tx
@@ -80,7 +82,7 @@ class Janitor:
         self.works: tuple[Callable[[], Awaitable[None]], ...] = (
             self.forget_blobs, self.rewrite_segments, self.remove_files, self.forget_events, self.forget_refusals,
             self.forget_tombstones, self.forget_bans, self.forget_addresses, self.forget_destinations,
-            self.forget_orders, self.forget_tls, self.forget_senders, self.forget_greylist,
+            self.forget_orders, self.forget_tls, self.forget_senders, self.forget_greylist, self.end_quarantine,
         )  # fmt: skip
 
     async def forget_blobs(self) -> None:
@@ -123,6 +125,12 @@ class Janitor:
 
     async def forget_greylist(self) -> None:
         await self._in_steps(_forget_greylist, None)
+
+    async def end_quarantine(self) -> None:
+        config = self.config()
+        before = self.store.clock() - config["quarantine.keep"] * 1000
+        limits = Bounds(config["quarantine.user_limit"], config["quarantine.limit"])
+        await self._in_steps(quarantine.expire, Ending(before, limits))
 
     async def rewrite_segments(self) -> None:
         """Empty the segments that are mostly dead, and drop those that are empty."""
