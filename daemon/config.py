@@ -223,6 +223,40 @@ _ROWS = (
         " tls-exporter then, and cannot log in.",
     ),
     Setting(
+        "quarantine.keep",
+        "span",
+        "14d",
+        "How long mail that the filter refused is kept, and what it put into Junk is listed; 0s: nothing is.",
+        "span",
+    ),
+    Setting(
+        "quarantine.user_limit",
+        "size",
+        "64M",
+        "How much refused mail is kept for one user; the oldest goes first.",
+        "octets",
+    ),
+    Setting("quarantine.limit", "size", "1G", "How much refused mail is kept in all; the oldest goes first.", "octets"),
+    Setting(
+        "quarantine.forged",
+        "yes/no",
+        "no",
+        "Mail that is refused since the policy of its domain asks for that (DMARC) is kept too.",
+    ),
+    Setting(
+        "quarantine.digest",
+        "yes/no",
+        "yes",
+        "Users are told once a day of what was kept from their INBOX since, with links to release it.",
+    ),
+    Setting("quarantine.digest_hour", "hour", "7", "The hour of the day, by the server's clock, of digests.", "hour"),
+    Setting(
+        "quarantine.admin_digest",
+        "address",
+        "",
+        "The address that is told once a day of what was kept from anybody's INBOX; empty: nobody is.",
+    ),
+    Setting(
         "queue.retry", "spans", "5m,15m,30m,1h,2h,4h", "Delays before each further try; the last one repeats.", "spans"
     ),
     Setting("queue.lifetime", "span", "5d", "How long delivery is tried before the sender is told it failed.", "span"),
@@ -284,6 +318,32 @@ _ROWS = (
         "Mail from other servers gets a score, and what looks like spam goes to Junk. What is asked in the DNS needs"
         " trust.check too.",
     ),
+    Setting(
+        "spam.blocklists",
+        "names",
+        "zen.spamhaus.org bl.spamcop.net psbl.surriel.com bl.mailspike.net",
+        "Lists in the DNS that are asked about the address of whoever hands mail in. All of the default are free for"
+        " small sites, if dns.servers is a resolver of your own; empty: none.",
+    ),
+    Setting(
+        "spam.domain_lists",
+        "names",
+        "dbl.spamhaus.org",
+        "Lists in the DNS that are asked about the domains that sent a message: of its envelope, of HELO, of From, of"
+        " its signatures; empty: none.",
+    ),
+    Setting(
+        "spam.link_lists",
+        "names",
+        "dbl.spamhaus.org multi.surbl.org multi.uribl.com",
+        "Lists in the DNS that are asked about the hosts that the links of a message lead to; empty: none.",
+    ),
+    Setting(
+        "spam.welcome_lists",
+        "names",
+        "list.dnswl.org",
+        "Lists in the DNS of the addresses of good senders, which have points taken off; empty: none.",
+    ),
     Setting("spam.junk", "points", "5.0", "The score from which on a message goes to Junk.", "points"),
     Setting(
         "spam.refuse",
@@ -304,6 +364,13 @@ _ROWS = (
         "yes/no",
         "yes",
         "Strangers whose mail is in doubt are told to try again, as real servers do; `no`: no mail is ever delayed.",
+    ),
+    Setting(
+        "spam.greylist_delay",
+        "span",
+        "5m",
+        "How long a stranger who was told to try again must wait; most servers come back after some minutes.",
+        "span",
     ),
     Setting("store.reserve", "size", "512M", "Free disk below which new mail is refused for now.", "octets"),
     Setting("tls.certificate", "path", "", "PEM file of the certificate chain; empty: the store's own.", "file"),

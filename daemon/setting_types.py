@@ -69,6 +69,12 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _hour(text: str) -> int:
+    if (hour := _count(text)) > 23:
+        raise BadSetting(f"{text!r} is not an hour from 0 to 23")
+    return hour
+
+
 _SIZES = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
@@ -234,6 +240,7 @@ TYPES: Mapping[str, Callable[[str], Any]] = {
     "hostname": hostname,
     "yes/no": _flag,
     "number": _count,
+    "hour": _hour,
     "points": _points,
     "size": parse_size,
     "span": parse_span,

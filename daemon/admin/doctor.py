@@ -20,6 +20,7 @@ from daemon.admin import (
     enginecheck,
     health,
     knock,
+    listcheck,
     machine,
     outbound,
     viruscheck,
@@ -203,6 +204,7 @@ CHECKS: dict[str, Check] = {
     "port 25 outward": outbound.check,
     "filters": enginecheck.check,
     "viruses": viruscheck.check,
+    "lists": listcheck.check,
     "dns": _dns,
 }
 """Names of checks, in the order of their findings."""

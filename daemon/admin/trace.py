@@ -36,6 +36,7 @@ _WHY_QUEUED = {
 _WHY_DROPPED = {
     "by-administrator": ", by hand",
     "junk-not-forwarded": ": junk is not forwarded",
+    "quarantine": ", out of the quarantine",
     "engine-discard": ": another filter wants that",
 }
 _WHY_HELD = {"external-mail-held": "the setting queue.hold_external keeps mail for other servers here"}
@@ -243,10 +244,16 @@ def _queued(tx: Tx, e: Event) -> str:
 
 
 def _held(tx: Tx, e: Event) -> str:
+    if e.reason == "quarantine":
+        return f"kept in the quarantine for {e.detail.get('user')} (entry {e.detail.get('entry')})"
     return f"held for {e.recipient}: {_WHY_HELD.get(e.reason, e.reason or 'no reason given')}"
 
 
 def _released(tx: Tx, e: Event) -> str:
+    if e.reason == "quarantine":
+        how = "by hand" if e.detail.get("by") == "administrator" else "by a link"
+        allowed = f"; {e.detail['allowed']} is let in from now on" if e.detail.get("allowed") else ""
+        return f"released to {e.detail.get('mailbox', 'INBOX')} of {e.detail.get('user')}, {how}{allowed}"
     how = {"retry": "begins again", "rerouted": "goes by another way"}.get(e.reason, "is released")
     return f"{e.recipient} {how}, by hand"
 

@@ -13,9 +13,10 @@ from daemon.flow.envelope import Origin
 from daemon.flow.judged import Judged, note
 from daemon.mail.address import Address
 from daemon.mail.summary import Summary, message_id_in
-from daemon.store import blobs, correspondents, events, mailboxes, messages, queue
+from daemon.store import blobs, correspondents, events, mailboxes, messages, quarantine, queue
 from daemon.store.addresses import Denial
 from daemon.store.errors import Missing, OverQuota
+from daemon.store.quarantine import Kept
 from daemon.store.spool import Body
 from daemon.store.tx import Tx
 
@@ -25,13 +26,14 @@ class Stale(Exception):
 
 
 class Copy(NamedTuple):
-    """One copy for one mailbox."""
+    """One copy for one mailbox. `kept`: it is junk, and noted as such for a while."""
 
     account_id: int
     address: str
     prefix: bytes
     recipient: str
     mailbox: str = mailboxes.INBOX
+    kept: Kept | None = None
 
 
 class Sending(NamedTuple):
@@ -100,6 +102,8 @@ def commit(tx: Tx, plan: Plan) -> None:
             )  # fmt: skip
         except (OverQuota, Missing) as error:
             raise Stale(str(error)) from None
+        if copy.kept is not None:
+            quarantine.point(tx, copy.account_id, copy.kept, trace, placed.email_id, len(copy.prefix) + plan.body.size)
         told.append(
             events.New(
                 trace, "delivered", recipient=copy.recipient,

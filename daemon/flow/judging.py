@@ -29,6 +29,7 @@ from daemon.store.spool import Body
 from daemon.store.standing import Source
 from daemon.store.tx import Tx
 from daemon.trust import authres, rules, spam_fields, verdict
+from daemon.trust.blocklist import Zones
 from daemon.trust.examine import examine
 from daemon.trust.results import Personal, Signals
 from daemon.trust.verdict import Policy, Verdict
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
     from daemon.mail.header import Data
 
 _PIECE = 1 << 20  # octets copied at once
-Greylist = Callable[[Tx, str, str, str], bool]
-"""Network, sender, recipient."""
+Greylist = Callable[[Tx, str, str, str, int], bool]
+"""Network, sender, recipient, and for how many seconds a stranger is put off."""
 
 
 class Taken(NamedTuple):
@@ -61,6 +62,7 @@ class Judge:
         self.offline = offline
         self.greylist = greylist
         self.rates = Rates()
+        self.zones = Zones()
 
     @staticmethod
     def wanted(config: Config, origin: Origin) -> bool:
@@ -72,7 +74,10 @@ class Judge:
     async def judge(self, origin: Origin, envelope: Envelope, body: Body, config: Config) -> Taken:
         """The verdicts on a complete message. The body that was given is the caller's no more: it is the one that is
         taken, or closed. When this raises, it is closed too."""
-        case = Case(origin, envelope, body.view(), config, self.store.clock(), self.resolver, not self.offline)
+        case = Case(
+            origin, envelope, body.view(), config, self.store.clock(), self.resolver, self.zones, self.store.aside,
+            not self.offline,
+        )  # fmt: skip
         bodies = {id(body): body}
         try:
             clean = _without(body, _forged(case))
@@ -128,8 +133,9 @@ class Judge:
         """Whether its sender was told to try again before, for one of its recipients."""
         network, recipients = network_of(case.origin.peer), [str(each.address) for each in case.envelope.recipients]
         return await self.store.write(
-            _tried, greylist, network, case.envelope.reverse_path, recipients[: LIMITS.judge_named]
-        )
+            _tried, greylist, network, case.envelope.reverse_path, recipients[: LIMITS.judge_named],
+            case.config["spam.greylist_delay"],
+        )  # fmt: skip
 
     def _rate(self, case: Case) -> float:
         if not case.origin.peer or contains(case.config["limits.exempt_networks"], case.origin.peer):
@@ -182,8 +188,8 @@ def _verdicts(signals: Signals, known: Known, policy: Policy) -> dict[Personal, 
     return {each: verdict.judge(signals, each, policy) for each in {known.anyone, *known.personal.values()}}
 
 
-def _tried(tx: Tx, greylist: Greylist, network: str, sender: str, recipients: Sequence[str]) -> bool:
-    return any([greylist(tx, network, sender, recipient) for recipient in recipients])
+def _tried(tx: Tx, greylist: Greylist, network: str, sender: str, recipients: Sequence[str], delay: int) -> bool:
+    return any([greylist(tx, network, sender, recipient, delay) for recipient in recipients])
 
 
 def _read(data: Data) -> tuple[tuple[bytes, ...], tuple[str, ...]]:

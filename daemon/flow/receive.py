@@ -13,10 +13,11 @@ from dataclasses import dataclass
 
 from daemon import log
 from daemon.config import Config
-from daemon.flow import forward, notify, signing
+from daemon.flow import forward, keeping, notify, signing
 from daemon.flow.deliver import Copy, Plan, Sending, Stale, commit
 from daemon.flow.envelope import Envelope, Origin, Recipient
 from daemon.flow.judged import Judged, tell_refusal
+from daemon.flow.keeping import Refused
 from daemon.flow.notify import Fate
 from daemon.limits import LIMITS
 from daemon.mail import headers
@@ -26,8 +27,9 @@ from daemon.mail.header import field_matcher, header_end
 from daemon.mail.summary import Summary, message_id_in, summarize
 from daemon.store import accounts, addresses, events, mailboxes, queue, settings
 from daemon.store.addresses import NOT_OURS, Denial, Onward, Resolution
-from daemon.store.db import Store, StoreBusy
+from daemon.store.db import Store, StoreBusy, StoreFull
 from daemon.store.errors import Missing, OverQuota
+from daemon.store.quarantine import Kept
 from daemon.store.spool import Body
 from daemon.store.tx import Tx
 
@@ -84,7 +86,8 @@ async def accept(
             trace = origin.trace or new_trace(store)
             denial = judged.denial(refused, trace)
             receipt = Receipt(trace, tuple(Outcome(recipient, denial) for recipient in envelope.recipients))
-            await _tell_refusal(store, origin, envelope, body, judged, receipt)
+            kept = store.peek(_kept, origin, envelope, body, config, judged, trace)
+            await _tell_refusal(store, origin, envelope, body, judged, receipt, kept)
             return receipt
         if judged is not None and judged.discarded:
             return await _discard(store, origin, envelope, body, judged)
@@ -125,21 +128,52 @@ def _say(plan: Plan, envelope: Envelope) -> None:
 
 
 async def _tell_refusal(
-    store: Store, origin: Origin, envelope: Envelope, body: Body, judged: Judged, receipt: Receipt
+    store: Store,
+    origin: Origin,
+    envelope: Envelope,
+    body: Body,
+    judged: Judged,
+    receipt: Receipt,
+    kept: Refused | None = None,
 ) -> None:
-    """Nobody got it: the trace keeps what was found, and the log has a line."""
+    """Nobody got it: the trace tells what was found, and the log has a line. It may be kept, if there is room."""
     sender, denials = envelope.reverse_path, [(o.recipient.address, o.denial) for o in receipt.outcomes if o.denial]
     told = judged.story(receipt.trace, origin, sender, message_id_in(body.view()) or None)
     told += [
         events.New(receipt.trace, "refused", denial.reason, recipient=str(address), detail={"text": denial.text})
         for address, denial in denials
     ]
-    await store.write(tell_refusal, told, judged)
+    try:
+        await store.write(keeping.tell, told, judged, kept, bodies=[body] if kept is not None else [])
+    except StoreFull:
+        await store.write(keeping.tell, told, judged, None)
     address, denial = denials[0]
     log.event(
         "refused", id=receipt.trace, reason=denial.reason, ip=origin.peer or None, sender=sender or "<>",
         to=address, more=len(denials) - 1 or None, code=denial.code, **judged.words(),
     )  # fmt: skip
+
+
+def _kept(
+    tx: Tx, origin: Origin, envelope: Envelope, body: Body, config: Config | None, judged: Judged, trace: str
+) -> Refused | None:
+    """The copies there would be of a message that is refused, if it is one to keep."""
+    config = config or settings.load(tx)
+    decided = judged.whole
+    if origin.kind != "smtp" or decided is None or decided.action != "refuse":
+        return None
+    if not keeping.wanted(config, decided.reason, body.size):
+        return None
+    origin = origin._replace(trace=trace)
+    planning = _Planning(tx, origin, envelope, body, None, config, b"", judged, careful=False)
+    for recipient in envelope.recipients:
+        planning.add(recipient)
+    copies = [
+        keeping.Copy(copy.account_id, copy.address, keeping.without_flag(copy.prefix), copy.kept)
+        for copy in planning.plan.copies
+        if copy.kept is not None
+    ]
+    return Refused(trace, body, copies, keeping.bounds(config)) if copies else None
 
 
 async def _discard(store: Store, origin: Origin, envelope: Envelope, body: Body, judged: Judged) -> Receipt:
@@ -236,6 +270,7 @@ class _Planning:
         reverse = judged.signals.iprev.name if judged is not None else ""
         self.peer = headers.Peer(origin.helo, origin.peer, reverse) if origin.peer else None
         self.protocol = _protocol(origin, envelope)
+        self.about: keeping.About | None = None
         self.mailboxes: dict[int, Denial | None] = {}
         self.sendings: dict[tuple[str, str], Sending] = {}
         self.externals: set[tuple[str, str]] = set()
@@ -314,9 +349,18 @@ class _Planning:
             junk = self._junk(local.account_id)
             box = mailboxes.for_use(self.tx, local.account_id, "\\Junk") if junk else None
             to, address = box or mailboxes.INBOX, str(local.address)
-            self.plan.copies.append(Copy(local.account_id, address, prefix, str(recipient.address), to))
+            kept = self._note(local.account_id, recipient) if junk else None
+            self.plan.copies.append(Copy(local.account_id, address, prefix, str(recipient.address), to, kept))
         self.mailboxes[local.account_id] = denial
         return denial
+
+    def _note(self, account_id: int, recipient: Recipient) -> Kept | None:
+        """What is remembered of a message that this user does not find in his INBOX."""
+        if self.judged is None or not self.config["quarantine.keep"]:
+            return None
+        if self.about is None:
+            self.about = keeping.about(self.plan.body)
+        return keeping.note(self.judged.of(account_id), self.about, str(recipient.address), self.sender)
 
     def _keep(self, recipient: Recipient, onward: Onward) -> Denial | None:
         """Junk is never forwarded: a user who forwards finds it in his own Junk, an alias has no such place."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from daemon.limits import LIMITS
 from daemon.mail.address import Address, fold_local
-from daemon.store import domains, mailboxes, spam
+from daemon.store import domains, mailboxes, quarantine, spam
 from daemon.store.errors import Exists, Invalid, Missing, OverQuota
 from daemon.store.tx import Tx
 
@@ -161,6 +161,7 @@ def remove(tx: Tx, account_id: int) -> None:
         raise Invalid("the user still has mail; empty the mailboxes first")
     for table in ("mailbox", "subscription", "mailbox_tombstone", "sender_list"):
         tx.run(f"delete from {table} where account_id = ?", account_id)
+    quarantine.forget_user(tx, account_id)
     spam.forget_user(tx, account_id)
     tx.run("delete from account where id = ?", account_id)
     tx.account_touched(account_id)

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from daemon.trust.results import Lists, Personal, Signals, Standing, Tally
+from daemon.trust.results import Listing, Lists, Personal, Signals, Standing, Tally
 
 
 class Weight(NamedTuple):
@@ -150,18 +150,22 @@ def _proofs(signals: Signals, vouched: bool) -> Iterator[Contribution]:
 def _lists(lists: Lists) -> Iterator[Contribution]:
     """One contribution for each zone and kind; the first of a kind weighs most."""
     seen = Counter[str]()
-    for (zone, kind), what in {(each.zone, each.kind): each.what for each in lists.found if not each.good}.items():
+    for (zone, kind), each in {(each.zone, each.kind): each for each in lists.found if not each.good}.items():
         name = f"listed-{kind}"
         whole = WEIGHTS[name].points
         points = whole if not seen[kind] else min(_LISTED_MORE, _LISTED_MOST - whole - _LISTED_MORE * (seen[kind] - 1))
         seen[kind] += 1
         if points > 0:
-            yield _of(name, zone, points=points, detail=what)
+            yield _of(name, zone, points=points, detail=_what(each))
     good = [listing for listing in lists.found if listing.good]
     if good:
         best = max(good, key=lambda listing: _WELCOME.get(listing.code.rpartition(".")[2], 0.3))
         grade = _WELCOME.get(best.code.rpartition(".")[2], 0.3)
-        yield _of("listed-good", best.zone, points=grade * WEIGHTS["listed-good"].points)
+        yield _of("listed-good", best.zone, points=grade * WEIGHTS["listed-good"].points, detail=_what(best))
+
+
+def _what(listing: Listing) -> str:
+    return f"{listing.what}, {listing.part}" if listing.part else listing.what
 
 
 def _engines(signals: Signals) -> Iterator[Contribution]:

@@ -50,7 +50,7 @@ async def test_a_filter_that_refuses_has_the_last_word_with_its_own_words(office
     assert "another filter refuses it (inet:127.0.0.1" in reply
     assert office.mail_of(ALICE) == []
     trace = reply.rpartition("(trace ")[2].rstrip(")")
-    assert office.story(trace) == [("judged", "engine-refuse"), ("refused", "engine-refuse")]
+    assert office.story(trace) == [("judged", "engine-refuse"), ("refused", "engine-refuse"), ("held", "quarantine")]
 
 
 async def test_a_filter_that_wants_it_later_is_obeyed(office: PostOffice) -> None:

@@ -423,6 +423,8 @@ WRITES: Sequence[tuple[str, ...]] = (
     ("spam", "block", "192.0.2.0/24", "eve@far.example"),
     ("spam", "allow"),
     ("spam", "block", "--rm", "eve@far.example"),
+    ("quarantine", "release", "1"),
+    ("quarantine", "rm", "1", "--yes"),
     ("ban", "add", "192.0.2.0/24", "--reason", "noise"),
     ("ban", "add", "198.51.100.7", "--until", "2099-01-01T00:00:00Z"),
     ("ban", "rm", "192.0.2.0/24", "--yes"),
@@ -451,6 +453,8 @@ READS: Sequence[tuple[str, ...]] = (
     ("report", "dmarc"), ("report", "tls"), ("spam", "stats"), ("spam", "stats", "--user", "ann@example.org"),
     ("spam", "score", "LETTER"), ("spam", "score", "--user", "ann@example.org", "LETTER"),
     ("spam", "eval", "--user", "ann@example.org"), ("spam", "eval", "--user", "cid@example.org"),
+    ("quarantine", "list"), ("quarantine", "list", "--user", "ann@example.org", "--since", "2d"),
+    ("quarantine", "show", "1"),
     ("doctor", "--quick"), ("config", "list"), ("config", "get", "hostname"), ("config", "describe", "queue.retry"),
     ("config", "diff"), ("config", "history"), ("cert", "list"), ("cert", "show", "2"), ("ban", "list"), ("version",),
 )  # fmt: skip
