@@ -23,6 +23,7 @@ from daemon.admin import (
     listcheck,
     machine,
     outbound,
+    viruscheck,
 )
 from daemon.admin.findings import Facts, Finding
 from daemon.config import BadSetting, Config
@@ -202,6 +203,7 @@ CHECKS: dict[str, Check] = {
     "passwords": _hashes,
     "port 25 outward": outbound.check,
     "filters": enginecheck.check,
+    "viruses": viruscheck.check,
     "lists": listcheck.check,
     "dns": _dns,
 }
