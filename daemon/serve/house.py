@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Callable, Mapping
 
 from daemon.config import Config
+from daemon.flow.digest import Digests
 from daemon.flow.judging import Judge
 from daemon.flow.learning import Learning
 from daemon.flow.outbound import Outbound
@@ -65,6 +66,7 @@ class House:
             workers.create_task(self.outbound.run())
             reporting = workers.create_task(Reporting(self.store, self.config, self.outbound.resolver).run())
             keys = workers.create_task(Rotation(self.store, self.config, self.outbound.resolver).run())
+            digests = workers.create_task(Digests(self.store, self.config).run())
             learning = workers.create_task(Learning(self.store).run())
             self.doors.open(self._services(), bound)
             ready()
@@ -72,6 +74,7 @@ class House:
             await asyncio.gather(self.doors.drain(), self.outbound.stop(LIMITS.drain))
             reporting.cancel()
             keys.cancel()
+            digests.cancel()
             learning.cancel()
         await self.imap.close()
         self.pop3.close()

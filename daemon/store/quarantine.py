@@ -21,7 +21,7 @@ ALL = 0  # whose sum is that of everybody
 
 class Kept(NamedTuple):
     """What is remembered of a message: the address it was for, the reverse-path, the author (From), and the verdict
-    with what weighed most. `quiet`: no digest tells of it."""
+    with what weighed most. `quiet`: no digest tells the user of it."""
 
     recipient: str
     sender: str
@@ -92,7 +92,7 @@ def _insert(tx: Tx, account_id: int, kept: Kept, *columns: Any) -> int:
         "insert into quarantine (account_id, trace, blob_id, email_id, prefix, size, weight, recipient, sender, author,"
         " author_name, subject, message_id, reason, score, why, told_user, told_admin, at)"
         f" values ({', '.join('?' * 19)})",
-        account_id, *columns, *kept[:9], int(kept.quiet), int(kept.quiet), tx.now,
+        account_id, *columns, *kept[:9], int(kept.quiet), 0, tx.now,
     )  # fmt: skip
 
 
@@ -156,6 +156,17 @@ def news(tx: Tx, account_id: int | None, before: int) -> tuple[int, list[Row]]:
     last = tx.value(f"select max(id) from quarantine q where {which}", before, account_id)
     rows = tx.all(f"{_ROWS} and {which} order by q.id desc limit ?3", before, account_id, LIMITS.digest_rows + 1)
     return last or 0, [_row(r) for r in rows]
+
+
+def count_untold(tx: Tx, account_id: int | None, last: int) -> int:
+    """How many messages a digest that goes up to that id is about."""
+    who = "admin" if account_id is None else "user"
+    found: int = tx.value(
+        f"select count(*) from quarantine q where told_{who} = 0 and q.id <= ?1 and (?2 is null or q.account_id = ?2)"
+        f" and {_THERE}",
+        last, account_id,
+    )  # fmt: skip
+    return found
 
 
 def told(tx: Tx, account_id: int | None, last: int) -> None:
