@@ -97,7 +97,7 @@ def _run(arguments: argparse.Namespace) -> int:
             theirs = [peers[name] for name in row.peers if name in peers]
             measured["servers"] = {server["name"]: [] for server in [*theirs, ours]}
             for number in range(arguments.rounds):
-                with servers.subject(arguments.ports + 1, arguments.dir) if row.fresh else _as_it_is(ours) as subject:
+                with _fresh(arguments, row) if row.fresh or row.settings else _as_it_is(ours) as subject:
                     order = [*theirs, subject]
                     measured["revision"] = subject["revision"]
                     measured["started"] = {server["name"]: server["started"] for server in order}
@@ -109,8 +109,12 @@ def _run(arguments: argparse.Namespace) -> int:
                 results["about"] = machine.about(arguments.dir or Path(tempfile.gettempdir()))
                 report.write(results)
         if not (_trial(arguments) or arguments.only):
-            machine.write_peers(suite, names)
+            machine.write_peers(suite, peers.values())
     return 0
+
+
+def _fresh(arguments: argparse.Namespace, row: Row) -> contextlib.AbstractContextManager[Server]:
+    return servers.subject(arguments.ports + 1, arguments.dir, settings=row.settings)
 
 
 def _as_it_is(server: Server) -> contextlib.AbstractContextManager[Server]:
@@ -123,7 +127,7 @@ def _profile(arguments: argparse.Namespace) -> int:
     suite = find()
     field = Field(suite, arguments.seconds, arguments.messages, arguments.idle)
     marks: list[profiling.Profile] = []
-    with servers.subject(arguments.ports, arguments.dir, profile=True) as server:
+    with servers.subject(arguments.ports, arguments.dir, profile=True, settings=row.settings) as server:
         row.measure(field, server, row)
         field.mark = lambda: marks.append(profiling.snapshot(server))
         figures = row.measure(field, server, row)

@@ -1,58 +1,105 @@
-"""`python -m bench.believed`: what it costs to judge incoming mail, without the load suite.
+"""Incoming mail judged by its proofs: every message is signed, its sender's SPF and DMARC records are asked for.
 
-First the CPU of all checks of one signed message of 10 KB with a warm DNS cache, verdict and field included; then a
-server of ours that takes such messages on port 25 from a few sessions: unjudged, by their proofs, by the filter too.
+`python -m bench.believed` is the CPU of all checks of one message of 10 KB with a warm DNS cache, verdict and field
+included, in one process. The rows of the bench send such messages to a server, ours or the peers' with their filters.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import multiprocessing
-import os
-import socket
+import functools
+import json
+import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from bench.subject import PORTS, prepare
-from daemon.config import DataDir
+from bench.correspondent import ADDRESS, HELO, SENDER, key, letter, name_server, zone
+from bench.delivering import arriving
+from bench.row import Field, Figures, Row
+from bench.suite import Server
 from daemon.mail.address import parse_address
 from daemon.resolver import DNS
-from daemon.store import settings
-from daemon.store.db import Store
-from daemon.trust import authres, sign
+from daemon.trust import authres
 from daemon.trust.examine import examine
 from daemon.trust.verdict import Policy, authentic
 from tests.instruments.dns_server import DNSServer
 
-PREFIX = 227
-SENDER = "ann@good.example"
-ZONE = """
-1.0.0.127.in-addr.arpa. PTR mx.good.example.
-mx.good.example. A 127.0.0.1
-good.example. TXT "v=spf1 mx -all"
-good.example. MX 10 mx.good.example.
-_dmarc.good.example. TXT "v=DMARC1; p=reject; rua=mailto:reports@good.example"
-"""
+SETTINGS = {
+    "dns.servers": ADDRESS,
+    "smtp.trusted_networks": "",
+    "spam.check": "no",
+}  # or loopback's mail would not be judged
+MESSAGES = 500  # different ones, sent in turn
+_US = b"mx.bench.test"
+_PROOFS = {  # each in one of the fields that the server put on top; policyd-spf has a field of its own
+    "spf": re.compile(rb"received-spf: pass|authentication-results: %s;.*\bspf=pass" % _US),
+    "dkim": re.compile(rb"authentication-results: %s;.*\bdkim=pass" % _US),
+    "dmarc": re.compile(rb"authentication-results: %s;.*\bdmarc=pass" % _US),
+}
+
+signing_key = functools.cache(key)  # the same in all rounds: the servers have it in their caches
 
 
-def letter(keys: list[sign.Key], size: int = 10_000) -> bytes:
-    body = b"A line of a letter, neither long nor short, as people write them.\r\n" * (size // 67)
-    mail = b"From: Ann <ann@good.example>\r\nTo: u0@bench.test\r\nSubject: hello\r\nMessage-ID: <1@good.example>\r\n"
-    mail += b"Date: Sat, 28 Nov 2026 10:00:00 +0000\r\nMIME-Version: 1.0\r\nContent-Type: text/plain\r\n\r\n" + body
-    return sign.sign(mail, keys, now=time.time()) + mail
+@functools.cache
+def _letters() -> list[bytes]:
+    return [letter([signing_key("rsa-sha256")], number) for number in range(MESSAGES)]
 
 
-def zone(keys: list[sign.Key]) -> str:
-    def strings(text: str) -> str:
-        return " ".join(f'"{text[at : at + 250]}"' for at in range(0, len(text), 250))
+def judged(sessions: int) -> Callable[[Field, Server, Row], Figures]:
+    """Signed messages over `sessions` connections, until IMAP shows all; the last one must have passed every check.
 
-    return ZONE + "\n".join(f"{k.selector}._domainkey.good.example. TXT {strings(sign.public_record(k))}" for k in keys)
+    The name server belongs to whom it serves: its CPU counts.
+    """
+
+    def measure(field: Field, server: Server, row: Row) -> Figures:
+        with (
+            tempfile.TemporaryDirectory(prefix="bench-mail-") as folder,
+            name_server(zone([signing_key("rsa-sha256")])) as pid,
+        ):
+            for number, mail in enumerate(_letters()):
+                (Path(folder) / f"{number:04d}").write_bytes(mail)
+            asked = server | {"pids": [*server.get("pids", ()), pid]}
+
+            def send(count: int) -> float:
+                return count / float(_send(server, sessions, count, folder)["seconds"])
+
+            def look(count: int) -> None:
+                _proven(field, server, (count - 1) % server["nusers"])
+
+            return arriving(field, asked, row, 200, send, look)
+
+    return measure
+
+
+def _send(server: Server, sessions: int, count: int, folder: str) -> dict[str, Any]:
+    host, port = server["smtp"]
+    command = [sys.executable, "-m", "bench.sending", host, port, sessions, count, server["nusers"], folder]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr[-300:])
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def _proven(field: Field, server: Server, user: int) -> None:
+    """Raises `RuntimeError` unless the last message of this user passed SPF, DKIM and DMARC."""
+    connection = field.suite.imap(server, user)
+    try:
+        connection.cmd("SELECT INBOX")
+        header: bytes = connection.cmd("FETCH * BODY.PEEK[HEADER]", True)
+    finally:
+        connection.close()
+    told = re.sub(rb"\r\n[ \t]+", b" ", header).lower().split(b"\r\n")
+    for name, proof in _PROOFS.items():
+        if not any(map(proof.match, told)):
+            raise RuntimeError(f"{server['name']} did not find {name}=pass: {header[:600]!r}")
 
 
 async def checking(server: DNSServer, mail: bytes, seconds: float) -> list[float]:
@@ -62,13 +109,10 @@ async def checking(server: DNSServer, mail: bytes, seconds: float) -> list[float
         began = time.process_time()
         for _ in range(10):
             signals = await examine(
-                dns, ip="127.0.0.1", helo="mx.good.example", sender=SENDER, data=mail, now=int(time.time()),
-                receiver="mx.bench.test",
-            )  # fmt: skip
-            verdict = authentic(signals, Policy())
-            authres.header(
-                "mx.bench.test", signals, mail_from=parse_address(SENDER), helo="mx.good.example", ip="127.0.0.1"
+                dns, ip="127.0.0.1", helo=HELO, sender=SENDER, data=mail, now=int(time.time()), receiver="mx.bench.test"
             )
+            verdict = authentic(signals, Policy())
+            authres.header("mx.bench.test", signals, mail_from=parse_address(SENDER), helo=HELO, ip="127.0.0.1")
             authres.forged(mail, "mx.bench.test")
         if verdict.reason != "dmarc-pass" or not signals.dmarc.dkim_aligned or not signals.dmarc.spf_aligned:
             raise SystemExit(f"this measures nothing: {signals}")
@@ -78,99 +122,15 @@ async def checking(server: DNSServer, mail: bytes, seconds: float) -> list[float
     return figures
 
 
-def sessions(port: int, mail: bytes, count: int) -> None:
-    """One client: `count` messages over one connection."""
-    with socket.create_connection(("127.0.0.1", port)) as sock, sock.makefile("rb") as replies:
-
-        def says(data: bytes, want: bytes) -> None:
-            sock.sendall(data)
-            while (line := replies.readline())[3:4] == b"-":
-                pass
-            if not line.startswith(want):
-                raise SystemExit(f"{data[:40]!r}: {line!r}")
-
-        says(b"", b"220")
-        says(b"EHLO mx.good.example\r\n", b"250")
-        for number in range(count):
-            says(f"MAIL FROM:<{SENDER}>\r\n".encode(), b"250")
-            says(f"RCPT TO:<u{number % 100}@bench.test>\r\n".encode(), b"250")
-            says(b"DATA\r\n", b"354")
-            says(mail + b".\r\n", b"250 2.0.0")
-
-
-def cpu(root: int) -> float:
-    """CPU seconds of a process and all below it so far, those that ended and were waited for too."""
-    parents: dict[int, int] = {}
-    used: dict[int, float] = {}
-    tick = os.sysconf("SC_CLK_TCK")
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            fields = stat.read_text().rpartition(")")[2].split()
-            pid = int(stat.parent.name)
-            parents[pid], used[pid] = int(fields[1]), sum(map(int, fields[11:15])) / tick
-
-    def ours(pid: int) -> bool:
-        while pid != root and pid in parents:
-            pid = parents[pid]
-        return pid == root
-
-    return sum(seconds for pid, seconds in used.items() if ours(pid))
-
-
-def load(port: int, mail: bytes, clients: int, count: int, pid: int) -> tuple[float, float]:
-    """Messages a second, and CPU milliseconds of `pid` and what it started for one."""
-    sessions(port, mail, 20)  # the cache is warm
-    with multiprocessing.get_context("spawn").Pool(clients) as pool:
-        pool.starmap(sessions, [(port, mail, 1)] * clients)
-        before, began = cpu(pid), time.monotonic()
-        pool.starmap(sessions, [(port, mail, count // clients)] * clients, chunksize=1)
-        took = time.monotonic() - began
-    return count / took, (cpu(pid) - before) * 1000 / count
-
-
-def taking(path: Path, dns: str, mail: bytes, asked: str, clients: int, count: int) -> tuple[float, float]:
-    """Messages a second, and CPU milliseconds of the server for one."""
-    data = path / asked.replace(" ", "-")
-    prepare(data, PREFIX)
-    store = Store.open(DataDir(data))
-    checks = [("trust.check", "proofs" in asked), ("spam.check", "filter" in asked)]
-    switches = [(key, "yes" if on else "no") for key, on in checks]
-    for key, value in (*switches, ("dns.servers", dns), ("smtp.trusted_networks", "")):
-        store.write_now(lambda tx, key=key, value=value: settings.put(tx, key, value, "bench"))
-    store.close()
-    command = [sys.executable, "-m", "bench.subject", str(data), str(PREFIX)]
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    assert process.stdout is not None
-    try:
-        process.stdout.readline()
-        if process.stdout.readline().strip() != "ready":
-            raise SystemExit("our server did not start")
-        return load(PREFIX * 100 + PORTS["smtp"], mail, clients, count, process.pid)
-    finally:
-        process.terminate()
-        process.communicate()
-
-
 async def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.believed", description=__doc__.partition("\n")[0])
-    parser.add_argument("--seconds", type=float, default=3.0, help="what the first figure is measured for (3)")
-    parser.add_argument("--messages", type=int, default=3000, help="for the second (3000)")
-    parser.add_argument("--sessions", type=int, default=10, help="at once (10)")
+    parser.add_argument("--seconds", type=float, default=3.0, help="what a figure is measured for (3)")
     given = parser.parse_args()
-    algorithms: list[sign.Algorithm] = ["rsa-sha256", "ed25519-sha256"]
-    keys = [sign.Key("good.example", f"s{n}", a, sign.generate(a)) for n, a in enumerate(algorithms)]
+    keys = [key("rsa-sha256"), key("ed25519-sha256")]
     async with DNSServer(zone(keys), ttl=3600) as server:
         for title, some in (("RSA", keys[:1]), ("RSA and Ed25519", keys)):
             figures = await checking(server, letter(some), given.seconds)
             print(f"all checks, 10 KB, signed with {title}: {statistics.median(figures):.2f} ms CPU", flush=True)
-        with tempfile.TemporaryDirectory(prefix="bench-") as path:
-            for asked in ("nothing", "proofs", "proofs and filter"):
-                rate, each = await asyncio.to_thread(
-                    taking, Path(path), server.at, letter(keys), asked, given.sessions, given.messages
-                )  # fmt: skip
-                print(f"10 KB delivered, asked: {asked}: {rate:.0f} msg/s, {each:.2f} ms CPU each", flush=True)
 
 
 if __name__ == "__main__":

@@ -23,36 +23,57 @@ def delivered(sessions: int, each: int, size: int, *flags: str) -> Callable[[Fie
     """Messages of `size` octets over `sessions` connections, `each` per connection (0: many), until IMAP shows all."""
 
     def measure(field: Field, server: Server, row: Row) -> Figures:
-        suite, users = field.suite, server["nusers"]
-        counter = suite.module.Counter(server, users)
-        figures: Figures = {}
-
-        def run(count: int) -> float:
-            settle(field, server)
-            cpu, began = suite.cpu(server), time.perf_counter()
-            answer = suite.mload(
+        def send(count: int) -> float:
+            answer = field.suite.mload(
                 "smtp", "-h", server["smtp"][0], "-p", server["smtp"][1], "-s", sessions, "-k", each, "-l", size,
-                "-n", count, "-u", users, "-r", server["rcpt"], "-f", "sender@example.org", "-t", LIMIT, *flags,
+                "-n", count, "-u", server["nusers"], "-r", server["rcpt"], "-f", "sender@example.org", "-t", LIMIT,
+                *flags,
             )  # fmt: skip
-            _arrived(counter, [count // users + (number < count % users) for number in range(users)])
-            took = time.perf_counter() - began
-            time.sleep(0.3)  # what is still being logged and closed belongs to the messages
-            figures["rate"] = count / took
-            figures["cpu"] = (suite.cpu(server) - cpu) * 1000 / count
-            figures["accepted"] = answer["rate"]
-            figures["count"] = count
-            figures["seconds"] = took
-            return took
+            return float(answer["rate"])
 
-        try:
-            counter.purge()
-            lasting(field, server, row, max(20, 200_000 // size), run, counter.purge)
-            counter.purge()
-        finally:
-            counter.close()
-        return figures
+        return arriving(field, server, row, max(20, 200_000 // size), send)
 
     return measure
+
+
+def arriving(
+    field: Field,
+    server: Server,
+    row: Row,
+    first: int,
+    send: Callable[[int], float],
+    look: Callable[[int], None] = lambda _: None,
+) -> Figures:
+    """Figures of `send(count)`, which says how many a second were accepted, until IMAP shows all in the mailboxes.
+
+    The messages go to the users in turn. Once there they may be looked at. `first` is what is tried before it is known
+    how many are enough; so much warms the server up, too.
+    """
+    suite, users = field.suite, server["nusers"]
+    counter = suite.module.Counter(server, users)
+    figures: Figures = {}
+
+    def run(count: int) -> float:
+        settle(field, server)
+        cpu, began = suite.cpu(server), time.perf_counter()
+        figures["accepted"] = send(count)
+        _arrived(counter, [count // users + (number < count % users) for number in range(users)])
+        took = time.perf_counter() - began
+        time.sleep(0.3)  # what is still being logged and closed belongs to the messages
+        figures["rate"] = count / took
+        figures["cpu"] = (suite.cpu(server) - cpu) * 1000 / count
+        figures["count"] = count
+        figures["seconds"] = took
+        look(count)
+        return took
+
+    try:
+        counter.purge()
+        lasting(field, server, row, first, run, counter.purge)
+        counter.purge()
+    finally:
+        counter.close()
+    return figures
 
 
 def _arrived(counter: Any, expected: list[int]) -> None:

@@ -7,11 +7,13 @@ import platform
 import re
 import sqlite3
 import subprocess
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
-from bench.suite import Suite
+from bench.suite import Server, Suite
 
+FILTERS = ("opendkim", "opendmarc", "postfix-policyd-spf-python")
 HERE = Path(__file__).parent
 
 
@@ -44,6 +46,7 @@ def about(directory: Path) -> dict[str, str]:
         "uvloop": metadata.version("uvloop"),
         "Postfix": _said("postconf", "-dh", "mail_version"),
         "Dovecot": _said("dovecot", "--version"),
+        "filters of the peers": _said("dpkg-query", "-Wf", "${Package} ${Version}  ", *FILTERS, "unbound").strip(),
     }
 
 
@@ -61,23 +64,24 @@ def revision() -> str:
     return commit + ("+" if _said("git", "-C", top, "status", "--porcelain", "--", "daemon", "schema") else "")
 
 
-def write_peers(suite: Suite, names: list[str]) -> None:
+def write_peers(suite: Suite, peers: Iterable[Server]) -> None:
     """`peers.md`: the configuration files of the peers, as they ran."""
     out = [
         "# Configuration of the peers\n",
         "Written by `python -m bench` out of the files the peers ran with; `STATE` is the suite's directory. Postfix",
         "takes mail on loopback and hands it to Dovecot by LMTP; fsync as Debian ships it. The tuned one is Dovecot's",
-        '"high-performance" login mode with its authentication cache.\n',
+        '"high-performance" login mode with its authentication cache. Those called trust judge what comes, see',
+        "`peers_trust.py`.\n",
     ]
-    for name in names:
-        home = suite.state / "anchor" / name
-        for file in (home / "dovecot.conf", home / "pf/etc/main.cf", home / "pf/etc/master.cf"):
-            if not file.exists() or (file.name != "dovecot.conf" and name != names[0]):
+    told = set[str]()
+    for peer in peers:
+        kind = "trust" if peer["name"].endswith("-trust") else ""
+        for file in peer["configuration"]:
+            if not file.exists() or (file.name != "dovecot.conf" and f"{kind} {file.name}" in told):
                 continue
+            told.add(f"{kind} {file.name}")
             text = file.read_text().replace(str(suite.state), "STATE")
-            if file.name == "master.cf":
-                text = "".join(line for line in text.splitlines(True) if line.strip() and not line.startswith("#"))
-            text = "\n".join(line.rstrip() for line in text.splitlines() if line.strip())
-            out.append(f"## {name}: {file.name}\n\n```\n{text}\n```\n")
+            text = "\n".join(line.rstrip() for line in text.splitlines() if line.strip() and not line.startswith("#"))
+            out.append(f"## {peer['name']}: {file.name}\n\n```\n{text}\n```\n")
     out.append("The Postfix of the others differs in its port and its directories only.")
     (HERE / "peers.md").write_text("\n".join(out) + "\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -73,6 +73,7 @@ class Row:
     figures: tuple[Figure, ...]
     peers: tuple[str, ...] = DEFAULT_PEERS
     fresh: bool = False  # our server is started anew for it
+    settings: Mapping[str, str] = field(default_factory=dict)  # of ours, which is started anew with them
     note: str = ""
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bench.believed import SETTINGS, judged
 from bench.delivering import delivered, relayed
+from bench.peers_trust import NAMES as FILTERING_PEERS
 from bench.pushing import pushed
 from bench.reading import copied, fetched, logins, retrieved
 from bench.resting import alone, idling
@@ -20,6 +22,20 @@ def _deliver(name: str, title: str, sessions: int, each: int, *flags: str) -> Ro
             Figure("rate", "delivered to the mailbox", "msg/s", True, Target("at least", 4)),
             Figure("cpu", "CPU per 1,000 messages", "s", False, Target("at most", 0.25)),
         ),
+    )
+
+
+def _believed(sessions: int) -> Row:
+    return Row(
+        f"believed-{sessions}",
+        f"10 KB, signed, {sessions} sessions, checked by SPF, DKIM and DMARC",
+        judged(sessions),
+        (
+            Figure("rate", "delivered to the mailbox", "msg/s", True, Target("at least", 2.5)),
+            Figure("cpu", "CPU per 1,000 messages", "s", False),
+        ),
+        FILTERING_PEERS,
+        settings=SETTINGS,
     )
 
 
@@ -60,6 +76,8 @@ ROWS = (
     Row("deliver-1mb", "1 MB, 10 sessions, many messages a session", delivered(10, 0, MIB),
         (Figure("rate", "delivered to the mailbox", "msg/s", True, Target("at least", 2)),
          Figure("cpu", "CPU per 1,000 messages", "s", False))),
+    _believed(10),
+    _believed(50),
     Row("push", "20 messages/s offered to 10 idling mailboxes", pushed,
         (Figure("p99", "dot to IDLE push, p99", "ms", False, Target("under", 50)),
          Figure("p50", "dot to IDLE push, p50", "ms", False),

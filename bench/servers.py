@@ -11,14 +11,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from bench import peers_trust
 from bench.machine import revision
 from bench.suite import NoSuite, Server, Suite
 
 START = 60.0  # seconds a server has until it listens
 END = 30.0
+FILES = ("dovecot.conf", "pf/etc/main.cf", "pf/etc/master.cf")
+PIDFILES = ("run/master.pid", "pf/spool/pid/master.pid")
 
 
 def _alive(pid: int) -> bool:
@@ -38,11 +41,14 @@ def _pids(server: Server) -> list[int]:
 
 
 def _describe(suite: Suite, name: str) -> Server:
-    known: list[Server] = json.loads((suite.folder / "servers.json").read_text())
-    server = next(entry for entry in known if entry["name"] == name)
-    home = suite.state / "anchor" / name
-    server["pidfiles"] = [str(home / "run/master.pid"), str(home / "pf/spool/pid/master.pid")]
-    return server
+    """Its ports and users; `home` is the directory of its files, `configuration` and `pidfiles` are some of them."""
+    entries: list[Server] = json.loads((suite.folder / "servers.json").read_text())
+    known = {entry["name"]: entry for entry in entries}
+    if name in peers_trust.NAMES:
+        server = peers_trust.described(suite, name, known[peers_trust.base(name)])
+    else:
+        server = known[name] | {"home": suite.state / "anchor" / name, "configuration": FILES, "pidfiles": PIDFILES}
+    return server | {key: [server["home"] / file for file in server[key]] for key in ("configuration", "pidfiles")}
 
 
 @contextlib.contextmanager
@@ -50,23 +56,31 @@ def peer(suite: Suite, name: str) -> Iterator[Server]:
     """A peer that runs: started with empty mailboxes and ended after use; or left alone when it ran before."""
     server = _describe(suite, name)
     server["started"] = "by the bench, empty"
-    if len(_pids(server)) == 2:
+    if len(_pids(server)) == len(server["pidfiles"]):
         server["started"] = "before the bench, used as it was"
         yield server
         return
     if os.geteuid() != 0:
         raise NoSuite(f"{name} is Postfix and Dovecot: only root starts them")
     log = Path(tempfile.gettempdir()) / f"bench-{name}.log"
-    with log.open("wb") as out:
-        for verb in ("wipe", "up"):
-            # its daemons keep what they inherit open for ever: so nothing of ours, and a session of their own
+
+    def run(*command: object, **variables: str) -> None:
+        # its daemons keep what they inherit open for ever: so nothing of ours, and a session of their own
+        with log.open("ab") as out:
             process = subprocess.Popen(
-                ["bash", str(suite.folder / "anchor.sh"), verb, name], cwd="/", stdin=subprocess.DEVNULL, stdout=out,
-                stderr=out, start_new_session=True, env=os.environ | {"MAILBENCH": str(suite.state)},
+                list(map(str, command)), cwd="/", stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                start_new_session=True, env=os.environ | {"MAILBENCH": str(suite.state)} | variables,
             )  # fmt: skip
-            if process.wait(START):
-                raise NoSuite(f"{name} did not start; see {log}")
+        if process.wait(START):
+            raise NoSuite(f"{name} did not start; see {log}")
+
+    log.unlink(missing_ok=True)
     try:
+        if name in peers_trust.NAMES:
+            peers_trust.start(suite, name, run)
+        else:
+            for verb in ("wipe", "up"):
+                run("bash", suite.folder / "anchor.sh", verb, name)
         yield server
     finally:
         _end(_pids(server))
@@ -82,8 +96,10 @@ def _end(pids: list[int]) -> None:
 
 
 @contextlib.contextmanager
-def subject(prefix: int, base: Path | None, profile: bool = False) -> Iterator[Server]:
-    """A server of ours in a fresh directory, on the ports PREFIX00 to PREFIX99.
+def subject(
+    prefix: int, base: Path | None, profile: bool = False, settings: Mapping[str, str] | None = None
+) -> Iterator[Server]:
+    """A server of ours in a fresh directory, on the ports PREFIX00 to PREFIX99, with more `settings`.
 
     With `profile` the descriptor has `snapshot`: call it to get the profile so far, see `bench.subject`.
     """
@@ -97,6 +113,7 @@ def subject(prefix: int, base: Path | None, profile: bool = False) -> Iterator[S
         str(path / "data"),
         str(prefix),
         *(["profile"] if profile else []),
+        *(f"{key}={value}" for key, value in (settings or {}).items()),
     ]
     with log.open("wb") as err:
         process = subprocess.Popen(

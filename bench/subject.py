@@ -1,8 +1,8 @@
 """A server of ours set up to be measured: 100 users of one password, durable, no limits for loopback.
 
-`python -m bench.subject DIR [PREFIX] [profile]` starts it on the ports PREFIX00 to PREFIX99 (226), prints its
-descriptor and serves until it is told to stop. With `profile` every thread is profiled (CPU time), and each line on
-standard input is answered by a line of JSON: the profile so far.
+`python -m bench.subject DIR [PREFIX] [profile] [SETTING=VALUE…]` starts it on the ports PREFIX00 to PREFIX99 (226),
+prints its descriptor and serves until it is told to stop. With `profile` every thread is profiled (CPU time), and each
+line on standard input is answered by a line of JSON: the profile so far.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from daemon import passwords
@@ -29,8 +30,8 @@ PORTS = {
 SINK = 22905
 
 
-def prepare(path: Path, prefix: int = PREFIX) -> None:
-    """Make the data directory, once."""
+def prepare(path: Path, prefix: int = PREFIX, more: Mapping[str, str] | None = None) -> None:
+    """Make the data directory, once. `more` settings come after ours."""
     store = Store.open(DataDir(path))
     password = accounts.Password(*passwords.keep("pw"))
     keys = signing.make()
@@ -52,6 +53,7 @@ def prepare(path: Path, prefix: int = PREFIX) -> None:
             ("limits.exempt_networks", "127.0.0.0/8"),
             ("smtp.trusted_networks", "127.0.0.0/8"),
             ("queue.connections_per_destination", "20"),  # Postfix's default_destination_concurrency_limit
+            *(more or {}).items(),
         ):
             settings.put(tx, key, value, "bench")
 
@@ -78,7 +80,7 @@ def descriptor(pid: int, name: str = "mailctl", prefix: int = PREFIX) -> dict[st
 def main() -> int:
     path = Path(sys.argv[1])
     prefix = int(sys.argv[2]) if len(sys.argv) > 2 else PREFIX
-    prepare(path, prefix)
+    prepare(path, prefix, dict(word.split("=", 1) for word in sys.argv[3:] if "=" in word))
     print(json.dumps(descriptor(os.getpid(), prefix=prefix)), flush=True)
     from daemon.main import run
 

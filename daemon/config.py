@@ -318,6 +318,32 @@ _ROWS = (
         "Mail from other servers gets a score, and what looks like spam goes to Junk. What is asked in the DNS needs"
         " trust.check too.",
     ),
+    Setting(
+        "spam.blocklists",
+        "names",
+        "zen.spamhaus.org bl.spamcop.net psbl.surriel.com bl.mailspike.net",
+        "Lists in the DNS that are asked about the address of whoever hands mail in. All of the default are free for"
+        " small sites, if dns.servers is a resolver of your own; empty: none.",
+    ),
+    Setting(
+        "spam.domain_lists",
+        "names",
+        "dbl.spamhaus.org",
+        "Lists in the DNS that are asked about the domains that sent a message: of its envelope, of HELO, of From, of"
+        " its signatures; empty: none.",
+    ),
+    Setting(
+        "spam.link_lists",
+        "names",
+        "dbl.spamhaus.org multi.surbl.org multi.uribl.com",
+        "Lists in the DNS that are asked about the hosts that the links of a message lead to; empty: none.",
+    ),
+    Setting(
+        "spam.welcome_lists",
+        "names",
+        "list.dnswl.org",
+        "Lists in the DNS of the addresses of good senders, which have points taken off; empty: none.",
+    ),
     Setting("spam.junk", "points", "5.0", "The score from which on a message goes to Junk.", "points"),
     Setting(
         "spam.refuse",
@@ -338,6 +364,13 @@ _ROWS = (
         "yes/no",
         "yes",
         "Strangers whose mail is in doubt are told to try again, as real servers do; `no`: no mail is ever delayed.",
+    ),
+    Setting(
+        "spam.greylist_delay",
+        "span",
+        "5m",
+        "How long a stranger who was told to try again must wait; most servers come back after some minutes.",
+        "span",
     ),
     Setting("store.reserve", "size", "512M", "Free disk below which new mail is refused for now.", "octets"),
     Setting("tls.certificate", "path", "", "PEM file of the certificate chain; empty: the store's own.", "file"),
@@ -390,6 +423,63 @@ _ROWS = (
         "span",
     ),
     Setting("filter.outgoing", "yes/no", "no", "They are shown what our users hand in, too, so that they can sign it."),
+    Setting(
+        "virus.scanner",
+        "scanner",
+        "",
+        "ClamAV's clamd, which is shown mail before it is accepted: unix:/PATH or HOST:PORT; empty: none.",
+    ),
+    Setting(
+        "virus.on_error",
+        "defer/deliver",
+        "defer",
+        "What comes of mail that it could not look at for now: its sender tries again, or it is delivered with a header"
+        " field that says so.",
+    ),
+    Setting("virus.timeout", "answer time", "20s", "How long it may take for one message.", "span"),
+    Setting(
+        "virus.size",
+        "size",
+        "25M",
+        "The largest message that it is shown, its StreamMaxLength; a larger one is delivered with a header field that"
+        " says so.",
+        "octets",
+    ),
+    Setting(
+        "virus.outgoing",
+        "yes/no",
+        "yes",
+        "What our users hand in is shown to it, too, and refused when it is infected: their machine or password may be"
+        " in other hands.",
+    ),
+    Setting(
+        "attachments.action",
+        "refuse/junk/accept",
+        "refuse",
+        "What comes of mail from other servers with programs and scripts attached, openly, disguised or in an archive;"
+        " `accept`: nobody looks.",
+    ),
+    Setting(
+        "attachments.blocked",
+        "extensions",
+        "ade adp apk application appref-ms appx appxbundle bat cab chm cmd com command cpl dll dmg exe gadget hlp hta"
+        " img inf ins iso isp jar jnlp js jse lib library-ms lnk mde mjs msc msh msi msix msixbundle msp mst nsh ocx"
+        " pif ps1 ps1xml ps2 psc1 psm1 reg scf scr sct search-ms settingcontent-ms shb shs sys url vb vbe vbs vhd vhdx "
+        "vxd wim ws wsc wsf wsh xbap xll",
+        "The ends of names by which programs and scripts are known, without dots, space separated.",
+    ),
+    Setting(
+        "attachments.macros",
+        "refuse/junk/accept",
+        "junk",
+        "What comes of mail from other servers with office documents that hold macros.",
+    ),
+    Setting(
+        "attachments.closed",
+        "refuse/junk/accept",
+        "accept",
+        "What comes of mail from other servers with archives that nobody can look into: encrypted ones, 7z and RAR.",
+    ),
     Setting("trace.retention", "span", "30d", "How long events are kept.", "span"),
     Setting(
         "imap.capabilities_off",

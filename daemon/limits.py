@@ -58,6 +58,9 @@ class Limits:
     spam_token: int = 64  # octets of one; trap D8: a token of 32 KB was too large for a table
     spam_tags: int = 2000  # HTML elements looked at
     spam_links: int = 200  # links looked at: 100,000 in one message cost no more
+    links: int = 2000  # links of one text looked at for their hosts
+    link_text: int = 256 * KIB  # octets of text of one message read for links
+    link_hosts: int = 20  # hosts of one message that lists are asked about
     spam_subject: int = 500  # characters of a Subject
     spam_hops: int = 20  # Received fields looked at
 
@@ -190,6 +193,16 @@ class Limits:
     judge_named: int = 20  # recipients named in the trace for one verdict
     spam_reasons: int = 5  # signals told of in the header and in the trace, those that weigh most
     spam_words: int = 200  # characters of one of them
+    list_patience: int = 2  # seconds for all lists of senders and links: the usual road takes no longer
+    list_questions: int = 100  # questions to them about one message
+    list_domains: int = 10  # domains of its sender (envelope, HELO, From, signatures) that lists are asked about
+    list_failures: int = 3  # messages in a row for which a list could not be asked, before it is left alone
+    list_rest: int = 300  # seconds it is left alone, and when it cannot be believed
+    list_proved: int = 3600  # seconds a list is believed once it names what it must and not what it must not
+    greylist_row: int = 86400  # seconds within which who was put off may try again
+    greylist_memory: int = 36 * 86400  # seconds who passed is let in at once: a newsletter comes once a month
+    greylist_passes: int = 3  # messages of a network that passed, before all of its mail does
+    greylist_rows: int = 100_000  # tries remembered, some hundred octets each; and as many networks
     quarantine_message: int = 16 * MIB  # octets of a refused message that is kept; spam is small
     quarantine_row: int = 1 * KIB  # octets that a kept message counts beside its own: a flood of tiny ones is one, too
     quarantine_text: int = 200  # characters of a subject or a name that are listed
@@ -286,6 +299,18 @@ class Limits:
     milter_packets: int = 10_000  # packets of one filter about one message: words for patience, a body in pieces
     milter_text: int = 8 * KIB  # octets of words in a packet
     rspamd_answer: int = 1 * MIB  # octets of JSON
+
+    # -- attachments and viruses --------------------------------------------------------------------------------------
+    file_name: int = 1000  # characters of a file name looked at, its end: names of no file system are longer
+    attachments_told: int = 10  # objections to one message that are told
+    archive_depth: int = 5  # archives inside one another that are opened; a tar.gz in a zip is three
+    archive_entries: int = 40_000  # entries of all archives of one message looked at, one of a zip at two places
+    archive_octets: int = 64 * MIB  # octets unpacked for one message, in a thread: some tenths of a second
+    archive_ratio: int = 100  # times its size that an archive may have of what is not looked at; text has 20
+    archives_at_once: int = 2  # messages unpacked at the same time: each may take twice archive_octets of memory
+    virus_at_once: int = 10  # messages scanned at the same time: clamd's MaxThreads
+    virus_answer: int = 4 * KIB  # octets of the scanner's answer
+    virus_name: int = 100  # characters of its words passed on
 
     # -- signing ------------------------------------------------------------------------------------------------------
     signing_keys: int = 1000  # private keys held ready to sign

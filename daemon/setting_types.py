@@ -174,6 +174,27 @@ def _milters(text: str) -> tuple[Socket, ...]:
     return tuple(found)
 
 
+def _scanner(text: str) -> Socket | None:
+    """`unix:/path` or HOST:PORT; None for nothing."""
+    if not text.strip():
+        return None
+    if text.startswith("unix:/"):
+        return Socket(text.removeprefix("unix:"))
+    at = parse_host_port(text, 3310)
+    if not at.host or not at.port:
+        raise BadSetting(f"{text!r} is not unix:/PATH or HOST:PORT")
+    return Socket(at=at)
+
+
+def _extensions(text: str) -> frozenset[str]:
+    """Ends of file names, without their dots, in lower case."""
+    found = frozenset(word.lower().lstrip(".") for word in text.replace(",", " ").split())
+    for word in found:
+        if not re.fullmatch(r"[a-z0-9_-]{1,20}", word):
+            raise BadSetting(f"{word!r} is not the end of a file name such as exe")
+    return found
+
+
 def _http(text: str) -> str:
     if text and not re.fullmatch(r"https?://[!-.0-~]+/?|unix:/[!-~]+", text):
         raise BadSetting(f"{text!r} is not http://HOST:PORT or unix:/PATH")
@@ -236,6 +257,10 @@ TYPES: Mapping[str, Callable[[str], Any]] = {
     "names": _names,
     "milters": _milters,
     "http": _http,
+    "scanner": _scanner,
+    "extensions": _extensions,
+    "defer/deliver": _choice("defer", "deliver"),
+    "refuse/junk/accept": _choice("refuse", "junk", "accept"),
     "answer time": _answer_time,
     "accept-tagged/defer": _choice("accept-tagged", "defer"),
     "none/testing/enforce": _choice("none", "testing", "enforce"),

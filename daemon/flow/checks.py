@@ -11,9 +11,17 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from daemon import log
-from daemon.config import Config
+from daemon.config import Config, contains
+from daemon.flow import dangers
 from daemon.flow.envelope import Envelope, Origin
+from daemon.limits import LIMITS
+from daemon.mail import links
 from daemon.resolver import Resolver
+from daemon.trust import blocklist
+from daemon.trust.author import authors
+from daemon.trust.blocklist import Wanted, Zones
+from daemon.trust.examine import signers
+from daemon.trust.results import Lists
 from daemon.trust.verdict import Policy
 
 if TYPE_CHECKING:
@@ -21,7 +29,8 @@ if TYPE_CHECKING:
 
 
 class Case(NamedTuple):
-    """One message as the checks look at it; `now` in milliseconds. `outside`: others may be asked about it."""
+    """One message as the checks look at it; `now` in milliseconds. `outside`: others may be asked about it.
+    `zones`: what is known of the lists in the DNS; `aside` runs long work in a thread."""
 
     origin: Origin
     envelope: Envelope
@@ -29,12 +38,14 @@ class Case(NamedTuple):
     config: Config
     now: int
     resolver: Resolver
+    zones: Zones
+    aside: Callable[..., Awaitable[Any]]
     outside: bool = True
 
     @property
     def incoming(self) -> bool:
-        """It is a stranger's, not one that a user hands in."""
-        return self.origin.account_id is None
+        """It is a stranger's, not one that a user or a server we trust hands in."""
+        return self.origin.kind == "smtp"
 
 
 class Part(NamedTuple):
@@ -48,7 +59,39 @@ class Part(NamedTuple):
     late: Any
 
 
-PARTS: tuple[Part, ...] = ()
+def _lists_wanted(case: Case) -> bool:
+    config = case.config
+    return case.incoming and case.outside and config["trust.check"] and config["spam.check"]
+
+
+async def _lists(case: Case) -> Lists:
+    """What lists in the DNS say of the peer, of the domains that sent it, and of where its links lead."""
+    config, origin, sender = case.config, case.origin, case.envelope.sender
+    domains = [*authors(case.data).domains, *signers(case.data), origin.helo.lower()]
+    if sender is not None:
+        domains.insert(0, sender.domain)
+    if len(case.data) > LIMITS.parse_inline:
+        hosts = await case.aside(links.hosts, case.data)
+    else:
+        hosts = links.hosts(case.data)
+    ours = contains(config["limits.exempt_networks"], origin.peer)
+    wanted = Wanted(
+        config["spam.blocklists"], config["spam.welcome_lists"], config["spam.domain_lists"], config["spam.link_lists"]
+    )
+    return await blocklist.check(case.resolver, "" if ours else origin.peer, domains, hosts, wanted, case.zones)
+
+
+PARTS: tuple[Part, ...] = (
+    Part("lists", _lists_wanted, _lists, 2 * LIMITS.list_patience, Lists(silent=("lists in the DNS",))),
+    Part(
+        "attachments", lambda case: dangers.looks(case.config, case.origin), dangers.attached, LIMITS.judge_patience,
+        dangers.UNREAD,
+    ),
+    Part(
+        "scan", lambda case: case.outside and dangers.scans(case.config, case.origin), dangers.scan,
+        LIMITS.judge_patience, dangers.LATE,
+    ),
+)  # fmt: skip
 
 
 async def answer(part: Part, case: Case, until: float) -> Any:
@@ -65,8 +108,9 @@ async def answer(part: Part, case: Case, until: float) -> Any:
 
 def policy_of(case: Case, *, greylist: bool = False) -> Policy:
     """The settings as the verdict wants them. What a user hands in has no score, and its proofs are made later.
-    `greylist`: somebody can say who has tried before."""
+    `greylist`: somebody can say who has tried before; nobody of `limits.exempt_networks` is put off."""
     config = case.config
+    exempt = contains(config["limits.exempt_networks"], case.origin.peer)
     return Policy(
         enforce=config["trust.dmarc"] == "enforce",
         arc_sealers=config["trust.arc_sealers"],
@@ -74,6 +118,10 @@ def policy_of(case: Case, *, greylist: bool = False) -> Policy:
         junk=config["spam.junk"],
         refuse=config["spam.refuse"],
         doubt=config["spam.doubt"],
-        greylist=greylist and config["spam.greylist"],
+        greylist=greylist and config["spam.greylist"] and not exempt,
+        attachments=config["attachments.action"],
+        macros=config["attachments.macros"],
+        closed=config["attachments.closed"],
+        unscanned=config["virus.on_error"],
         unasked="defer" if config["filter.on_error"] == "defer" else "accept",
     )

@@ -33,7 +33,7 @@ class Judged(NamedTuple):
     `proof` is what DMARC alone asks for, `field` the Authentication-Results, b"" when no proofs were looked at.
     `report`: it is a report itself, and none is made about it. `verdicts` are those of local accounts, `others` is the
     one for whoever it would be passed on to. `groups` has each verdict once with its recipients. `required` are the
-    points of spam; 0 when there is no score. `tag` is a field that says which filter could not be asked. `denied` are
+    points of spam; 0 when there is no score. `tag` are fields that say who could not be asked. `denied` are
     recipients that another filter refuses, `discarded` names the filter that wants it dropped. `source` is
     whose reputation it makes.
     """

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from daemon.config import Config, contains
-from daemon.flow import checks, engines
+from daemon.flow import checks, dangers, engines
 from daemon.flow.checks import Case, policy_of
 from daemon.flow.draft import Changes
 from daemon.flow.engines import Asked
@@ -29,6 +29,7 @@ from daemon.store.spool import Body
 from daemon.store.standing import Source
 from daemon.store.tx import Tx
 from daemon.trust import authres, rules, spam_fields, verdict
+from daemon.trust.blocklist import Zones
 from daemon.trust.examine import examine
 from daemon.trust.results import Personal, Signals
 from daemon.trust.verdict import Policy, Verdict
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
     from daemon.mail.header import Data
 
 _PIECE = 1 << 20  # octets copied at once
-Greylist = Callable[[Tx, str, str, str], bool]
-"""Network, sender, recipient."""
+Greylist = Callable[[Tx, str, str, str, int], bool]
+"""Network, sender, recipient, and for how many seconds a stranger is put off."""
 
 
 class Taken(NamedTuple):
@@ -61,17 +62,22 @@ class Judge:
         self.offline = offline
         self.greylist = greylist
         self.rates = Rates()
+        self.zones = Zones()
 
     @staticmethod
     def wanted(config: Config, origin: Origin) -> bool:
         """Whether there is anything to look at in this mail."""
-        incoming = origin.kind == "smtp"
-        return incoming and (config["trust.check"] or config["spam.check"]) or engines.wanted(config, origin)
+        if origin.kind == "smtp" and (config["trust.check"] or config["spam.check"]):
+            return True
+        return dangers.scans(config, origin) or dangers.looks(config, origin) or engines.wanted(config, origin)
 
     async def judge(self, origin: Origin, envelope: Envelope, body: Body, config: Config) -> Taken:
         """The verdicts on a complete message. The body that was given is the caller's no more: it is the one that is
         taken, or closed. When this raises, it is closed too."""
-        case = Case(origin, envelope, body.view(), config, self.store.clock(), self.resolver, not self.offline)
+        case = Case(
+            origin, envelope, body.view(), config, self.store.clock(), self.resolver, self.zones, self.store.aside,
+            not self.offline,
+        )  # fmt: skip
         bodies = {id(body): body}
         try:
             clean = _without(body, _forged(case))
@@ -127,8 +133,9 @@ class Judge:
         """Whether its sender was told to try again before, for one of its recipients."""
         network, recipients = network_of(case.origin.peer), [str(each.address) for each in case.envelope.recipients]
         return await self.store.write(
-            _tried, greylist, network, case.envelope.reverse_path, recipients[: LIMITS.judge_named]
-        )
+            _tried, greylist, network, case.envelope.reverse_path, recipients[: LIMITS.judge_named],
+            case.config["spam.greylist_delay"],
+        )  # fmt: skip
 
     def _rate(self, case: Case) -> float:
         if not case.origin.peer or contains(case.config["limits.exempt_networks"], case.origin.peer):
@@ -143,6 +150,7 @@ class Judge:
         source = Source()
         if policy.spam:
             ask = question(case.data, case.origin, envelope, signals, words)
+            ask = ask._replace(beyond=not reached.accounts or any(account is None for _, account in reached.ways))
             source, many = ask.source, len(reached.accounts) > LIMITS.judge_inline
             known = await store.read(know, reached.accounts, ask) if many else store.peek(know, reached.accounts, ask)
             signals = signals._replace(standing=known.standing)
@@ -163,7 +171,7 @@ class Judge:
             groups=_groups(reached, made, known),
             report=bool(field) and is_report(case.data),
             required=policy.junk if policy.spam else 0.0,
-            tag=engines.tag(signals.opinions),
+            tag=engines.tag(signals.opinions) + dangers.tag(signals.scan),
             denied={address.key: denial for address, denial in asked.changes.denied},
             discarded=asked.changes.discarded,
             source=source,
@@ -180,8 +188,8 @@ def _verdicts(signals: Signals, known: Known, policy: Policy) -> dict[Personal, 
     return {each: verdict.judge(signals, each, policy) for each in {known.anyone, *known.personal.values()}}
 
 
-def _tried(tx: Tx, greylist: Greylist, network: str, sender: str, recipients: Sequence[str]) -> bool:
-    return any([greylist(tx, network, sender, recipient) for recipient in recipients])
+def _tried(tx: Tx, greylist: Greylist, network: str, sender: str, recipients: Sequence[str], delay: int) -> bool:
+    return any([greylist(tx, network, sender, recipient, delay) for recipient in recipients])
 
 
 def _read(data: Data) -> tuple[tuple[bytes, ...], tuple[str, ...]]:

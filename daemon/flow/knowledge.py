@@ -18,7 +18,7 @@ from daemon.store.standing import Source
 from daemon.store.tx import Tx
 from daemon.trust import bayes, weights
 from daemon.trust.author import addresses as authors_of
-from daemon.trust.results import Personal, Signals, Standing, Tally
+from daemon.trust.results import Content, Personal, Signals, Standing, Tally
 
 if TYPE_CHECKING:
     from daemon.mail.header import Data
@@ -47,7 +47,8 @@ def parties(tx: Tx, envelope: Envelope) -> Parties:
 
 class Question(NamedTuple):
     """What the store is asked about a message: its words, its authors, whoever else sent it, the domains that a proof
-    speaks for, the messages that it answers; and whose reputation it has."""
+    speaks for, the messages that it answers; and whose reputation it has. `beyond`: it is asked for others than the
+    accounts, too."""
 
     words: tuple[bytes, ...] = ()
     authors: tuple[Address, ...] = ()
@@ -55,6 +56,7 @@ class Question(NamedTuple):
     domains: tuple[str, ...] = ()
     answers: tuple[str, ...] = ()
     source: Source = Source()
+    beyond: bool = True
 
 
 def question(data: Data, origin: Origin, envelope: Envelope, signals: Signals, words: tuple[bytes, ...]) -> Question:
@@ -82,11 +84,12 @@ def know(tx: Tx, accounts: Sequence[int], asked: Question) -> Known:
     filter themselves: of a message to more than that, the others know what anyone knows."""
     repute = standing.of(tx, asked.source)
     ids = tokens.ids(asked.words)
-    anyone = Personal(
-        bayes.judge(asked.words, spam.counts(tx, spam.HOUSE, ids)), *_lists(tx, None, asked),
-        first=repute.of_author == Tally() and repute.of_domain == Tally(),
-    )  # fmt: skip
     learners = frozenset(spam.learners(tx, accounts)[: LIMITS.judge_learners])
+    content = Content()
+    if asked.beyond or not learners.issuperset(accounts):  # else nobody asks what the house alone makes of it
+        content = bayes.judge(asked.words, spam.counts(tx, spam.HOUSE, ids))
+    first = repute.of_author == Tally() and repute.of_domain == Tally()
+    anyone = Personal(content, *_lists(tx, None, asked), first=first)
     found = {}
     for account in accounts:
         allowed, blocked = _lists(tx, account, asked)

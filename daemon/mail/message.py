@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _TAIL = re.compile(rb"(--)?[ \t]*\r?(?:\n|\Z)")
 _HIT = 300  # octets of search that looking at one boundary costs, in time
-_CHUNK = 1 << 20
+_CHUNK = 1 << 16  # octets looked at together
 _UNSAFE = re.compile(r"[^!-~]")
 FORMAT = b"1"  # of `pack`; another layout takes another letter
 
@@ -221,10 +221,15 @@ def _boundary(parameters: Parameters) -> bytes:
 
 
 def count_lines(data: Data, start: int, end: int) -> int:
-    """The LFs between two offsets."""
-    if isinstance(data, bytes | bytearray):
-        return data.count(b"\n", start, end)
-    return sum(data[at : min(at + _CHUNK, end)].count(b"\n") for at in range(start, end, _CHUNK))
+    """The LFs between two offsets.
+
+    Taken out rather than counted: `replace` goes from one to the next as `find` does, `count` looks at each octet.
+    """
+    found = 0
+    for at in range(start, end, _CHUNK):
+        piece = data[at : min(at + _CHUNK, end)]
+        found += len(piece) - len(piece.replace(b"\n", b""))
+    return found
 
 
 def _count_message_lines(data: Data, parts: list[Part]) -> None:

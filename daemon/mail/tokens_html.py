@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from daemon.limits import LIMITS
+from daemon.mail.links import find
 
 _TAG = re.compile(r"<([a-z!/][^\s<>]{0,20})([^<>]{0,400})", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"([a-z-]{2,16})\s*=\s*[\"']?([^\s\"'>]{1,40})", re.IGNORECASE)
@@ -14,8 +15,7 @@ _SPLIT_WORD = re.compile(r"[a-z]<[!/a-z][^<>]{0,80}>[a-z]", re.IGNORECASE)
 _HIDDEN = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*[01](?:px|pt)?\b|opacity\s*:\s*0\b", re.I
 )
-_LINK = re.compile(r"\b(https?|ftp|mailto):(?://)?([^\s\"'<>/?#\\]{1,255})([^\s\"'<>]{0,300})", re.IGNORECASE)
-_PATH = re.compile(r"[A-Za-z]{2,20}")
+_PATH = re.compile(r"[a-z]{2,20}")
 _ADDRESS = re.compile(r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}|[0-9]{8,10}|0x[0-9a-f]+", re.IGNORECASE)
 _KEPT = frozenset(
     ("color", "bgcolor", "size", "face", "width", "height", "border", "align", "type", "http-equiv", "name")
@@ -51,12 +51,11 @@ def html_tokens(text: str) -> Iterator[bytes]:
 def link_tokens(text: str) -> Iterator[bytes]:
     """Where links lead: host, domain, top-level domain, words and shape of the path."""
     count = 0
-    for found in _LINK.finditer(text):
+    for kind, host, path in find(text):
         count += 1
         if count > LIMITS.spam_links:
             break
-        scheme, host, path = found[1].lower(), found[2].lower(), found[3]
-        if scheme == "mailto":
+        if kind == "mail":
             yield f"u:mailto {host.rpartition('@')[2]}".encode("utf-8", "replace")
             continue
         if "@" in host:
@@ -76,7 +75,7 @@ def link_tokens(text: str) -> Iterator[bytes]:
             if len(labels) > 2:
                 yield f"u:{'.'.join(labels[-2:])}".encode("utf-8", "replace")
         for word in _PATH.findall(path)[:8]:
-            yield f"u:/{word.lower()}".encode()
+            yield f"u:/{word}".encode()
         if "?" in path:
             yield b"u:query"
     yield b"u:count %d" % count.bit_length()

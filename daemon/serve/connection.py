@@ -24,9 +24,12 @@ from typing import Protocol, TypeVar, cast
 
 from daemon.limits import LIMITS
 from daemon.serve.inlet import Inlet
-from daemon.wire.stream import EndOfStream, Reading, Send, Stream
+from daemon.wire.stream import EndOfStream, Reading, Send, Stream, Want
 
 T = TypeVar("T")
+
+Step = Want | StopIteration
+"""How far a reading has come: what it wants, or its end with what it found."""
 
 UNBROKEN = 32  # readings answered out of the buffer before the other connections get their turn
 
@@ -55,8 +58,8 @@ class Connection:
 
     __slots__ = (
         "listener", "loop", "stream", "transport", "ssl_object", "peer", "peer_port",
-        "_arrived", "_arrive_by", "_drained", "_drain_by", "_close_by", "_timer", "_timer_at",
-        "_resting", "_read_held", "_write_held", "_gone", "_ending", "_takes", "_deflate", "__weakref__",
+        "_arrived", "_reading", "_patience", "_read_by", "_arrive_by", "_drained", "_drain_by", "_close_by", "_timer",
+        "_timer_at", "_resting", "_read_held", "_write_held", "_gone", "_ending", "_takes", "_deflate", "__weakref__",
     )  # fmt: skip
 
     def __init__(self, listener: Owner) -> None:
@@ -67,7 +70,9 @@ class Connection:
         self.ssl_object: ssl.SSLObject | None = None  # the TLS session, None in the clear
         self.peer = ""  # the address as text; of the client itself when a trusted proxy told it
         self.peer_port = 0
-        self._arrived: asyncio.Future[None] | None = None  # somebody waits for bytes
+        self._arrived: asyncio.Future[Step] | None = None  # somebody waits for bytes
+        self._reading: Reading[object] | None = None  # what he reads, which goes on by itself while they come
+        self._patience = self._read_by = 0.0  # what `_arrive_by` is made of
         self._drained: asyncio.Future[None] | None = None  # somebody waits for room to write
         self._arrive_by = self._drain_by = self._close_by = 0.0  # loop time; 0: nobody waits
         self._timer: asyncio.TimerHandle | None = None
@@ -102,11 +107,25 @@ class Connection:
             stream.feed(data)
             if len(stream.buffer) > LIMITS.unread:
                 self._hold_reading()
-        arrived = self._arrived
-        if arrived is not None:
-            self._arrived = None
-            if not arrived.done():
-                arrived.set_result(None)
+        if self._arrived is not None:
+            self._read_on(self._arrived)
+
+    def _read_on(self, arrived: asyncio.Future[Step]) -> None:
+        """Octets came, and somebody waits. If he reads, his reading has them at once, while they are in the processor's
+        cache, and he is woken only when it wants more than octets."""
+        step: Step = None
+        if self._reading is not None and not arrived.done():
+            try:
+                step = advance(self._reading)
+            except Exception as error:
+                self._arrived = None
+                arrived.set_exception(error)
+                return
+            if step is None and not self._read_held:
+                self._arrive_by = min(self.loop.time() + self._patience, self._read_by)
+                self._resting = False
+                return
+        self.nudge(step)
 
     def eof_received(self) -> bool:
         """The peer will say no more. What it is owed is still sent: a half-close does not end the answer."""
@@ -153,19 +172,12 @@ class Connection:
         """
         end = 0.0
         resting = resting and not self.stream.buffer
-        while True:
-            try:
-                want = next(reading)
-            except StopIteration as answer:
-                if end == 0.0:
-                    self._takes += 1
-                    if self._takes >= UNBROKEN:
-                        self._takes = 0
-                        await asyncio.sleep(0)
-                return cast(T, answer.value)
-            if isinstance(want, Send):
-                self.write(want.data)
+        step = advance(reading)
+        while not isinstance(step, StopIteration):
+            if isinstance(step, Send):
+                self.write(step.data)
                 await self.drain()
+                step = advance(reading)
                 continue
             now = self.loop.time()
             if end == 0.0:
@@ -175,34 +187,45 @@ class Connection:
                 raise TimeoutError("not complete in time")
             if resting and self.listener.closing:
                 raise Draining
-            self._resting = resting
+            self._reading, self._patience, self._read_by, self._resting = reading, patience, end, resting
             try:
-                await self.arrival(min(patience, end - now))
+                step = await self.arrival(min(patience, end - now)) or advance(reading)
             finally:
-                self._resting = False
+                self._reading, self._resting = None, False
             resting = resting and not self.stream.buffer
+        if end == 0.0:
+            self._takes += 1
+            if self._takes >= UNBROKEN:
+                self._takes = 0
+                await asyncio.sleep(0)
+        found: T = step.value
+        return found
 
-    async def arrival(self, patience: float) -> None:
-        """Wait until more bytes, the peer's end or a `nudge` come; `TimeoutError` after `patience` seconds."""
+    async def arrival(self, patience: float) -> Step:
+        """Wait until more bytes, the peer's end or a `nudge` come; `TimeoutError` after `patience` seconds.
+
+        A reading under way has had the bytes then: what it wants now, if there is one and it is not more of them.
+        """
         if self._deflate is not None and self._inflate(b"", LIMITS.unread // 4):
-            return
+            return None
         if self.stream.eof:
             raise EndOfStream("end of stream")
         self._resume_reading()
-        self._arrived = waiting = self.loop.create_future()
+        waiting: asyncio.Future[Step] = self.loop.create_future()
+        self._arrived = waiting
         self._arrive_by = self.loop.time() + patience
         self._set_timer(self._arrive_by)
         try:
-            await waiting
+            return await waiting
         finally:
             self._arrive_by = 0.0
             self._arrived = None
 
-    def nudge(self) -> None:
+    def nudge(self, step: Step = None) -> None:
         """End an `arrival` that is being waited for, so that the session looks at something else than its peer."""
         arrived, self._arrived = self._arrived, None
         if arrived is not None and not arrived.done():
-            arrived.set_result(None)
+            arrived.set_result(step)
 
     def drain_begins(self) -> None:
         """The server is being stopped: end the session if it waits between two transactions."""
@@ -428,6 +451,14 @@ class Deflate:
         found = b"".join(self._squeezed) + self._out.flush(zlib.Z_SYNC_FLUSH)
         self._squeezed = None
         return found
+
+
+def advance(reading: Reading[object]) -> Step:
+    """Go on with what has arrived; what the reading raises passes through."""
+    try:
+        return next(reading)
+    except StopIteration as end:
+        return end
 
 
 def plain_address(host: str) -> str:

@@ -33,6 +33,7 @@ from daemon.serve.throttle import Bans
 from daemon.serve.tls import Keyring
 from daemon.serve.web import door as web
 from daemon.serve.web.door import Visit, Web
+from daemon.store import greylist
 from daemon.store.compact import keep_house
 from daemon.store.db import Store
 
@@ -50,7 +51,7 @@ class House:
         self.door = Door(store, config, self.bans, self.refusals)
         self.doors = Doors(config, self.keyring, self.bans, self.refusals)
         self.outbound = Outbound(store, config)
-        self.judge = Judge(store, self.outbound.resolver)
+        self.judge = Judge(store, self.outbound.resolver, greylist=greylist.passed)
         self.imap = Imap(store, config, self.door, self._context, tls.end_point_of)
         self.web = Web(store, config, self.keyring)
         self.pop3 = Pop3(store, config, self.door, self._context, tls.end_point_of)

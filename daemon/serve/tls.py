@@ -182,9 +182,9 @@ def _front(
 ) -> ServerContext:
     """The context that connections begin with; its options stay when the certificate is changed for another."""
     context = _context(pair, _CIPHERS_25 if port25 else _CIPHERS)
+    context.num_tickets = 0 if port25 else 1  # TLS 1.3; OpenSSL would make two, and each costs a tenth of the handshake
     if port25:
         context.options |= ssl.OP_NO_TICKET  # TLS 1.2
-        context.num_tickets = 0  # TLS 1.3
     context.sni_callback = choose
     return context
 

@@ -26,6 +26,7 @@ from daemon.store import (
     blobs,
     correspondents,
     events,
+    greylist,
     messages,
     quarantine,
     queue,
@@ -81,8 +82,7 @@ class Janitor:
         self.works: tuple[Callable[[], Awaitable[None]], ...] = (
             self.forget_blobs, self.rewrite_segments, self.remove_files, self.forget_events, self.forget_refusals,
             self.forget_tombstones, self.forget_bans, self.forget_addresses, self.forget_destinations,
-            self.forget_orders, self.forget_tls, self.forget_senders,
-            self.end_quarantine,
+            self.forget_orders, self.forget_tls, self.forget_senders, self.forget_greylist, self.end_quarantine,
         )  # fmt: skip
 
     async def forget_blobs(self) -> None:
@@ -122,6 +122,9 @@ class Janitor:
 
     async def forget_senders(self) -> None:
         await self._in_steps(_forget_senders, None)
+
+    async def forget_greylist(self) -> None:
+        await self._in_steps(_forget_greylist, None)
 
     async def end_quarantine(self) -> None:
         config = self.config()
@@ -179,6 +182,10 @@ class Janitor:
 
 def _forget_senders(tx: Tx, _: None, rows: int) -> int:
     return standing.forget(tx, rows) + correspondents.forget(tx, rows)
+
+
+def _forget_greylist(tx: Tx, _: None, rows: int) -> int:
+    return greylist.forget(tx, rows)
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:

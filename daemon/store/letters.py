@@ -62,9 +62,9 @@ def files_of(body: Body) -> int:
 
 def _hand(body: Body, files: list[int]) -> tuple[int, bytes, bytes | None]:
     if not files_of(body):
-        return body.size, body.sha256, body.bytes()
+        return body.size, body.digest, body.bytes()
     files.append(body.duplicate())
-    return body.size, body.sha256, None
+    return body.size, body.digest, None
 
 
 def _body(place: int) -> Body:
@@ -106,8 +106,8 @@ class Frames:
         finally:
             _bodies = ()
 
-    def _taken(self, size: int, sha256: bytes, data: bytes | None) -> Body:
-        return Body.handed(size, sha256, self._files.popleft() if data is None else data)
+    def _taken(self, size: int, digest: bytes, data: bytes | None) -> Body:
+        return Body.handed(size, digest, self._files.popleft() if data is None else data)
 
     def close(self) -> None:
         close_all(self._files)

@@ -19,7 +19,7 @@ from queue import SimpleQueue
 from threading import Lock, Thread
 
 from daemon.config import hand_over
-from daemon.store.spool import Body
+from daemon.store.spool import Body, write_all
 
 HEAD = struct.Struct(">4sQ32s")
 MAGIC = b"MSG1"
@@ -106,10 +106,9 @@ class Appender:
             self.size = os.fstat(self.fd).st_size  # what is there by now is a dead tail
 
     def _flush(self, pieces: list[bytes]) -> None:
-        data = memoryview(b"".join(pieces))
+        data = b"".join(pieces)
         pieces.clear()
-        while data:
-            data = data[os.write(self.fd, data) :]
+        write_all(self.fd, data)
 
     def close(self) -> None:
         os.close(self.fd)

@@ -1,7 +1,8 @@
 """A body while it arrives: in memory up to 1 MiB, then in a spool file. A sink for `daemon.wire`.
 
 Memory beyond 64 KiB is a file too, one without a disk: another process is handed it as it is, and whoever looks at the
-body maps it. So its octets are copied once, and their pieces need not be joined.
+body maps it. So its octets are copied once, and their pieces need not be joined. They are hashed when somebody asks:
+in the server that is the writer's process, not the loop.
 """
 
 from __future__ import annotations
@@ -20,8 +21,6 @@ from daemon.limits import LIMITS
 
 _lock = Lock()  # of `_holds` and `_closed` of every body: held for a moment only
 
-_BITE = 2047  # octets; hashlib's HASHLIB_GIL_MINSIZE is one more
-_SMALL = 16 * 1024
 _SHORT = 64 * 1024  # octets kept in pieces
 
 
@@ -36,17 +35,16 @@ class Body:
     """
 
     __slots__ = (
-        "size", "segment", "offset", "counted", "_hash", "_digest", "_pieces", "_file", "_map", "_directory",
+        "size", "digest", "segment", "offset", "counted", "_pieces", "_file", "_map", "_directory",
         "_in_memory", "_room", "_holds", "_closed",
     )  # fmt: skip
 
     def __init__(self, directory: Path | None = None, in_memory: int = LIMITS.spool_memory) -> None:
         self.size = 0
+        self.digest = b""  # as far as somebody has asked for `sha256`
         self.segment = 0
         self.offset = 0
         self.counted = False  # as dead octets, since equal bytes were there already
-        self._hash = hashlib.sha256()
-        self._digest = b""  # when somebody else has made it
         self._pieces: list[bytes] = []  # while it is short; joined when somebody looks
         self._file: BinaryIO | None = None
         self._map: mmap.mmap | None = None
@@ -64,10 +62,10 @@ class Body:
         return body
 
     @classmethod
-    def handed(cls, size: int, sha256: bytes, content: bytes | int) -> Body:
+    def handed(cls, size: int, digest: bytes, content: bytes | int) -> Body:
         """One that another process has made: its octets, or an open file with them, which is this body's from now."""
         body = cls()
-        body.size, body._digest = size, sha256
+        body.size, body.digest = size, digest
         if isinstance(content, bytes):
             body._pieces = [content]
         else:
@@ -77,7 +75,6 @@ class Body:
     def duplicate(self) -> int:
         """All octets as an open file for another process; the caller closes it. Raises `OSError`."""
         if self._file is not None:
-            self._file.flush()
             return os.dup(self._file.fileno())
         with _memory() as file:
             self.pour(file.fileno())
@@ -89,20 +86,14 @@ class Body:
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """Add octets. Raises `OSError` when the spool file cannot grow."""
-        if len(data) < _SMALL:
-            # in bites: for more, hashlib lets go of the interpreter, and getting it back costs ten times the hash
-            for start in range(0, len(data), _BITE):
-                self._hash.update(data[start : start + _BITE])
-        else:
-            self._hash.update(data)
         self.size += len(data)
         if self.size > self._room:
             self._move()
-        self._map = None  # it would end where the file ended then
+        self.digest, self._map = b"", None  # they would end where the body ended then
         if self._file is None:
             self._pieces.append(bytes(data))
         else:
-            self._file.write(data)
+            write_all(self._file.fileno(), data)
         return len(data)
 
     def _move(self) -> None:
@@ -110,17 +101,19 @@ class Body:
         there = self.view()
         file: BinaryIO
         if self.size > self._in_memory:
-            file, room = tempfile.TemporaryFile(dir=self._directory), inf
+            file, room = tempfile.TemporaryFile(dir=self._directory, buffering=0), inf
         else:
             file, room = _memory(), self._in_memory
-        file.write(there)
+        write_all(file.fileno(), there)
         if self._file is not None:
             self._file.close()
         self._pieces, self._file, self._map, self._room = [], file, None, room
 
     @property
     def sha256(self) -> bytes:
-        return self._digest or self._hash.digest()
+        if not self.digest:
+            self.digest = hashlib.sha256(self.view()).digest()
+        return self.digest
 
     def view(self) -> bytes | mmap.mmap:
         """All octets, for searching and slicing; a spool file is mapped, not read."""
@@ -129,7 +122,6 @@ class Body:
             if len(pieces) != 1:
                 pieces = self._pieces = [b"".join(pieces)]
             return pieces[0]
-        self._file.flush()
         if self._map is None:
             self._map = mmap.mmap(self._file.fileno(), 0, prot=mmap.PROT_READ)
         return self._map
@@ -142,9 +134,7 @@ class Body:
         data = memoryview(self.view())
         try:
             for start in range(0, len(data), piece):
-                part = data[start : start + piece]
-                while part:
-                    part = part[os.write(fd, part) :]
+                write_all(fd, data[start : start + piece])
             return len(data)
         finally:
             data.release()
@@ -187,6 +177,13 @@ class Body:
         self.close()
 
 
+def write_all(fd: int, data: bytes | bytearray | memoryview | mmap.mmap) -> None:
+    """Append to a file, however often that takes. Raises `OSError`."""
+    left = memoryview(data)
+    while left:
+        left = left[os.write(fd, left) :]
+
+
 def _memory() -> BinaryIO:
     """A file in memory."""
-    return open(os.memfd_create("body", os.MFD_CLOEXEC), "w+b")
+    return open(os.memfd_create("body", os.MFD_CLOEXEC), "w+b", buffering=0)

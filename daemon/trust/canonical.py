@@ -17,7 +17,7 @@ from daemon.limits import LIMITS
 if TYPE_CHECKING:
     from daemon.mail.header import Data
 
-_BLANKS = re.compile(rb"[ \t]+")
+_BLANKS = re.compile(rb"\t[ \t]*+| [ \t]++")  # all but single spaces, which stay as they are
 _LINE_ENDS = re.compile(rb"(?:\n\r)*+")  # CRLFs read backwards
 _LOOK_BACK = 1024  # octets looked at first for the end of a body; doubled while there are only blanks
 

@@ -4,8 +4,9 @@ that does not answer; so a dead resolver costs one time-out, and no stranger's D
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -53,49 +54,56 @@ async def examine(
 ) -> Signals:
     """What can be found out about a message that `ip` handed us. `sender` is the reverse-path, "" for the null one;
     `now` in seconds; `receiver` our name. Never raises for what it was given."""
-    loop, call = asyncio.get_running_loop(), checks or STANDARD
-    until = loop.time() + LIMITS.trust_patience
+    call, clock = checks or STANDARD, asyncio.get_running_loop().time
+    until = clock() + LIMITS.trust_patience
 
-    async def within(check: Awaitable[T], late: Callable[[], T]) -> T:
+    def patience() -> asyncio.Timeout:
+        return asyncio.timeout_at(min(until, clock() + LIMITS.trust_check))
+
+    async def sound(check: Awaitable[T], late: Callable[[], T]) -> T:
         try:
-            async with asyncio.timeout_at(min(until, loop.time() + LIMITS.trust_check)):
-                return await check
-        except TimeoutError:
-            return late()
+            return await check
         except Exception as error:  # a fault of ours says nothing about the message
             log.fault("trust-fault", error, ip=ip)
             return late()
 
-    def spf_of(identity: str) -> Coroutine[None, None, SPF]:
+    def start(check: Awaitable[T], late: Callable[[], T]) -> Callable[[], T]:
+        """What gives the result when the time is over."""
+        task = group.create_task(sound(check, late))
+        return lambda: late() if task.cancelled() else task.result()
+
+    def spf_of(identity: str) -> Callable[[], SPF]:
         """Of the reverse-path, or of HELO where `identity` is empty (RFC 7208 §2.4)."""
         asked = call.spf(resolver, ip, helo, identity, now=now, receiver=receiver)
-        return within(asked, lambda: _late_spf(identity, helo))
+        return start(asked, lambda: _late_spf(identity, helo))
 
     who = authors(data)
-    async with asyncio.TaskGroup() as group:
-        start = group.create_task
-        name = start(within(call.iprev(resolver, ip), lambda: IPRev("temperror", reason=_SLOW)))
-        mail_from = start(spf_of(sender))
-        hello = start(spf_of("")) if sender else None  # the null sender's identity is that of HELO already
-        signatures = start(within(call.dkim(resolver, data, now=now), lambda: _late_signatures(data)))
-        chain = start(within(call.arc(resolver, data, now=now), lambda: ARC("temperror", reason=_SLOW)))
-        policies = [
-            start(within(dmarc.find(resolver, author), partial(dmarc.Found, author, failure=_SLOW)))
-            for author in who.domains
-        ]
-    judged = [
-        await within(
-            dmarc.check(resolver, policy.result(), mail_from.result(), signatures.result()),
-            partial(DMARC, "temperror", policy.result().domain, reason=_SLOW),
-        )
-        for policy in policies
-    ]
+    with contextlib.suppress(TimeoutError):
+        async with patience(), asyncio.TaskGroup() as group:
+            name = start(call.iprev(resolver, ip), lambda: IPRev("temperror", reason=_SLOW))
+            mail_from = spf_of(sender)
+            hello = spf_of("") if sender else None  # the null sender's identity is that of HELO already
+            signatures = start(call.dkim(resolver, data, now=now), lambda: _late_signatures(data))
+            chain = start(call.arc(resolver, data, now=now), lambda: ARC("temperror", reason=_SLOW))
+            policies = [
+                start(dmarc.find(resolver, author), partial(dmarc.Found, author, failure=_SLOW))
+                for author in who.domains
+            ]
+
+    async def aligned(policy: dmarc.Found) -> DMARC:
+        late = partial(DMARC, "temperror", policy.domain, reason=_SLOW)
+        with contextlib.suppress(TimeoutError):
+            async with patience():
+                return await sound(dmarc.check(resolver, policy, mail_from(), signatures()), late)
+        return late()
+
+    judged = [await aligned(policy()) for policy in policies]
     return Signals(
-        iprev=name.result(),
-        helo=hello.result() if hello else SPF("none", identity="helo"),
-        spf=mail_from.result(),
-        signatures=signatures.result(),
-        arc=chain.result(),
+        iprev=name(),
+        helo=hello() if hello else SPF("none", identity="helo"),
+        spf=mail_from(),
+        signatures=signatures(),
+        arc=chain(),
         dmarc=dmarc.worst(judged, who),
     )
 
@@ -107,8 +115,11 @@ def _late_spf(identity: str, helo: str) -> SPF:
 
 def _late_signatures(data: Data) -> tuple[Signature, ...]:
     """Whose signatures they were, so that a stranger's slow one does not leave the author's DMARC open."""
+    return tuple(Signature("temperror", domain, reason=_SLOW) for domain in signers(data))
+
+
+def signers(data: Data) -> tuple[str, ...]:
+    """The domains that the DKIM signatures of a message are said to be of, one for each, looked at no further."""
     found = islice(_SIGNATURE.finditer(data, 0, header_end(data, 0, len(data))), LIMITS.authres_results)
     domains = (_D.search(unfold(field[0].partition(b":")[2])) for field in found)
-    return tuple(
-        Signature("temperror", d[1].decode("ascii", "replace").lower(), reason=_SLOW) for d in domains if d is not None
-    )
+    return tuple(domain[1].decode("ascii", "replace").lower() for domain in domains if domain is not None)

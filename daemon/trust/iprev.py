@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+from functools import lru_cache
 from typing import NamedTuple
 
 from daemon.limits import LIMITS
-from daemon.resolver import Resolver, TemporaryDNSError, reverse_name
+from daemon.resolver import Resolver, TemporaryDNSError
 from daemon.trust.results import IPRev
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -26,6 +27,7 @@ class Names(NamedTuple):
     trouble: str = ""
 
 
+@lru_cache(maxsize=256)  # each check of a message asks for the same
 def read_ip(text: str) -> IPAddress | None:
     """An address as the checks compare it: without a zone, IPv4 where it is mapped into IPv6 (RFC 7208 §5)."""
     try:
@@ -62,7 +64,7 @@ async def check(resolver: Resolver, ip: str) -> IPRev:
 async def names_of(resolver: Resolver, address: IPAddress) -> Names:
     """The names that an address has and that have the address, in the order of the answer. Raises nothing."""
     try:
-        claimed = (await resolver.ask(reverse_name(str(address)), "PTR")).records
+        claimed = (await resolver.ask(address.reverse_pointer, "PTR")).records
     except TemporaryDNSError as error:
         return Names(trouble=str(error))
     looked_at = claimed[: LIMITS.ptr_names]

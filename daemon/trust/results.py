@@ -82,15 +82,20 @@ class Content(NamedTuple):
     top: tuple[tuple[str, float], ...] = ()
 
 
+Kind = Literal["address", "domain", "link"]
+
+
 class Listing(NamedTuple):
     """One answer of a DNS list. `what` was looked up: the peer's address, a domain of the envelope or of From, or the
-    host of a link; `code` the address that was answered (127.0.0.2). `good` for a list of the welcome (DNSWL)."""
+    host of a link; `code` the address that was answered (127.0.0.2). `good` for a list of the welcome (DNSWL). `part`
+    is the part of the list that names it (XBL), where there are several."""
 
     zone: str
     what: str
-    kind: Literal["address", "domain", "link"]
+    kind: Kind
     code: str = ""
     good: bool = False
+    part: str = ""
 
 
 class Lists(NamedTuple):

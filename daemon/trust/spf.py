@@ -102,14 +102,23 @@ class _Check:
         self.resolver = resolver
         self.ip = ip
         self.kind = "A" if ip.version == 4 else "AAAA"
+        self.helo = helo
+        self.local = local
+        self.domain = domain
+        self.now = now
+        self.receiver = receiver
         self.terms = 0  # that asked the DNS
         self.voids = 0  # of their questions, those without an answer
         self.names: tuple[str, ...] | None = None
-        dotted = str(ip) if ip.version == 4 else ".".join(f"{int(ip):032X}")
-        self.values = {
-            "s": f"{local}@{domain}", "l": local, "o": domain, "i": dotted, "c": str(ip),
-            "h": _a_labels(helo) or helo, "v": "in-addr" if ip.version == 4 else "ip6",
-            "r": receiver or "unknown", "t": str(int(now)),
+
+    @functools.cached_property
+    def values(self) -> dict[str, str]:
+        """What macros stand for (§7.2), but for those that depend on where they are written."""
+        ip, v4 = self.ip, self.ip.version == 4
+        return {
+            "s": f"{self.local}@{self.domain}", "l": self.local, "o": self.domain,
+            "i": str(ip) if v4 else ".".join(f"{int(ip):032X}"), "c": str(ip), "v": "in-addr" if v4 else "ip6",
+            "h": _a_labels(self.helo) or self.helo, "r": self.receiver or "unknown", "t": str(int(self.now)),
         }  # fmt: skip
 
     async def evaluate(self, domain: str) -> _Decided:
@@ -147,7 +156,7 @@ class _Check:
             case "ip6":
                 return self.ip.version == 6 and self.near([mechanism.address], mechanism)
         self.pay()
-        if not self.values["l"].isascii() and spf_macros.letters(mechanism.domain) & {"l", "s"}:
+        if not self.local.isascii() and spf_macros.letters(mechanism.domain) & {"l", "s"}:
             return False  # RFC 8616 §4
         if mechanism.name == "include":
             return (await self.follow(mechanism.domain, domain, "include")).result == "pass"

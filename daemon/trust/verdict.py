@@ -12,7 +12,7 @@ import re
 from typing import Literal, NamedTuple
 
 from daemon.trust import providers, weights
-from daemon.trust.results import Personal, Signals
+from daemon.trust.results import Attachment, Personal, Signals
 from daemon.trust.weights import Contribution
 
 Action = Literal["accept", "junk", "refuse", "defer"]
@@ -29,7 +29,7 @@ REASONS = {
     "author-unclear": "it cannot be told which domains From shows",
     "arc-trusted": "DMARC fails, but a forwarder we trust vouches for the message",
     "virus": "the virus scanner found something in it",
-    "unscanned": "the virus scanner could not look at it for now",
+    "unscanned": "it could not be looked into for viruses for now",
     "attachment": "it has an attachment that is not taken here",
     "allowed": "a local list allows its sender",
     "blocked": "a local list blocks its sender",
@@ -49,7 +49,8 @@ _ADDRESS = re.compile(r"[0-9.]+(?:/\d+)?|[0-9a-f]*:[0-9a-f:.]*(?:/\d+)?", re.IGN
 class Policy(NamedTuple):
     """The settings: `trust.dmarc` (whether policies are obeyed), `trust.arc_sealers`, `spam.check` (`spam`),
     `spam.junk`, `spam.refuse` (0: nothing is refused by its score), `spam.doubt`, `spam.greylist`; what is done with
-    forbidden attachments, with what the scanner could not look at, and what another filter could not be asked about."""
+    forbidden attachments, with macros and closed archives among them, with what the scanner could not look at, and
+    what another filter could not be asked about."""
 
     enforce: bool = True
     arc_sealers: tuple[str, ...] = ()
@@ -58,7 +59,9 @@ class Policy(NamedTuple):
     refuse: float = 15.0
     doubt: float = 3.0
     greylist: bool = True
-    attachments: Literal["refuse", "junk"] = "refuse"
+    attachments: Literal["refuse", "junk", "accept"] = "refuse"
+    macros: Literal["refuse", "junk", "accept"] = "junk"
+    closed: Literal["refuse", "junk", "accept"] = "accept"
     unscanned: Literal["defer", "deliver"] = "defer"
     unasked: Literal["defer", "accept"] = "accept"
 
@@ -121,9 +124,11 @@ def _decide(
         return asked
     if signals.scan.result == "infected":
         return Verdict("refuse", "virus")
-    if signals.scan.result == "error" and policy.unscanned == "defer":
+    unread = signals.scan.result == "error" or any(each.reason == "unread" for each in signals.attachments)
+    if unread and policy.unscanned == "defer":
         return Verdict("defer", "unscanned")
-    if signals.attachments and policy.attachments == "refuse":
+    forbidden = {_of_attachment(each, policy) for each in signals.attachments}
+    if "refuse" in forbidden:
         return Verdict("refuse", "attachment")
     if asked.action == "junk":
         return asked
@@ -138,11 +143,19 @@ def _decide(
         return Verdict("defer", "engine-defer")
     if "error" in wanted and policy.unasked == "defer":
         return Verdict("defer", "engine-silent")
-    if signals.attachments:
+    if "junk" in forbidden:
         return Verdict("junk", "attachment")
     if "junk" in wanted and not weights.familiar(signals, personal):
         return Verdict("junk", "engine-junk")
     return _by_score(signals, personal, policy, score, found) if policy.spam else asked
+
+
+def _of_attachment(found: Attachment, policy: Policy) -> Action:
+    if found.reason == "macro":
+        return policy.macros
+    if found.reason in ("archive-encrypted", "archive-closed"):
+        return policy.closed
+    return "accept" if found.reason == "unread" else policy.attachments
 
 
 def _counts(entry: str, signals: Signals) -> bool:

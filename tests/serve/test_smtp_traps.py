@@ -145,7 +145,7 @@ async def test_a3_an_upload_longer_than_the_patience_is_taken_while_it_moves(off
         await c.says("DATA", "354")
         for _ in range(5):
             await clock.give(office, c, b"x" * 40_000 + b"\r\n", LIMITS.smtp_data_patience - 10)
-        await c.says(b".\r\n", "250 2.0.0")
+        await c.says(b"x" * 40_000 + b"\r\n.\r\n", "250 2.0.0")
 
 
 @pytest.mark.parametrize("command", ["DATA", "BDAT 100000 LAST"])

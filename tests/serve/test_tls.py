@@ -247,6 +247,7 @@ async def test_s3_port_25_gives_out_no_session_tickets(keys: Keys) -> None:
         assert there.session is not None and not there.session.has_ticket
     _, _, rest = shake(ring.context)
     assert rest != b""  # users may resume: their phones are glad of it
+    assert ring.context.num_tickets == 1
     there, _, _ = shake(ring.context, "localhost", _only_12)
     assert there.session is not None and there.session.has_ticket
 

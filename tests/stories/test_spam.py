@@ -86,6 +86,27 @@ def test_a_wrong_verdict_is_undone_by_moving_the_message_and_its_twin_arrives(pl
     assert "verdict=junk why=spam score=" in place.server.log()
 
 
+def test_spam_goes_to_junk_from_the_first_day(place: Place) -> None:
+    """Nobody has taught anything yet."""
+    scam = (
+        b'From: "Dr. Frank Mbeki" <frank.mbeki2026@mail.example>\r\nTo: undisclosed-recipients:;\r\n'
+        b"Subject: URGENT BUSINESS PROPOSAL!!! $$$\r\nMessage-ID: <1@mail.example>\r\n"
+        b"Date: Mon, 23 Nov 2026 10:00:00 +0000\r\nContent-Type: text/html\r\n\r\n"
+        b"<html><body><font color=red size=5><b>DEAR FRIEND,</b></font><br>\r\nI am contacting you for the transfer"
+        b" of US$25,000,000 (twenty five million dollars) out of my country.\r\nYou will receive 30% of it, 100% RISK"
+        b" FREE and GUARANTEED! Please send your bank account number and\r\ntelephone number for confidential"
+        b' assistance. <a href="http://192.0.2.7/click/here.html">CLICK HERE</a> now!\r\nTo be removed from our mailing'
+        b" list click here to unsubscribe. Order now, limited time offer, money back guarantee.\r\n</body></html>\r\n"
+    )
+    give(place, scam)
+    give(place, letter(HAM, 2, "ann@office.example"))
+    ctl = Ctl(place.server.data.path)
+    (junk,) = ctl.lines("mail", "list", ALICE, "Junk")
+    (kept,) = ctl.lines("mail", "list", ALICE, "INBOX")
+    assert "URGENT" in junk["subject"] and "URGENT" not in kept["subject"]
+    assert "the words look like spam (+" in ctl.ok("trace", "1@mail.example")
+
+
 def test_two_users_and_the_test_string(place: Place) -> None:
     test = letter("a test", 3, "x@far.example") + GTUBE + b"\r\n"
     with pytest.raises(AssertionError, match=r"5\.7\.1 Not taken: its score is that of spam beyond doubt"):

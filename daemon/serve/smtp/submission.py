@@ -54,7 +54,7 @@ class Submission:
         except submit.NotTaken as no:
             body.close()
             raise _refused(smtp, no) from None
-        return reply_of(await accept(smtp, "submission", transaction, incoming, check=True))
+        return reply_of(await accept(smtp, "submission", transaction, incoming))
 
 
 def _refused(smtp: Smtp, no: submit.NotTaken) -> Refused:
