@@ -1,5 +1,5 @@
 """A login code that the filter refused is found and released, and the next one arrives; a digest tells of kept mail,
-and its links work; a flood of refused mail takes no more room than it may, and a kill in the middle of it loses nothing.
+and its links work; a flood of refused mail takes no more room than it may, and a kill in its middle loses nothing.
 """
 
 from __future__ import annotations
