@@ -27,7 +27,7 @@ from daemon.setting_types import format_span
 from daemon.store import accounts, quarantine
 from daemon.store.db import Store
 from daemon.store.errors import StoreError
-from daemon.store.quarantine import Row
+from daemon.store.quarantine import News, Row
 from daemon.store.spool import Body
 from daemon.store.tx import Tx
 from daemon.trust.verdict import REASONS
@@ -75,15 +75,15 @@ class Digests:
 
     async def _one(self, config: Config, account: int | None, before: int) -> bool:
         """One digest; False when there is nothing to tell any more. It is noted as told once it is there."""
-        last, rows = await self._store.read(quarantine.news, account, before)
-        if rows:
-            await self._mail(config, account, rows)
-        if last:
-            await self._store.write(quarantine.told, account, last)
-        return bool(rows)
+        news = await self._store.read(quarantine.news, account, before)
+        if news.rows:
+            await self._mail(config, account, news)
+        if news.last:
+            await self._store.write(quarantine.told, account, before, news.last)
+        return bool(news.rows)
 
-    async def _mail(self, config: Config, account: int | None, rows: list[Row]) -> None:
-        made = self._store.peek(compose, config, account, rows)
+    async def _mail(self, config: Config, account: int | None, news: News) -> None:
+        made = self._store.peek(compose, config, account, news)
         if made is None:
             return
         data = digest.write(made, now=self._store.clock() / 1000, unique=secrets.token_hex(12))
@@ -101,7 +101,7 @@ def last_hour(now: int, hour: int) -> int:
     return int((due if due <= local else due - timedelta(days=1)).timestamp() * 1000)
 
 
-def compose(tx: Tx, config: Config, account: int | None, rows: list[Row]) -> Digest | None:
+def compose(tx: Tx, config: Config, account: int | None, news: News) -> Digest | None:
     """The digest of a user, or of all; None when nobody can be written to."""
     whom = config["quarantine.admin_digest"] if account is None else None
     if account is not None and (user := accounts.by_id(tx, account)) is not None:
@@ -110,20 +110,12 @@ def compose(tx: Tx, config: Config, account: int | None, rows: list[Row]) -> Dig
         to = parse_address(whom or "")
     except BadAddress:
         return None
-    named = rows[: LIMITS.digest_rows]
     place = "" if account is None else web_of(config)
-    items = [_item(tx, row, place, config["quarantine.keep"], account is None) for row in named]
+    items = [_item(tx, row, place, config["quarantine.keep"], account is None) for row in news.rows]
     keep = f"Messages are kept for {format_span(config['quarantine.keep'])}."
     advice = [_ADMIN] if account is None else [_LINKS if place else _NO_LINKS, _JUNK]
     sender = postmaster(tx, config.hostname, to)
-    return Digest(str(sender), str(to), config.hostname, items, _more(tx, account, rows), [*advice, keep])
-
-
-def _more(tx: Tx, account: int | None, rows: list[Row]) -> int:
-    """How many there are beyond those that are named."""
-    if len(rows) <= LIMITS.digest_rows:
-        return 0
-    return quarantine.count_untold(tx, account, rows[0].id) - LIMITS.digest_rows
+    return Digest(str(sender), str(to), config.hostname, items, news.many - len(items), [*advice, keep])
 
 
 def web_of(config: Config) -> str:

@@ -197,8 +197,8 @@ async def test_what_is_gone_meanwhile_is_not_told(house: House) -> None:
     number = kept(house, ANN, 1, "spam", junk=True)
     house.clock.now += DAY
     row = house.store.read_now(quarantine.get, number)
-    with_row = house.store.read_now(quarantine.news, row.account_id, house.clock.now)
-    assert [r.id for r in with_row[1]] == [number]
+    news = house.store.read_now(quarantine.news, row.account_id, house.clock.now)
+    assert [r.id for r in news.rows] == [number]
 
     def moved(tx: Tx) -> None:
         boxes = [tx.value("select id from mailbox where account_id = ? and name = ?", row.account_id, n) for n in
