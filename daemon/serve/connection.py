@@ -24,12 +24,12 @@ from typing import Protocol, TypeVar, cast
 
 from daemon.limits import LIMITS
 from daemon.serve.inlet import Inlet
-from daemon.wire.stream import EndOfStream, Reading, Send, Stream, Want
+from daemon.wire.stream import EndOfStream, Reading, Stream, Want
 
 T = TypeVar("T")
 
-Step = Want | StopIteration
-"""How far a reading has come: what it wants, or its end with what it found."""
+Step = Want | tuple[object]
+"""How far a reading has come: what it wants, or, in a tuple, what it found at its end."""
 
 UNBROKEN = 32  # readings answered out of the buffer before the other connections get their turn
 
@@ -107,25 +107,27 @@ class Connection:
             stream.feed(data)
             if len(stream.buffer) > LIMITS.unread:
                 self._hold_reading()
-        if self._arrived is not None:
-            self._read_on(self._arrived)
+        arrived, reading = self._arrived, self._reading
+        if arrived is None or reading is None or arrived.done():
+            self.nudge()
+        else:
+            self._read_on(arrived, reading)
 
-    def _read_on(self, arrived: asyncio.Future[Step]) -> None:
-        """Octets came, and somebody waits. If he reads, his reading has them at once, while they are in the processor's
-        cache, and he is woken only when it wants more than octets."""
-        step: Step = None
-        if self._reading is not None and not arrived.done():
-            try:
-                step = advance(self._reading)
-            except Exception as error:
-                self._arrived = None
-                arrived.set_exception(error)
-                return
-            if step is None and not self._read_held:
-                self._arrive_by = min(self.loop.time() + self._patience, self._read_by)
-                self._resting = False
-                return
-        self.nudge(step)
+    def _read_on(self, arrived: asyncio.Future[Step], reading: Reading[object]) -> None:
+        """A reading has the octets it waits for at once, while they are in the processor's cache. Who reads is woken
+        only when it wants something else."""
+        try:
+            step = advance(reading)
+        except Exception as error:
+            self._arrived = None
+            arrived.set_exception(error)
+            return
+        if step is None and not self._read_held:
+            self._arrive_by = min(self.loop.time() + self._patience, self._read_by)
+            self._resting = False
+            return
+        self._arrived = None
+        arrived.set_result(step)
 
     def eof_received(self) -> bool:
         """The peer will say no more. What it is owed is still sent: a half-close does not end the answer."""
@@ -173,8 +175,8 @@ class Connection:
         end = 0.0
         resting = resting and not self.stream.buffer
         step = advance(reading)
-        while not isinstance(step, StopIteration):
-            if isinstance(step, Send):
+        while not isinstance(step, tuple):
+            if step is not None:
                 self.write(step.data)
                 await self.drain()
                 step = advance(reading)
@@ -198,8 +200,7 @@ class Connection:
             if self._takes >= UNBROKEN:
                 self._takes = 0
                 await asyncio.sleep(0)
-        found: T = step.value
-        return found
+        return cast(T, step[0])
 
     async def arrival(self, patience: float) -> Step:
         """Wait until more bytes, the peer's end or a `nudge` come; `TimeoutError` after `patience` seconds.
@@ -221,11 +222,11 @@ class Connection:
             self._arrive_by = 0.0
             self._arrived = None
 
-    def nudge(self, step: Step = None) -> None:
+    def nudge(self) -> None:
         """End an `arrival` that is being waited for, so that the session looks at something else than its peer."""
         arrived, self._arrived = self._arrived, None
         if arrived is not None and not arrived.done():
-            arrived.set_result(step)
+            arrived.set_result(None)
 
     def drain_begins(self) -> None:
         """The server is being stopped: end the session if it waits between two transactions."""
@@ -458,7 +459,7 @@ def advance(reading: Reading[object]) -> Step:
     try:
         return next(reading)
     except StopIteration as end:
-        return end
+        return (end.value,)
 
 
 def plain_address(host: str) -> str:

@@ -156,7 +156,7 @@ def judge(books: Books, arrived: Counter[Delivery], again: Counter[Delivery]) ->
         acknowledged += sent.acknowledged
         for delivery in deliveries:
             assert arrived[delivery] == 1 + again[delivery], f"{delivery}: {arrived[delivery]}, {sent.acknowledged=}"
-    assert acknowledged > 40, "too little to prove anything"
+    assert acknowledged > 20, "too little to prove anything"
 
 
 @pytest.mark.timeout(120)
