@@ -113,7 +113,7 @@ def quality(kind: str, mail: Sequence[Mail], subjects: Sequence[str]) -> None:
 
 
 def speed(mail: Sequence[Mail], subjects: Sequence[str]) -> None:
-    learnt = [one for one in mail if "/train/" in one[0]]
+    learnt = [one for one in mail if "/train/" in one[0]][::3]  # enough for SpamAssassin to use what it learnt
     names = [one[0] for one in mail if "/test/" in one[0]]
     names = names[:: len(names) // TIMED][:TIMED]
     size = sum(Path(name).stat().st_size for name in names) / len(names)

@@ -68,43 +68,54 @@ def judge(tokens: Sequence[bytes], counts: Counts | None, table: bytes | None = 
 
 def _weigh(tokens: Sequence[bytes], counts: Counts, table: bytes) -> list[tuple[float, int, bytes]]:
     """Of each token that was met before how it alone speaks for spam (above 0) or for ham, and in which voice."""
-    learnt, rates, slots = counts.tokens, priors.RATES, priors.SLOTS
+    rates, slots = priors.RATES, priors.SLOTS
     known = 0 if table is priors.EMPTY else PRIOR_MESSAGES
-    missed_ham = 1 / (1 + counts.ham) ** 2
-    missed_spam = 1 / (1 + counts.spam) ** 2
-    missed_word = missed_ham * WORD_MISSED
-    general = (known + counts.ham or 1, known + counts.spam or 1)
-    own = (counts.ham or 1, counts.spam or 1)
+    of_ham, of_spam = float(known + counts.ham or 1), float(known + counts.spam or 1)
+    missed_ham, missed_spam = 1 / (1 + counts.ham) ** 2, 1 / (1 + counts.spam) ** 2
+    own = (counts.ham or 1.0, counts.spam or 1.0, missed_ham, missed_spam)
+    general = (of_ham, of_spam, missed_ham * WORD_MISSED, 0.0)
+    of_header: dict[tuple[int, int], float] = {}  # most tokens were met once or twice: their weights are known soon
+    of_words: dict[tuple[int, int], float] = {}
+    voice_of, met = _HEADER.get, counts.tokens.get
     found = []
     for token, number in zip(tokens, ids(tokens), strict=True):
-        ham: float
-        spam: float
-        ham, spam = learnt.get(number, _NOBODY)
-        of_ham, of_spam = general
-        voice = _HEADER.get(token[:2], 2 if b" " in token and token[1:2] != b":" else 1)
-        place = number % slots * 3
-        if table[place] == number // slots % 255 + 1:
-            ham += known * rates[table[place + 1]]
-            spam += known * rates[table[place + 2]]
-            in_ham, in_spam = ham / of_ham, spam / of_spam
-        elif not ham and not spam:
+        voice = voice_of(token[:2], 1)
+        if voice and b" " in token and token[1:2] != b":":
+            voice = 2
+        pair = met(number, _NOBODY)
+        above, place = divmod(number, slots)
+        place *= 3
+        if table[place] == above % 255 + 1:
+            ham = pair[0] + known * rates[table[place + 1]]
+            spam = pair[1] + known * rates[table[place + 2]]
+            weight = _weight(ham, spam, of_ham, of_spam)
+        elif pair is _NOBODY:
             continue
-        elif voice:
-            in_ham, in_spam = ham / of_ham, spam / of_spam
-            if in_spam > in_ham:
-                in_ham = min(in_spam, in_ham + missed_word)
         else:
-            of_ham, of_spam = own
-            in_ham, in_spam = ham / of_ham, spam / of_spam
-            if in_spam > in_ham:
-                in_ham = min(in_spam, in_ham + missed_ham)
-            else:
-                in_spam = min(in_ham, in_spam + missed_spam)
-        difference = (in_spam - in_ham) / (in_spam + in_ham)
-        weight = 0.0
-        if not -EVEN < difference < EVEN:
-            seen = ham + spam
-            ratio = (spam + UNSEEN) * of_ham / ((ham + UNSEEN) * of_spam)
-            weight = difference**8 * seen / (seen + SELDOM) * log(ratio)
+            weights = of_words if voice else of_header
+            if pair not in weights:
+                weights[pair] = _weight(*pair, *(general if voice else own))
+            weight = weights[pair]
         found.append((weight, voice, token))
     return found
+
+
+def _weight(
+    ham: float, spam: float, of_ham: float, of_spam: float, missed_ham: float = 0.0, missed_spam: float = 0.0
+) -> float:
+    """What so many messages of each kind say of a token. `missed_…`: the share of each kind that it may be in besides,
+    which never makes a sign of one kind a sign of the other."""
+    in_ham = ham / of_ham
+    in_spam = spam / of_spam
+    if in_spam > in_ham:
+        if missed_ham:
+            in_ham = min(in_spam, in_ham + missed_ham)
+    elif missed_spam:
+        in_spam = min(in_ham, in_spam + missed_spam)
+    both = in_ham + in_spam
+    difference = (in_spam - in_ham) / both if both else 0.0
+    if -EVEN < difference < EVEN:
+        return 0.0
+    fourth = difference * difference * difference * difference
+    seen = ham + spam
+    return fourth * fourth * seen / (seen + SELDOM) * log((spam + UNSEEN) * of_ham / ((ham + UNSEEN) * of_spam))
