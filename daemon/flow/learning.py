@@ -67,7 +67,8 @@ class Learning:
                 except Exception as error:  # one fault must not end the learning
                     log.fault("learning", error)
                 try:
-                    await asyncio.wait_for(self._wake.wait(), self._every)
+                    async with asyncio.timeout(self._every):  # wait_for loses a cancellation that comes with the news
+                        await self._wake.wait()
                 except TimeoutError:
                     continue
         finally:

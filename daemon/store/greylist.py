@@ -49,6 +49,11 @@ def _forgotten(row: tuple[int, int | None], now: int) -> bool:
     return first < now - LIMITS.greylist_row * 1000 if before is None else before < now - LIMITS.greylist_memory * 1000
 
 
+def remove(tx: Tx, name: str) -> None:
+    """No try of a recipient who is no more, or of any at a domain."""
+    tx.run("delete from greylist where recipient = ?1 or substr(recipient, -length(?1) - 1) = '@' || ?1", name.lower())
+
+
 def forget(tx: Tx, limit: int) -> int:
     """Drop up to `limit` tries that nobody came back for, or that are too old, and the oldest beyond
     `LIMITS.greylist_rows`; and so of networks. How many went."""

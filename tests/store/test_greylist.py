@@ -9,7 +9,8 @@ import pytest
 
 from daemon.config import DataDir
 from daemon.limits import LIMITS
-from daemon.store import greylist
+from daemon.mail.address import parse_address
+from daemon.store import accounts, domains, greylist
 from daemon.store.db import Store
 from tests.store.stage import open_store
 
@@ -116,3 +117,14 @@ def test_of_many_tries_the_oldest_make_room(store: Store, clock: Clock, monkeypa
         pass
     assert rows(store) == (5, 5)
     assert tries(store, network="9.9.11.0/24") and not tries(store, network="9.9.1.0/24")
+
+
+def test_who_is_removed_leaves_no_try(store: Store) -> None:
+    store.write_now(lambda tx: domains.add(tx, "here.example"))
+    ann = store.write_now(lambda tx: accounts.add(tx, parse_address("Ann@here.example"), None))
+    for to in ("ann@here.example", "joann@here.example", "ann@there.example"):
+        tries(store, to=to)
+    store.write_now(accounts.remove, ann)
+    assert rows(store) == (2, 0)
+    store.write_now(domains.remove, "here.example")
+    assert rows(store) == (1, 0)
