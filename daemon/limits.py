@@ -311,6 +311,8 @@ class Limits:
     virus_at_once: int = 10  # messages scanned at the same time: clamd's MaxThreads
     virus_answer: int = 4 * KIB  # octets of the scanner's answer
     virus_name: int = 100  # characters of its words passed on
+    drill_round: int = 3600  # seconds between two trials of the filter with the test strings
+    drill_again: int = 300  # seconds until one that failed is repeated: a scanner that starts takes a minute
 
     # -- signing ------------------------------------------------------------------------------------------------------
     signing_keys: int = 1000  # private keys held ready to sign

@@ -52,6 +52,7 @@ PROOFS = {
     "test_so_many_messages_are_unpacked_at_a_time": "archives_at_once",
     "test_a_scanner_that_makes_no_sense_is_an_error_with_a_reason": "virus_answer",
     "test_a_name_is_made_harmless_and_short": "virus_name",
+    "test_the_filter_is_tried_now_and_then_and_sooner_after_a_failure": "drill_round drill_again",
     "test_only_so_much_text_is_read": "spam_text",
     "test_tokens_are_counted": "spam_tokens",
     "test_every_token_is_short": "spam_token",

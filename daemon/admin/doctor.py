@@ -23,6 +23,7 @@ from daemon.admin import (
     listcheck,
     machine,
     outbound,
+    viruscheck,
 )
 from daemon.admin.findings import Facts, Finding
 from daemon.config import BadSetting, Config
@@ -203,6 +204,7 @@ CHECKS: dict[str, Check] = {
     "port 25 outward": outbound.check,
     "filters": enginecheck.check,
     "lists": listcheck.check,
+    "viruses": viruscheck.check,
     "dns": _dns,
 }
 """Names of checks, in the order of their findings."""

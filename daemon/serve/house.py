@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Callable, Mapping
 
 from daemon.config import Config
+from daemon.flow.drill import Drills
 from daemon.flow.judging import Judge
 from daemon.flow.learning import Learning
 from daemon.flow.outbound import Outbound
@@ -67,6 +68,7 @@ class House:
             reporting = workers.create_task(Reporting(self.store, self.config, self.outbound.resolver).run())
             keys = workers.create_task(Rotation(self.store, self.config, self.outbound.resolver).run())
             learning = workers.create_task(Learning(self.store).run())
+            trials = workers.create_task(Drills(self.store, self.config).run())
             self.doors.open(self._services(), bound)
             ready()
             await stop.wait()
@@ -74,6 +76,7 @@ class House:
             reporting.cancel()
             keys.cancel()
             learning.cancel()
+            trials.cancel()
         await self.imap.close()
         self.pop3.close()
         await self.web.close()

@@ -8,12 +8,12 @@ the result `error` and a reason, and what comes of the mail is a setting. A mess
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
+import socket
 import struct
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from daemon.config import Socket
 from daemon.limits import LIMITS
@@ -72,9 +72,9 @@ def _read(answer: str) -> Scan:
 
 async def _ask(where: Socket, command: bytes, data: Data = b"") -> str:
     """One connection for one question: an answer can never be taken for another's. Raises `Silent`, `OSError`."""
-    async with _line(where) as (reader, writer):
-        hearing = asyncio.create_task(_answer(reader))
-        telling = asyncio.create_task(_tell(writer, command, data))
+    with await _connected(where) as line:
+        hearing = asyncio.create_task(_answer(line))
+        telling = asyncio.create_task(_tell(line, command, data))
         try:  # it may answer before it has heard all, and hear no more of it
             await asyncio.wait((hearing, telling), return_when=asyncio.FIRST_COMPLETED)
             failed = telling.exception() if telling.done() else None
@@ -89,38 +89,51 @@ async def _ask(where: Socket, command: bytes, data: Data = b"") -> str:
             await asyncio.gather(hearing, telling, return_exceptions=True)
 
 
-@asynccontextmanager
-async def _line(where: Socket) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    most = LIMITS.virus_answer
+async def _connected(where: Socket) -> socket.socket:
+    """A bare socket: a stream would forget what it has not read yet when it cannot write any more."""
     if where.at is None:
-        reader, writer = await asyncio.open_unix_connection(where.path, limit=most)
-    else:
-        reader, writer = await asyncio.open_connection(where.at.host, where.at.port, limit=most)
+        return await _reached(socket.AF_UNIX, where.path)
+    loop = asyncio.get_running_loop()
+    *others, last = await loop.getaddrinfo(where.at.host, where.at.port, type=socket.SOCK_STREAM)
+    for family, _, _, _, address in others:
+        with contextlib.suppress(OSError):  # a name may have an address that it does not listen at
+            return await _reached(family, address)
+    return await _reached(last[0], last[4])
+
+
+async def _reached(family: int, address: Any) -> socket.socket:
+    line = socket.socket(family, socket.SOCK_STREAM)
     try:
-        yield reader, writer
-    finally:
-        writer.transport.abort()
+        line.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(line, address)
+    except BaseException:
+        line.close()
+        raise
+    return line
 
 
-async def _tell(writer: asyncio.StreamWriter, command: bytes, data: Data) -> None:
-    """No faster than it is read: only a piece or two of a long message wait in memory."""
-    writer.write(command)
+async def _tell(line: socket.socket, command: bytes, data: Data) -> None:
+    """No faster than it is read: only a piece of a long message waits in memory."""
+    loop = asyncio.get_running_loop()
+    await loop.sock_sendall(line, command)
+    for at in range(0, len(data), _PIECE):
+        piece = data[at : at + _PIECE]
+        await loop.sock_sendall(line, struct.pack("!I", len(piece)) + piece)
     if data:
-        for at in range(0, len(data), _PIECE):
-            piece = data[at : at + _PIECE]
-            writer.write(struct.pack("!I", len(piece)) + piece)
-            await writer.drain()
-        writer.write(_END)
-    await writer.drain()
+        await loop.sock_sendall(line, _END)
 
 
-async def _answer(reader: asyncio.StreamReader) -> str:
-    try:
-        return (await reader.readuntil(b"\0"))[:-1].decode("utf-8", "replace").strip()
-    except asyncio.IncompleteReadError as error:
-        raise Silent("it ends the connection without an answer" if not error.partial else "its answer is cut") from None
-    except asyncio.LimitOverrunError:
-        raise Silent(f"its answer is over {LIMITS.virus_answer} octets") from None
+async def _answer(line: socket.socket) -> str:
+    loop, most = asyncio.get_running_loop(), LIMITS.virus_answer
+    answer = b""
+    while b"\0" not in answer:
+        piece = await loop.sock_recv(line, most + 1 - len(answer))
+        if not piece:
+            raise Silent("its answer is cut" if answer else "it ends the connection without an answer")
+        answer += piece
+        if len(answer) > most:
+            raise Silent(f"its answer is over {most} octets")
+    return answer.partition(b"\0")[0].decode("utf-8", "replace").strip()
 
 
 def _words(error: Exception) -> str:

@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.instruments.clamd import EICAR
 from tests.instruments.server import free_ports
 from tests.instruments.until import until
 
@@ -162,6 +163,25 @@ dns_available no
 header TEST_SUBJECT Subject =~ /cheap watches/
 score TEST_SUBJECT 7.5
 """
+
+
+@contextlib.contextmanager
+def clamd() -> Iterator[Filters]:
+    """The scanner alone, at `url` as virus.scanner has it, with the signatures of `VIRUS` and of EICAR."""
+    with _filters("clamav") as running:
+        running.write("db/test.ndb", f"Test.Virus:0:*:{VIRUS.hex()}\nTest.Eicar:0:*:{EICAR.hex()}\n")
+        running.write(
+            "clamd.conf", "Foreground yes\nDatabaseDirectory {}/db\nLocalSocket {}/clamd\nStreamMaxLength 1M\n"
+        )
+        running.url = f"unix:{running.folder}/clamd"
+        start_clamd(running)
+        yield running
+
+
+def start_clamd(running: Filters) -> None:
+    """Once more, after it was killed. Its old socket would look as if it were there."""
+    (running.folder / "clamd").unlink(missing_ok=True)
+    running.start("clamd", "-c", running.folder / "clamd.conf", ready="clamd")
 
 
 @contextlib.contextmanager

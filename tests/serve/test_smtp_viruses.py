@@ -163,6 +163,7 @@ async def test_a_trusted_network_and_lmtp_bring_no_virus_in(office: PostOffice) 
         (encrypted(zipped({"a.pdf": b""})), "a.zip", "INBOX"),
         (OLE, "a.doc", "INBOX"),
     ],
+    ids=["program", "disguised", "zip", "macro", "encrypted", "document"],
 )
 async def test_attachments_by_the_policy(office: PostOffice, content: bytes, name: str, box: str | None) -> None:
     async with office.greeted() as c:

@@ -189,34 +189,31 @@ def test_macros_in_documents_of_both_kinds() -> None:
 INSIDE = {"readme.txt": b"hi", "dir/run.JS": b"x"}
 
 
-@pytest.mark.parametrize(
-    "content,name",
-    [
-        (zipped(INSIDE), "a.zip"),
-        (zipped(INSIDE, zipfile.ZIP_STORED), "a.zip"),
-        (zipped(INSIDE), "a.pdf"),
-        (b"#!/bin/sh\n" + zipped(INSIDE), "a.zip"),
-        (tarred(INSIDE), "a.tar"),
-        (tarred({"d/" * 80 + "run.js": b""}), "a.tar"),
-        (tarred({"d/" * 80 + "run.js": b""}, tarfile.GNU_FORMAT), "a.tar"),
-        (tarred({"d/" * 60 + "run.js": b""}, tarfile.USTAR_FORMAT), "a.tar"),
-        (gzip.compress(tarred(INSIDE)), "a.tar.gz"),
-        (bz2.compress(tarred(INSIDE)), "a.tar.bz2"),
-        (lzma.compress(tarred(INSIDE)), "a.tar.xz"),
-        (gzip.compress(tarred(INSIDE)[:600]) + gzip.compress(tarred(INSIDE)[600:]), "a.tgz"),
-        (gzip.compress(b"hello"), "run.js.gz"),
-        (b"\x1f\x8b\x08\x08\0\0\0\0\0\x03run.js\0" + gzip.compress(b"hello")[10:], "a.gz"),
-        (gzip.compress(PROGRAM), "a.gz"),
-        (zipped({"a.zip": zipped({"b.zip": zipped(INSIDE)})}), "a.zip"),
-        (zipped({"a.txt": gzip.compress(tarred(INSIDE))}), "a.zip"),
-        (tarred({"a.zip": zipped(INSIDE)}), "a.tar"),
-        (zipped({"a": b"", "b\u202etxt.exe": b""}), "a.zip"),
-    ],
+PACKED = (
+    (zipped(INSIDE), "a.zip"),
+    (zipped(INSIDE, zipfile.ZIP_STORED), "a.zip"),
+    (zipped(INSIDE), "a.pdf"),
+    (tarred(INSIDE), "a.tar"),
+    (tarred({"d/" * 80 + "run.js": b""}), "a.tar"),
+    (tarred({"d/" * 80 + "run.js": b""}, tarfile.GNU_FORMAT), "a.tar"),
+    (tarred({"d/" * 60 + "run.js": b""}, tarfile.USTAR_FORMAT), "a.tar"),
+    (gzip.compress(tarred(INSIDE)), "a.tar.gz"),
+    (bz2.compress(tarred(INSIDE)), "a.tar.bz2"),
+    (lzma.compress(tarred(INSIDE)), "a.tar.xz"),
+    (gzip.compress(tarred(INSIDE)[:600]) + gzip.compress(tarred(INSIDE)[600:]), "a.tgz"),
+    (gzip.compress(b"hello"), "run.js.gz"),
+    (b"\x1f\x8b\x08\x08\0\0\0\0\0\x03run.js\0" + gzip.compress(b"hello")[10:], "a.gz"),
+    (gzip.compress(PROGRAM), "a.gz"),
+    (zipped({"a.zip": zipped({"b.zip": zipped(INSIDE)})}), "a.zip"),
+    (zipped({"a.txt": gzip.compress(tarred(INSIDE))}), "a.zip"),
+    (tarred({"a.zip": zipped(INSIDE)}), "a.tar"),
+    (zipped({"a": b"", "b\u202etxt.exe": b""}), "a.zip"),
 )
-def test_what_is_in_an_archive_is_seen(content: bytes, name: str) -> None:
-    if content.startswith(b"#!"):
-        assert why(mail(content, name)) == [], "it is no archive to most"
-        return
+
+
+@pytest.mark.parametrize("number", range(len(PACKED)))
+def test_what_is_in_an_archive_is_seen(number: int) -> None:
+    content, name = PACKED[number]
     assert why(mail(content, name)) == ["archive-executable"]
 
 
@@ -287,7 +284,7 @@ def test_what_is_unpacked_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert why(mail(gzip.compress(zeros), "a.gz")) == ["archive-bomb"]
     assert why(mail(bz2.compress(zeros), "a.bz2")) == ["archive-bomb"]
     assert why(mail(zipped({"a": zeros}), "a.zip")) == ["archive-bomb"]
-    assert why(mail(zipped({f"{n}.gz": gzip.compress(zeros) for n in range(300)}), "a.zip")) == ["archive-bomb"]
+    assert why(mail(zipped(dict.fromkeys(map(str, range(300)), gzip.compress(zeros))), "a.zip")) == ["archive-bomb"]
     nested = zipped({"b.zip": zipped({"a": zeros}, zipfile.ZIP_STORED)})
     assert why(mail(nested, "a.zip")) == ["archive-bomb"]
     honest = random.Random(1).randbytes(1 << 20)
