@@ -28,9 +28,11 @@ create table quarantine (
 );
 create index quarantine_account on quarantine (account_id, id);
 create index quarantine_at on quarantine (at);
+create index quarantine_refused on quarantine (id, weight) where blob_id is not null;
+create index quarantine_refused_account on quarantine (account_id, id, weight) where blob_id is not null;
 create index quarantine_blob on quarantine (blob_id) where blob_id is not null;
 create index quarantine_email on quarantine (email_id) where email_id is not null;
-create index quarantine_user_untold on quarantine (at) where told_user = 0;
+create index quarantine_user_untold on quarantine (account_id, at) where told_user = 0;
 create index quarantine_admin_untold on quarantine (at) where told_admin = 0;
 
 -- What the refused mail of a user weighs, and of all together (account 0).

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from daemon.config import Config
 from daemon.flow.judged import Judged, tell_refusal
 from daemon.limits import LIMITS
+from daemon.mail.address import BadAddress, parse_address
 from daemon.mail.decode import header_text
 from daemon.mail.header import header_end
 from daemon.mail.message import scan
@@ -76,7 +77,7 @@ def wanted(config: Config, reason: str, size: int) -> bool:
 
 
 class About(NamedTuple):
-    """What a message says of itself."""
+    """What a message says of itself. `author` is an address that can be written to, or ''."""
 
     author: str = ""
     author_name: str = ""
@@ -89,6 +90,10 @@ def about(body: Body) -> About:
     view = body.view()
     message = scan(bytes(view[: header_end(view, 0, min(len(view), LIMITS.header_bytes))]))
     name, address = author(message)
+    try:
+        parse_address(address)
+    except BadAddress:
+        name, address = name or address, ""
     subject = header_text(message.first(b"subject") or b"")
     return About(address, name, subject, message_id(message) or None)
 

@@ -60,7 +60,7 @@ class Receipt:
 
     @property
     def taken(self) -> bool:
-        """Whether anybody took it. If nobody did, nothing was written."""
+        """Whether anybody took it. If nobody did, it is in no mailbox and no queue."""
         return any(outcome.denial is None for outcome in self.outcomes)
 
     def __str__(self) -> str:

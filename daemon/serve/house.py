@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Callable, Mapping
 
 from daemon.config import Config
+from daemon.flow.digest import Digests
 from daemon.flow.drill import Drills
 from daemon.flow.judging import Judge
 from daemon.flow.learning import Learning
@@ -67,6 +68,7 @@ class House:
             workers.create_task(self.outbound.run())
             reporting = workers.create_task(Reporting(self.store, self.config, self.outbound.resolver).run())
             keys = workers.create_task(Rotation(self.store, self.config, self.outbound.resolver).run())
+            digests = workers.create_task(Digests(self.store, self.config).run())
             learning = workers.create_task(Learning(self.store).run())
             trials = workers.create_task(Drills(self.store, self.config).run())
             self.doors.open(self._services(), bound)
@@ -75,6 +77,7 @@ class House:
             await asyncio.gather(self.doors.drain(), self.outbound.stop(LIMITS.drain))
             reporting.cancel()
             keys.cancel()
+            digests.cancel()
             learning.cancel()
             trials.cancel()
         await self.imap.close()

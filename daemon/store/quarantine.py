@@ -21,7 +21,7 @@ ALL = 0  # whose sum is that of everybody
 
 class Kept(NamedTuple):
     """What is remembered of a message: the address it was for, the reverse-path, the author (From), and the verdict
-    with what weighed most. `quiet`: no digest tells of it."""
+    with what weighed most. `quiet`: no digest tells the user of it."""
 
     recipient: str
     sender: str
@@ -92,7 +92,7 @@ def _insert(tx: Tx, account_id: int, kept: Kept, *columns: Any) -> int:
         "insert into quarantine (account_id, trace, blob_id, email_id, prefix, size, weight, recipient, sender, author,"
         " author_name, subject, message_id, reason, score, why, told_user, told_admin, at)"
         f" values ({', '.join('?' * 19)})",
-        account_id, *columns, *kept[:9], int(kept.quiet), int(kept.quiet), tx.now,
+        account_id, *columns, *kept[:9], int(kept.quiet), 0, tx.now,
     )  # fmt: skip
 
 
@@ -149,23 +149,34 @@ def untold(tx: Tx, before: int, limit: int) -> list[int]:
     return [row[0] for row in found]
 
 
-def news(tx: Tx, account_id: int | None, before: int) -> tuple[int, list[Row]]:
-    """What a digest is to tell of a user's mail (None: of everybody's), newest first, and the last id looked at."""
-    who = "admin" if account_id is None else "user"
-    which = f"told_{who} = 0 and q.at < ?1 and (?2 is null or q.account_id = ?2)"
-    last = tx.value(f"select max(id) from quarantine q where {which}", before, account_id)
-    rows = tx.all(f"{_ROWS} and {which} order by q.id desc limit ?3", before, account_id, LIMITS.digest_rows + 1)
-    return last or 0, [_row(r) for r in rows]
+class News(NamedTuple):
+    """What a digest is to tell: the newest, how many there are, and the last id it is about."""
+
+    rows: list[Row]
+    many: int
+    last: int
 
 
-def told(tx: Tx, account_id: int | None, last: int) -> None:
-    """A digest told of it, up to that id."""
-    who = "admin" if account_id is None else "user"
-    tx.run(
-        f"update quarantine set told_{who} = 1 where told_{who} = 0 and id <= ?1 and (?2 is null or account_id = ?2)",
-        last,
-        account_id,
-    )
+def news(tx: Tx, account_id: int | None, before: int) -> News:
+    """What was kept before that time of a user's mail (None: of everybody's), and was not told."""
+    which, params = _untold(account_id, before)
+    last = tx.value(f"select max(id) from quarantine q where {which}", *params)
+    rows = tx.all(f"{_ROWS} and {which} order by q.id desc limit ?", *params, LIMITS.digest_rows)
+    many = tx.value(f"select count(*) from quarantine q where {_THERE} and {which}", *params)
+    return News([_row(r) for r in rows], many, last or 0)
+
+
+def told(tx: Tx, account_id: int | None, before: int, last: int) -> None:
+    """A digest told of what was kept before that time, up to that id."""
+    which, params = _untold(account_id, before)
+    column = "told_admin" if account_id is None else "told_user"
+    tx.run(f"update quarantine as q set {column} = 1 where {which} and q.id <= ?", *params, last)
+
+
+def _untold(account_id: int | None, before: int) -> tuple[str, tuple[int, ...]]:
+    if account_id is None:
+        return "q.told_admin = 0 and q.at < ?", (before,)
+    return "q.told_user = 0 and q.account_id = ? and q.at < ?", (account_id, before)
 
 
 def link_key(tx: Tx) -> bytes:
@@ -216,12 +227,11 @@ def _trim(tx: Tx, owner: int, most: int, limit: int) -> int:
     over = _weight(tx, owner) - most
     if over <= 0:
         return 0
+    whose, params = ("", ()) if owner == ALL else (" and account_id = ?", (owner,))
     gone = []
-    for number, weight in tx.all(
-        "select id, weight from quarantine where (?1 = 0 or account_id = ?1) and blob_id is not null"
-        " order by id limit ?2",
-        owner, limit,
-    ):  # fmt: skip
+    for number, weight in tx.each(
+        f"select id, weight from quarantine where blob_id is not null{whose} order by id limit ?", *params, limit
+    ):
         gone.append(number)
         over -= weight
         if over <= 0:

@@ -150,15 +150,15 @@ def test_a_digest_is_told_of_each_once(store: Store, clock: Clock) -> None:
     assert store.read_now(quarantine.untold, clock.now, 10) == [], "not yet"
     clock.forward(1)
     assert store.read_now(quarantine.untold, clock.now, 10) == [alice, bob]
-    last, rows = store.read_now(quarantine.news, alice, clock.now)
-    assert [row.account_id for row in rows] == [alice]
-    store.write_now(quarantine.told, alice, last)
+    news = store.read_now(quarantine.news, alice, clock.now)
+    assert ([row.account_id for row in news.rows], news.many) == ([alice], 1)
+    store.write_now(quarantine.told, alice, clock.now, news.last)
     assert store.read_now(quarantine.untold, clock.now, 10) == [bob]
-    last, rows = store.read_now(quarantine.news, None, clock.now)
-    assert [row.account_id for row in rows] == [bob, alice]
-    store.write_now(quarantine.told, None, last)
-    assert store.read_now(quarantine.news, None, clock.now) == (0, [])
-    assert store.read_now(quarantine.news, bob, clock.now)[1]
+    news = store.read_now(quarantine.news, None, clock.now)
+    assert ([row.account_id for row in news.rows], news.many) == ([bob, alice], 2)
+    store.write_now(quarantine.told, None, clock.now, news.last)
+    assert store.read_now(quarantine.news, None, clock.now) == ([], 0, 0)
+    assert store.read_now(quarantine.news, bob, clock.now).rows
 
 
 def test_a_flood_of_refused_mail_takes_a_bounded_room(store: Store) -> None:
