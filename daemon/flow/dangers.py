@@ -5,7 +5,6 @@ Viruses are looked for in everything that comes in or goes out, attachments in w
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from daemon.config import Config
@@ -53,7 +52,8 @@ async def attached(case: Case) -> tuple[Attachment, ...]:
         if looked.light:
             return attachments.judge(case.data, looked, policy)
     async with _turns():
-        return await asyncio.to_thread(attachments.check, case.data, policy)
+        found: tuple[Attachment, ...] = await case.aside(attachments.check, case.data, policy)
+        return found
 
 
 def tag(scan: Scan) -> bytes:

@@ -62,7 +62,7 @@ async def test_a_virus_is_refused_with_its_name(office: PostOffice) -> None:
     assert "Not taken: the virus scanner found something in it (Eicar-Test-Signature) (trace " in reply
     assert mails(office) == 0
     trace = reply.rpartition("(trace ")[2].rstrip(")")
-    assert office.story(trace) == [("judged", "virus"), ("refused", "virus")]
+    assert office.story(trace) == [("judged", "virus"), ("refused", "virus"), ("held", "quarantine")]
     assert "Eicar-Test-Signature" in " ".join(told(office, trace))
     await gives(office, GOOD, "250")
     assert mails(office) == 1 and b"X-Virus" not in office.mail_of(ALICE)[0]
