@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import re
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -18,12 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from daemon.limits import LIMITS
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-class BadSetting(ValueError):
-    """The text is not a value of this setting; the message is one sentence."""
+from daemon.setting_types import TYPES as TYPES
+from daemon.setting_types import BadSetting as BadSetting
+from daemon.setting_types import HostPort as HostPort
+from daemon.setting_types import Network as Network
+from daemon.setting_types import Socket as Socket
+from daemon.setting_types import format_span as format_span
+from daemon.setting_types import hostname as hostname
+from daemon.setting_types import parse_host_port as parse_host_port
+from daemon.setting_types import parse_size as parse_size
+from daemon.setting_types import parse_span as parse_span
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,147 +76,6 @@ def hand_over(made: Path, directory: Path) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class HostPort:
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def _text(text: str) -> str:
-    if any(ord(c) < 32 for c in text):
-        raise BadSetting("must be one line of text")
-    return text
-
-
-def hostname(text: str) -> str:
-    """A host's name in lower case, without the last dot. Raises `BadSetting`."""
-    name = text.strip().rstrip(".").lower()
-    if not re.fullmatch(
-        r"(?=.{1,253}$)([a-z0-9_]([a-z0-9-]{0,61}[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*", name
-    ):
-        raise BadSetting(f"{text!r} is not a host name")
-    return name
-
-
-def _flag(text: str) -> bool:
-    try:
-        return {"yes": True, "on": True, "true": True, "no": False, "off": False, "false": False}[text.strip().lower()]
-    except KeyError:
-        raise BadSetting(f"{text!r} is not yes or no") from None
-
-
-def _count(text: str) -> int:
-    if not text.strip().isascii() or not text.strip().isdigit() or len(text) > 12:
-        raise BadSetting(f"{text!r} is not a number")
-    return int(text)
-
-
-_SIZES = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-
-
-def parse_size(text: str) -> int:
-    """Octets from `50M`, `1.5 GiB`, `1024`. Raises `BadSetting`."""
-    found = re.fullmatch(r"\s*(\d{1,15})(\.\d{1,3})?\s*([kmgt]?)(i?b)?\s*", text, re.IGNORECASE | re.ASCII)
-    if not found:
-        raise BadSetting(f"{text!r} is not a size such as 50M")
-    return int(float(found[1] + (found[2] or "")) * _SIZES[found[3].lower()])
-
-
-_SPANS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-
-
-def parse_span(text: str) -> int:
-    """Seconds from `90s`, `5m`, `2h`, `1d`, `1h30m`, `1w`. Raises `BadSetting`."""
-    found = re.findall(r"(\d{1,9})\s*([smhdw])", text.strip().lower(), re.ASCII)
-    if not found or "".join(n + u for n, u in found) != re.sub(r"\s", "", text.lower()):
-        raise BadSetting(f"{text!r} is not a time span such as 15m")
-    return sum(int(n) * _SPANS[u] for n, u in found)
-
-
-def format_span(seconds: int) -> str:
-    """The shortest writing of a span: 5400 is `1h30m`."""
-    out = ""
-    for unit in "wdhms":
-        count, seconds = divmod(seconds, _SPANS[unit])
-        out += f"{count}{unit}" if count else ""
-    return out or "0s"
-
-
-def _spans(text: str) -> tuple[int, ...]:
-    return tuple(parse_span(t) for t in text.split(",")) if text.strip() else ()
-
-
-def parse_host_port(text: str, default_port: int | None = None) -> HostPort:
-    """`127.0.0.1:25`, `[::1]:25`, `mail.example.org:587`. Raises `BadSetting`."""
-    found = re.fullmatch(r"\s*(?:\[([0-9A-Fa-f:.%]+)\]|([^:\s\[\]]*))(?::(\d{1,5}))?\s*", text, re.ASCII)
-    port = int(found[3]) if found and found[3] else default_port
-    if not found or port is None or port > 65535:
-        raise BadSetting(f"{text!r} is not HOST:PORT")
-    return HostPort(found[1] or found[2] or "", port)
-
-
-def _listeners(text: str) -> tuple[HostPort, ...]:
-    if text.strip().lower() == "off":
-        return ()
-    return tuple(parse_host_port(t) for t in text.split(","))
-
-
-def _servers(text: str) -> tuple[HostPort, ...]:
-    return tuple(parse_host_port(t, 53) for t in text.split(",") if t.strip())
-
-
-def _networks(text: str) -> tuple[Network, ...]:
-    try:
-        return tuple(ipaddress.ip_network(t.strip(), strict=False) for t in text.split(",") if t.strip())
-    except ValueError as error:
-        raise BadSetting(str(error)) from None
-
-
-def _newlines(text: str) -> str:
-    if text not in ("refuse", "normalize"):
-        raise BadSetting(f"{text!r} is not refuse or normalize")
-    return text
-
-
-def _choice(*words: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in words:
-            raise BadSetting(f"{text!r} is not one of {', '.join(words)}")
-        return text
-
-    return parse
-
-
-def _names(text: str) -> tuple[str, ...]:
-    """Host names, each once; the first label may be `*`."""
-    found = []
-    for name in text.replace(",", " ").split():
-        found.append("*." + hostname(name[2:]) if name.startswith("*.") else hostname(name))
-    return tuple(dict.fromkeys(found))
-
-
-def _url(text: str) -> str:
-    if not re.fullmatch(r"https://[!-~]+", text):
-        raise BadSetting(f"{text!r} is not an https:// address")
-    return text
-
-
-def _mailbox(text: str) -> str:
-    """Only the outline: who uses it reads it as an address."""
-    if text and not re.fullmatch(r"[^\s@<>]{1,64}@[^\s@<>]{1,255}", text):
-        raise BadSetting(f"{text!r} is not an address such as postmaster@example.org")
-    return text
-
-
-def _path(text: str) -> str:
-    if text and not text.startswith("/"):
-        raise BadSetting(f"{text!r} is not an absolute path")
-    return text
-
-
-@dataclass(frozen=True, slots=True)
 class Setting:
     """One row of the table. `default` is text as the administrator would write it."""
 
@@ -230,29 +92,6 @@ class Setting:
             return TYPES[self.type](text)
         except BadSetting as error:
             raise BadSetting(f"{self.key}: {error}") from None
-
-
-TYPES: Mapping[str, Callable[[str], Any]] = {
-    "text": _text,
-    "hostname": hostname,
-    "yes/no": _flag,
-    "number": _count,
-    "size": parse_size,
-    "span": parse_span,
-    "spans": _spans,
-    "listeners": _listeners,
-    "servers": _servers,
-    "networks": _networks,
-    "refuse/normalize": _newlines,
-    "enforce/report": _choice("enforce", "report"),
-    "notice/defer": _choice("notice", "defer"),
-    "address": _mailbox,
-    "path": _path,
-    "url": _url,
-    "names": _names,
-    "none/testing/enforce": _choice("none", "testing", "enforce"),
-    "challenge": _choice("http-01", "tls-alpn-01", "dns-01"),
-}
 
 
 def machine_name() -> str:
@@ -384,6 +223,40 @@ _ROWS = (
         " tls-exporter then, and cannot log in.",
     ),
     Setting(
+        "quarantine.keep",
+        "span",
+        "14d",
+        "How long mail that the filter refused is kept, and what it put into Junk is listed; 0s: nothing is.",
+        "span",
+    ),
+    Setting(
+        "quarantine.user_limit",
+        "size",
+        "64M",
+        "How much refused mail is kept for one user; the oldest goes first.",
+        "octets",
+    ),
+    Setting("quarantine.limit", "size", "1G", "How much refused mail is kept in all; the oldest goes first.", "octets"),
+    Setting(
+        "quarantine.forged",
+        "yes/no",
+        "no",
+        "Mail that is refused since the policy of its domain asks for that (DMARC) is kept too.",
+    ),
+    Setting(
+        "quarantine.digest",
+        "yes/no",
+        "yes",
+        "Users are told once a day of what was kept from their INBOX since, with links to release it.",
+    ),
+    Setting("quarantine.digest_hour", "hour", "7", "The hour of the day, by the server's clock, of digests.", "hour"),
+    Setting(
+        "quarantine.admin_digest",
+        "address",
+        "",
+        "The address that is told once a day of what was kept from anybody's INBOX; empty: nobody is.",
+    ),
+    Setting(
         "queue.retry", "spans", "5m,15m,30m,1h,2h,4h", "Delays before each further try; the last one repeats.", "spans"
     ),
     Setting("queue.lifetime", "span", "5d", "How long delivery is tried before the sender is told it failed.", "span"),
@@ -438,6 +311,67 @@ _ROWS = (
     ),
     Setting("smtp.out_address", "text", "", "The local address mail goes out from; empty: the system's choice."),
     Setting("proxy.trusted", "networks", "", "Peers that begin with a PROXY header, on every listener.", "networks"),
+    Setting(
+        "spam.check",
+        "yes/no",
+        "yes",
+        "Mail from other servers gets a score, and what looks like spam goes to Junk. What is asked in the DNS needs"
+        " trust.check too.",
+    ),
+    Setting(
+        "spam.blocklists",
+        "names",
+        "zen.spamhaus.org bl.spamcop.net psbl.surriel.com bl.mailspike.net",
+        "Lists in the DNS that are asked about the address of whoever hands mail in. All of the default are free for"
+        " small sites, if dns.servers is a resolver of your own; empty: none.",
+    ),
+    Setting(
+        "spam.domain_lists",
+        "names",
+        "dbl.spamhaus.org",
+        "Lists in the DNS that are asked about the domains that sent a message: of its envelope, of HELO, of From, of"
+        " its signatures; empty: none.",
+    ),
+    Setting(
+        "spam.link_lists",
+        "names",
+        "dbl.spamhaus.org multi.surbl.org multi.uribl.com",
+        "Lists in the DNS that are asked about the hosts that the links of a message lead to; empty: none.",
+    ),
+    Setting(
+        "spam.welcome_lists",
+        "names",
+        "list.dnswl.org",
+        "Lists in the DNS of the addresses of good senders, which have points taken off; empty: none.",
+    ),
+    Setting("spam.junk", "points", "5.0", "The score from which on a message goes to Junk.", "points"),
+    Setting(
+        "spam.refuse",
+        "points",
+        "15.0",
+        "The score from which on a message is refused, if it has that for all its recipients; 0: never.",
+        "points",
+    ),
+    Setting(
+        "spam.doubt",
+        "points",
+        "3.0",
+        "The score from which on a message of a stranger is put off for some minutes, when spam.greylist is on.",
+        "points",
+    ),
+    Setting(
+        "spam.greylist",
+        "yes/no",
+        "yes",
+        "Strangers whose mail is in doubt are told to try again, as real servers do; `no`: no mail is ever delayed.",
+    ),
+    Setting(
+        "spam.greylist_delay",
+        "span",
+        "5m",
+        "How long a stranger who was told to try again must wait; most servers come back after some minutes.",
+        "span",
+    ),
     Setting("store.reserve", "size", "512M", "Free disk below which new mail is refused for now.", "octets"),
     Setting("tls.certificate", "path", "", "PEM file of the certificate chain; empty: the store's own.", "file"),
     Setting("tls.key", "path", "", "PEM file of the private key.", "file"),
@@ -459,6 +393,92 @@ _ROWS = (
         "names",
         "",
         "Forwarders and mailing lists whose ARC seal excuses a DMARC failure: the d= of the last seal.",
+    ),
+    Setting(
+        "filter.milters",
+        "milters",
+        "",
+        "Other filters that are shown mail before it is accepted, in this order, each with the changes of those"
+        " before: unix:/PATH, inet:HOST:PORT or inet6:[ADDRESS]:PORT.",
+    ),
+    Setting(
+        "filter.rspamd",
+        "http",
+        "",
+        "An rspamd that is asked by its own protocol, before the milters: http://HOST:PORT or unix:/PATH; empty: none.",
+    ),
+    Setting("filter.rspamd_password", "path", "", "File with the password that it wants; empty: none.", "file"),
+    Setting(
+        "filter.on_error",
+        "accept-tagged/defer",
+        "accept-tagged",
+        "What comes of mail that a filter of these could not be asked about: it is taken with a header field that says"
+        " so, or its sender tries again.",
+    ),
+    Setting(
+        "filter.timeout",
+        "answer time",
+        f"{LIMITS.filter_answer}s",
+        f"How long such a filter may take for one answer; all of them have {LIMITS.filter_patience}s together.",
+        "span",
+    ),
+    Setting("filter.outgoing", "yes/no", "no", "They are shown what our users hand in, too, so that they can sign it."),
+    Setting(
+        "virus.scanner",
+        "scanner",
+        "",
+        "ClamAV's clamd, which is shown mail before it is accepted: unix:/PATH or HOST:PORT; empty: none.",
+    ),
+    Setting(
+        "virus.on_error",
+        "defer/deliver",
+        "defer",
+        "What comes of mail that it could not look at for now: its sender tries again, or it is delivered with a header"
+        " field that says so.",
+    ),
+    Setting("virus.timeout", "answer time", "20s", "How long it may take for one message.", "span"),
+    Setting(
+        "virus.size",
+        "size",
+        "25M",
+        "The largest message that it is shown, its StreamMaxLength; a larger one is delivered with a header field that"
+        " says so.",
+        "octets",
+    ),
+    Setting(
+        "virus.outgoing",
+        "yes/no",
+        "yes",
+        "What our users hand in is shown to it, too, and refused when it is infected: their machine or password may be"
+        " in other hands.",
+    ),
+    Setting(
+        "attachments.action",
+        "refuse/junk/accept",
+        "refuse",
+        "What comes of mail from other servers with programs and scripts attached, openly, disguised or in an archive;"
+        " `accept`: nobody looks.",
+    ),
+    Setting(
+        "attachments.blocked",
+        "extensions",
+        "ade adp apk application appref-ms appx appxbundle bat cab chm cmd com command cpl dll dmg exe gadget hlp hta"
+        " img inf ins iso isp jar jnlp js jse lib library-ms lnk mde mjs msc msh msi msix msixbundle msp mst nsh ocx"
+        " pif ps1 ps1xml ps2 psc1 psm1 reg scf scr sct search-ms settingcontent-ms shb shs sys url vb vbe vbs vhd vhdx "
+        "vxd wim ws wsc wsf wsh xbap xll",
+        "The ends of names by which programs and scripts are known, without dots, space separated.",
+    ),
+    Setting(
+        "attachments.macros",
+        "refuse/junk/accept",
+        "junk",
+        "What comes of mail from other servers with office documents that hold macros.",
+    ),
+    Setting(
+        "attachments.closed",
+        "refuse/junk/accept",
+        "accept",
+        "What comes of mail from other servers with archives that nobody can look into: encrypted ones, 7z and RAR.",
     ),
     Setting("trace.retention", "span", "30d", "How long events are kept.", "span"),
     Setting(

@@ -52,6 +52,18 @@ class Limits:
     preview: int = 200  # characters of readable text shown before a message is opened
     search_text: int = 1 * MIB  # characters of decoded text of one message that SEARCH BODY looks at
 
+    # -- the words of a message, for the filter -----------------------------------------------------------------------
+    spam_text: int = 64 * KIB  # octets of text of one message read for its words: hostile mail is as cheap as long mail
+    spam_tokens: int = 2000  # distinct tokens of one message
+    spam_token: int = 64  # octets of one; trap D8: a token of 32 KB was too large for a table
+    spam_tags: int = 2000  # HTML elements looked at
+    spam_links: int = 200  # links looked at: 100,000 in one message cost no more
+    links: int = 2000  # links of one text looked at for their hosts
+    link_text: int = 256 * KIB  # octets of text of one message read for links
+    link_hosts: int = 20  # hosts of one message that lists are asked about
+    spam_subject: int = 500  # characters of a Subject
+    spam_hops: int = 20  # Received fields looked at
+
     # -- IMAP ---------------------------------------------------------------------------------------------------------
     imap_line_before_login: int = 8 * KIB  # octets of a line (CVE-2026-27857: memory held per unfinished line)
     imap_line: int = 64 * KIB  # octets of a line after login; RFC 7162 §4 asks for 8192
@@ -173,6 +185,34 @@ class Limits:
     dmarc_uris: int = 10  # addresses for reports read of one record
     authres_results: int = 20  # DKIM signatures told of in Authentication-Results
     authres_value: int = 200  # characters of a stranger's word in Authentication-Results
+
+    # -- the filter ---------------------------------------------------------------------------------------------------
+    judge_patience: int = 30  # seconds for all checks of a message together; normally far below two
+    judge_inline: int = 3  # recipients whose knowledge is read on the event loop; of more in a thread
+    judge_learners: int = 100  # recipients of one message whose own training it is judged by; each costs milliseconds
+    judge_named: int = 20  # recipients named in the trace for one verdict
+    spam_reasons: int = 5  # signals told of in the header and in the trace, those that weigh most
+    spam_words: int = 200  # characters of one of them
+    list_patience: int = 2  # seconds for all lists of senders and links: the usual road takes no longer
+    list_questions: int = 100  # questions to them about one message
+    list_domains: int = 10  # domains of its sender (envelope, HELO, From, signatures) that lists are asked about
+    list_failures: int = 3  # messages in a row for which a list could not be asked, before it is left alone
+    list_rest: int = 300  # seconds it is left alone, and when it cannot be believed
+    list_proved: int = 3600  # seconds a list is believed once it names what it must and not what it must not
+    greylist_row: int = 86400  # seconds within which who was put off may try again
+    greylist_memory: int = 36 * 86400  # seconds who passed is let in at once: a newsletter comes once a month
+    greylist_passes: int = 3  # messages of a network that passed, before all of its mail does
+    greylist_rows: int = 100_000  # tries remembered, some hundred octets each; and as many networks
+    quarantine_message: int = 16 * MIB  # octets of a refused message that is kept; spam is small
+    quarantine_row: int = 1 * KIB  # octets that a kept message counts beside its own: a flood of tiny ones is one, too
+    quarantine_text: int = 200  # characters of a subject or a name that are listed
+    quarantine_trim: int = 100  # kept messages that make room for one at most, so that no refusal takes long
+    digest_rows: int = 50  # messages that one digest names
+    digest_batch: int = 100  # users in one look for whom a digest is due
+    digest_round: int = 60  # seconds between two looks
+    rate_networks: int = 10_000  # networks whose rate is remembered, some hundred octets each
+    rate_usual: float = 5.0  # messages in ten minutes that are nothing unusual for anybody
+
     # -- certificates -------------------------------------------------------------------------------------------------
     acme_round: int = 300  # seconds between two looks whether a certificate is due
     acme_patience: int = 120  # seconds for one order, from the first word to the certificate
@@ -238,9 +278,57 @@ class Limits:
     dkim_piece: int = 256 * KIB  # octets of a body made canonical at once
     arc_sets: int = 50  # instances of a chain; RFC 8617 §4.2.1
 
+    # -- lessons for the filter ---------------------------------------------------------------------------------------
+    spam_lessons: int = (
+        10_000  # messages of a class learnt for one user, some KiB each; beyond, the oldest is forgotten
+    )
+    spam_batch: int = 50  # lessons taken in hand at once
+    spam_step: int = 3000  # tokens counted in one transaction, so that none is long
+    spam_tries: int = 3  # beginnings of a lesson, each of which ended the server, before it is given up
+    spam_round: int = 30  # seconds between two looks for lessons; a new one is told at once
+    # -- other filters ------------------------------------------------------------------------------------------------
+    filters: int = 10  # milters asked about one message
+    filter_connect: int = 5  # seconds to reach one
+    filter_patience: int = 30  # seconds for all of them together; what is not done then is an error
+    filter_answer: int = 10  # seconds for one answer, unless the filter asks for patience; setting filter.timeout
+    filter_edits: int = 1000  # changes of a header by one filter
+    filter_recipients: int = 2000  # recipients added and taken out by one filter
+    filter_words: int = 512  # characters of a filter's own words passed on; a reply line's length
+    filter_symbols: int = 30  # rules told of one filter
+    milter_packet: int = MIB + 64 * KIB  # octets of a packet; libmilter's largest is 1 MiB
+    milter_packets: int = 10_000  # packets of one filter about one message: words for patience, a body in pieces
+    milter_text: int = 8 * KIB  # octets of words in a packet
+    rspamd_answer: int = 1 * MIB  # octets of JSON
+
+    # -- attachments and viruses --------------------------------------------------------------------------------------
+    file_name: int = 1000  # characters of a file name looked at, its end: names of no file system are longer
+    attachments_told: int = 10  # objections to one message that are told
+    archive_depth: int = 5  # archives inside one another that are opened; a tar.gz in a zip is three
+    archive_entries: int = 40_000  # entries of all archives of one message looked at, one of a zip at two places
+    archive_octets: int = 64 * MIB  # octets unpacked for one message, in a thread: some tenths of a second
+    archive_ratio: int = 100  # times its size that an archive may have of what is not looked at; text has 20
+    archives_at_once: int = 2  # messages unpacked at the same time: each may take twice archive_octets of memory
+    virus_at_once: int = 10  # messages scanned at the same time: clamd's MaxThreads
+    virus_answer: int = 4 * KIB  # octets of the scanner's answer
+    virus_name: int = 100  # characters of its words passed on
+    drill_round: int = 3600  # seconds between two trials of the filter with the test strings
+    drill_again: int = 300  # seconds until one that failed is repeated: a scanner that starts takes a minute
+
     # -- signing ------------------------------------------------------------------------------------------------------
     signing_keys: int = 1000  # private keys held ready to sign
     signing_round: int = 60  # seconds between two looks whether the records of new keys are in the DNS
+
+    # -- who writes to us ---------------------------------------------------------------------------------------------
+    standings: int = 200_000  # rows of reputation kept in all; beyond: the oldest go, so that no botnet fills the disk
+    standing_memory: int = 180 * 86400  # seconds a reputation that nobody adds to is kept: six half-lives
+    standing_word: int = 5  # messages that one user's word on a message outweighs
+    correspondents_at_once: int = 50  # recipients of one message who become correspondents; more: a mailing
+    correspondent_memory: int = 2 * 365 * 86400  # seconds since the user wrote to somebody last
+    sent_message_memory: int = 180 * 86400  # seconds an answer to a message of ours is known as one
+    sent_message_id: int = 250  # characters of a Message-ID that is remembered; RFC 5322 §2.1.1 allows 998 a line
+    sender_list: int = 10_000  # entries of one list of allowed and blocked senders
+    sender_names: int = 100  # names asked of the lists for one message: what a forger can pile up
+    sender_labels: int = 8  # labels of a domain looked at from the right
 
     # -- store --------------------------------------------------------------------------------------------------------
     segment: int = 256 * MIB  # octets at which a segment is sealed

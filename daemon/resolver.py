@@ -79,6 +79,9 @@ class Resolver(Protocol):
     async def ask(self, name: str, kind: str) -> Answer:
         """The records of `kind` ("MX", "AAAA", ...) at `name` (A-labels). Raises `TemporaryDNSError`."""
 
+    def known(self, name: str, kind: str) -> Answer | None:
+        """What would be answered without asking anybody."""
+
 
 def reverse_name(address: str) -> str:
     """Where the PTR of an IP address stands."""
@@ -106,6 +109,7 @@ class DNS:
         self._clock = clock
         self._cache: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
         self._flights: dict[tuple[str, str], asyncio.Task[_Kept]] = {}
+        self._heard = 0  # answers
         self._silent = 0
         self._mute_until = 0.0
         self.use(servers)
@@ -153,14 +157,21 @@ class DNS:
             raise TemporaryDNSError(name, kind, kept.reason)
         return kept.answer
 
+    def known(self, name: str, kind: str) -> Answer | None:
+        """See `Resolver.known`. Takes a name in lower case, without the last dot."""
+        kept = self._cache.get((name, kind))
+        return kept.answer if kept is not None and kept.until > self._clock() else None
+
     async def _question(self, name: str, kind: str) -> _Kept:
         answer, reason, ttl = None, "", LIMITS.dns_failure
+        heard = self._heard
         try:
             answer = await self._resolve(name, kind)
             ttl = answer.ttl
         except dns.exception.Timeout:
             reason = f"no answer within {self._patience:.3g} s"
-            self._silent += 1
+            # One server of others that is dead is not ours: whoever asked while ours answered others does not count.
+            self._silent += heard == self._heard
             if self._silent >= _SILENT:  # a dead resolver costs a few time-outs, not one for each question
                 self._mute_until = self._clock() + LIMITS.dns_failure
         except dns.resolver.NoNameservers as error:
@@ -168,6 +179,7 @@ class DNS:
         except (dns.exception.DNSException, OSError) as error:
             reason = str(error) or type(error).__name__
         if not reason:
+            self._heard += 1
             self._silent, self._mute_until = 0, 0.0
         kept = _Kept(answer, reason, self._clock() + ttl)
         self._cache[name, kind] = kept

@@ -200,16 +200,24 @@ def _opened(file: str) -> Iterator[BinaryIO]:
         "mailctl mail import alice@example.org ~/Maildir",
         "mailctl mail import alice@example.org archive.mbox --mailbox Archive/2025",
         "mailctl mail import --user alice@example.org message.eml",
+        "mailctl mail import alice@example.org ~/Maildir --train",
     ),
 )
 @click.argument("words", metavar="USER PATH", nargs=-1, required=True, shell_complete=options.complete_users)
 @_user
 @click.option("--mailbox", metavar="MAILBOX", help="Where to, instead of INBOX; what lies below goes below it.")
 @click.option("--format", type=click.Choice(["mbox", "maildir", "message"]), help="Default: what PATH looks like.")
+@click.option("--train", is_flag=True, help="Teach the filter what comes into Junk, or has $Junk or $NotJunk.")
 @click.option("--dry-run", is_flag=True, help="Only say what PATH is.")
 @at_desk
 def import_(
-    desk: Desk, words: tuple[str, ...], user: str | None, mailbox: str | None, format: str | None, dry_run: bool
+    desk: Desk,
+    words: tuple[str, ...],
+    user: str | None,
+    mailbox: str | None,
+    format: str | None,
+    train: bool,
+    dry_run: bool,
 ) -> int:
     """Bring mail from an mbox, a Maildir or a message file into mailboxes, with flags, keywords and dates.
 
@@ -225,8 +233,9 @@ def import_(
         desk.out.lines("import", [f"{path}: {what.format}, {amount}"])
         return 0
     with desk.out.progress(f"importing {path}", what.total, what.unit) as step:
-        done = imports.import_(desk.store, who, what, mailbox=mailbox, progress=step)
+        done = imports.import_(desk.store, who, what, mailbox=mailbox, train=train, progress=step)
     there = f", {count(done.skipped, 'message')} there already" if done.skipped else ""
+    there += f"; {count(done.learnt, 'message')} taught to the filter" if train else ""
     desk.out.done(f"imported {count(done.imported, 'message')}, {size(done.octets)}, for {done.user}{there}", done)
     for problem in done.problems:
         desk.out.warn(f"not taken: {problem}")

@@ -23,6 +23,8 @@ NOUNS = {
         "mail": "Messages over all mailboxes, found by one search language.",
         "mailbox": "The mailboxes of a user.",
         "trace": "What happened to a message, in order, and why.",
+        "spam": "What the filter makes of messages, what it learns, and how good it is.",
+        "quarantine": "What the filter refused, or put into Junk, and how that is undone.",
     },
     "The way out": {
         "queue": "What waits to go out to other servers.",

@@ -80,10 +80,17 @@ def _selectors(store: Any) -> list[str]:
     return [key.selector for key in dkim.everyone(store)]
 
 
+def _quarantined(store: Any) -> list[str]:
+    from daemon.admin import quarantine
+
+    return [str(kept.id) for kept in quarantine.found(store, limit=100)]
+
+
 complete_users = _from_store(_users)
 complete_domains = _from_store(_domains)
 complete_aliases = _from_store(_aliases)
 complete_selectors = _from_store(_selectors)
+complete_quarantine = _from_store(_quarantined)
 
 domain = click.option("--domain", metavar="DOMAIN", shell_complete=complete_domains, help="Only of this domain.")
 

@@ -173,6 +173,28 @@ async def test_a_dead_server_costs_a_few_time_outs_not_one_for_each_question(
     assert (await dns.ask("a.example.org", "A")).records == ("192.0.2.1",)
 
 
+async def test_zones_that_are_dead_do_not_make_ours_look_dead(server: DNSServer, dns: DNS, clock: Clock) -> None:
+    names = [f"n{i}.dead.example" for i in range(9)]
+    server.trouble.update(dict.fromkeys(names, "hang"))
+    asking = [asyncio.create_task(dns.ask(name, "A")) for name in names]
+    await asyncio.sleep(0)
+    assert (await dns.ask("a.example.org", "A")).records == ("192.0.2.1",)
+    await asyncio.gather(*asking, return_exceptions=True)
+    assert (await dns.ask("b.example.org", "A")).name == "b.example.org"
+
+
+async def test_what_is_known_is_told_without_asking(server: DNSServer, dns: DNS, clock: Clock) -> None:
+    assert dns.known("a.example.org", "A") is None
+    found = await dns.ask("A.example.org.", "A")
+    assert dns.known("a.example.org", "A") == found
+    clock.now += found.ttl + 1
+    assert dns.known("a.example.org", "A") is None
+    server.trouble["broken.example.org"] = "SERVFAIL"
+    with pytest.raises(TemporaryDNSError):
+        await dns.ask("broken.example.org", "A")
+    assert dns.known("broken.example.org", "A") is None
+
+
 async def test_the_second_server_answers_when_the_first_cannot(server: DNSServer, clock: Clock) -> None:
     async with DNSServer() as broken:
         broken.trouble["*"] = "SERVFAIL"

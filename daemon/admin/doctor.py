@@ -12,7 +12,19 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 
 from daemon import passwords
-from daemon.admin import certcheck, conflicts, dnscheck, dnsrecords, health, knock, machine, outbound
+from daemon.admin import (
+    certcheck,
+    conflicts,
+    dnscheck,
+    dnsrecords,
+    enginecheck,
+    health,
+    knock,
+    listcheck,
+    machine,
+    outbound,
+    viruscheck,
+)
 from daemon.admin.findings import Facts, Finding
 from daemon.config import BadSetting, Config
 from daemon.limits import LIMITS
@@ -190,6 +202,10 @@ CHECKS: dict[str, Check] = {
     "store": _store,
     "passwords": _hashes,
     "port 25 outward": outbound.check,
+    "filters": enginecheck.check,
+    "lists": listcheck.check,
+    "viruses": viruscheck.check,
+    "lists": listcheck.check,
     "dns": _dns,
 }
 """Names of checks, in the order of their findings."""

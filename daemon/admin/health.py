@@ -7,7 +7,7 @@ import socket
 from dataclasses import dataclass
 
 from daemon.config import SETTINGS, BadSetting, Config
-from daemon.store import census, certificates, settings
+from daemon.store import census, certificates, drills, settings
 from daemon.store.db import Store
 from daemon.store.tx import Tx
 
@@ -51,7 +51,7 @@ def status(store: Store) -> Status:
     """One look at everything. Works on a store whose settings were spoilt, too."""
 
     def work(tx: Tx) -> tuple[Config, list[str], census.Census, certificates.Certificate | None]:
-        problems: list[str] = []
+        problems = [f"the trial of the filter fails: {drill.text}" for drill in drills.everyone(tx) if drill.failures]
         try:
             config = settings.load(tx)
         except BadSetting as error:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon.admin import maildir, mbox, words
 from daemon.admin.errors import BadData
 from daemon.admin.incoming import Incoming
+from daemon.flow import learning
 from daemon.mail.headers import crlf
 from daemon.mail.summary import Summary, summarize
-from daemon.store import accounts, blobs, events, find, mailboxes, messages, settings
+from daemon.store import accounts, blobs, events, find, mailboxes, messages, settings, spam
 from daemon.store.db import Store
 from daemon.store.spool import Body
 from daemon.store.tx import Tx
@@ -29,7 +30,8 @@ Progress = Callable[[int], None]
 
 @dataclass(slots=True)
 class Imported:
-    """What an import did. `skipped` were there already; `problems` say what could not be taken."""
+    """What an import did. `skipped` were there already; `learnt` were taught to the filter; `problems` say what could
+    not be taken."""
 
     user: str
     source: str
@@ -37,6 +39,7 @@ class Imported:
     imported: int = 0
     skipped: int = 0
     octets: int = 0
+    learnt: int = 0
     mailboxes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -83,9 +86,16 @@ def _files(path: Path, suffix: str) -> list[Path]:
 
 
 def import_(
-    store: Store, user: str, what: Source, *, mailbox: str | None = None, progress: Progress = lambda _: None
+    store: Store,
+    user: str,
+    what: Source,
+    *,
+    mailbox: str | None = None,
+    train: bool = False,
+    progress: Progress = lambda _: None,
 ) -> Imported:
     """Bring messages into mailboxes of a user; those that do not exist are made. `mailbox`: where to, instead of INBOX.
+    `train`: what comes into Junk, or has a keyword that says what it is, is learnt.
 
     Raises `Missing`, `Invalid`, `OverQuota` (what came before stays), `OSError`, `BadData`.
     """
@@ -93,8 +103,8 @@ def import_(
     config = store.read_now(settings.load)
     account = store.read_now(accounts.get, address)
     report = Imported(str(account.address), str(what.path), what.format)
-    into = _Into(store, account.id, str(account.address), config["limits.quota"], report)
-    for one in _read(what, mailbox or mailboxes.INBOX, config["limits.message_size"]):
+    into = _Into(store, account.id, str(account.address), config["limits.quota"], report, train)
+    for one in read(what, mailbox or mailboxes.INBOX, config["limits.message_size"]):
         if one.problem:
             report.problems.append(f"{one.where}: {one.problem}")
         else:
@@ -104,7 +114,8 @@ def import_(
     return report
 
 
-def _read(what: Source, root: str, most: int) -> Iterator[Incoming]:
+def read(what: Source, root: str, most: int) -> Iterator[Incoming]:
+    """The messages of a source, for mailboxes from `root` on; one over `most` octets as a problem. Raises `OSError`."""
     if what.format == "maildir":
         for folder, name in maildir.folders(what.path, root):
             yield from maildir.read(folder, name, most)
@@ -134,13 +145,15 @@ def _single(path: Path, data: bytes, mailbox: str, most: int) -> Incoming:
 class _Into:
     """The mailboxes of one user while messages come in: what is there, and what waits for the next write."""
 
-    def __init__(self, store: Store, account_id: int, user: str, quota: int, report: Imported) -> None:
+    def __init__(self, store: Store, account_id: int, user: str, quota: int, report: Imported, train: bool) -> None:
         self.store = store
         self.account_id = account_id
         self.user = user
         self.quota = quota
         self.report = report
+        self.train = train
         self.boxes: dict[str, _There] = {}
+        self.to_teach: list[tuple[str, Incoming]] = []
         self.waiting: list[tuple[Incoming, Body, Summary]] = []
         self.octets = 0
 
@@ -148,8 +161,13 @@ class _Into:
         there = self.boxes.get(one.mailbox)
         if there is None:
             there = self.boxes[one.mailbox] = self._open(one.mailbox)
+        said = spam.said_at(there.role, one.keywords) if self.train else ""
+        if said:
+            self.to_teach.append((said, one))  # also what an import that was cut off has left there
         if there.has(one):
             self.report.skipped += 1
+            if len(self.to_teach) >= _GROUP:
+                self.flush()
             return
         self.waiting.append((one, Body.of(one.data), summarize(one.data)))
         self.octets += len(one.data)
@@ -157,23 +175,33 @@ class _Into:
             self.flush()
 
     def flush(self) -> None:
-        if not self.waiting:
-            return
-        self.store.write_now(self._put, bodies=[body for _, body, _ in self.waiting])
-        self.report.imported += len(self.waiting)
-        self.report.octets += self.octets
-        self.waiting, self.octets = [], 0
+        if self.waiting:
+            self.store.write_now(self._put, bodies=[body for _, body, _ in self.waiting])
+            self.report.imported += len(self.waiting)
+            self.report.octets += self.octets
+            self.waiting, self.octets = [], 0
+        for step in learning.steps(self._taught()):
+            self.report.learnt += self.store.write_now(self._learn, step)
+        self.to_teach = []
+
+    def _taught(self) -> Iterator[tuple[tuple[str, learning.Read], int]]:
+        for said, one in self.to_teach:
+            found = learning.read(one.data)
+            yield (said, found), len(found[1])
+
+    def _learn(self, tx: Tx, step: Sequence[tuple[str, learning.Read]]) -> int:
+        return sum(spam.learn(tx, self.account_id, mail, said, tokens) for said, (mail, tokens) in step)
 
     def _open(self, name: str) -> _There:
-        def work(tx: Tx) -> int:
+        def work(tx: Tx) -> tuple[int, str]:
             box = mailboxes.find(tx, self.account_id, mailboxes.normal_name(name))
             if box is None:
                 box = mailboxes.create(tx, self.account_id, name)
                 mailboxes.subscribe(tx, self.account_id, box.name, True)
-            return box.id
+            return box.id, mailboxes.role(tx, box)
 
         self.report.mailboxes.append(name)
-        return _There(self.store, self.store.write_now(work))
+        return _There(self.store, *self.store.write_now(work))
 
     def _put(self, tx: Tx) -> None:
         for one, body, summary in self.waiting:
@@ -194,8 +222,9 @@ class _Into:
 class _There:
     """What is in one mailbox, by its octets: digests of prefix and bytes, and where a message of a size may be cut."""
 
-    def __init__(self, store: Store, mailbox_id: int) -> None:
+    def __init__(self, store: Store, mailbox_id: int, role: str) -> None:
         self.mailbox_id = mailbox_id
+        self.role = role
         self.cuts: dict[int, set[int]] = {}
         self.known: set[bytes] = set()
         store.read_now(self._load)

@@ -88,11 +88,16 @@ def places(store: Store, text: str, user: str) -> dict[int, list[int]]:
 def show(store: Store, mail_id: str) -> Shown:
     """Raises `Missing`, `BadData`, `SegmentDamaged`."""
     row = _row(store, mail_id)
-    message = scan(row.prefix + store.bytes_of(_place(row)))
+    return Shown(_mail(row), *opened(row.prefix + store.bytes_of(_place(row))))
+
+
+def opened(data: bytes) -> tuple[tuple[tuple[str, str], ...], str, tuple[Attachment, ...]]:
+    """The header fields of a message, decoded; what a reader would read first; what is attached."""
+    message = scan(data)
     fields = tuple((name.decode("ascii", "replace"), header_text(value)) for name, value in message.fields)
     parts = [part for part in message.root.walk() if part is not message.root and is_attachment(part)]
     attachments = tuple(Attachment(_name_of(p), p.media, p.size) for p in parts)
-    return Shown(_mail(row), fields, _text(message.data, message.root), attachments)
+    return fields, _text(message.data, message.root), attachments
 
 
 def raw(store: Store, mail_id: str) -> bytes:

@@ -9,7 +9,7 @@ from daemon.admin import words
 from daemon.admin.errors import BadData
 from daemon.limits import LIMITS
 from daemon.mail.address import Address
-from daemon.store import accounts, aliases, domains, events, mailboxes, messages, settings
+from daemon.store import accounts, aliases, domains, events, mailboxes, messages, quarantine, settings, spam
 from daemon.store.accounts import Account
 from daemon.store.db import Store
 from daemon.store.errors import Invalid
@@ -197,6 +197,10 @@ def remove(store: Store, address: str, progress: Callable[[int], None] = lambda 
     account_id = store.write_now(disable)
     while taken := store.write_now(messages.purge, account_id, LIMITS.step):
         progress(taken)
+    while store.write_now(quarantine.forget_some, account_id, LIMITS.step):
+        pass
+    while store.write_now(spam.forget_some, account_id, LIMITS.spam_step):
+        pass
     store.write_now(accounts.remove, account_id)
     return gone
 

@@ -15,6 +15,7 @@ from daemon.store.errors import Missing
 from daemon.store.events import Event
 from daemon.store.tx import Tx
 from daemon.trust.verdict import REASONS
+from daemon.trust.weights import Contribution
 
 _TRACE = 16  # characters of a trace
 _ROADS = {
@@ -35,6 +36,8 @@ _WHY_QUEUED = {
 _WHY_DROPPED = {
     "by-administrator": ", by hand",
     "junk-not-forwarded": ": junk is not forwarded",
+    "quarantine": ", out of the quarantine",
+    "engine-discard": ": another filter wants that",
 }
 _WHY_HELD = {"external-mail-held": "the setting queue.hold_external keeps mail for other servers here"}
 
@@ -204,6 +207,25 @@ def _authenticated(tx: Tx, e: Event) -> str:
     return f"checked: {'; '.join(checks)}; {done}: {REASONS.get(e.reason, e.reason)}"
 
 
+def _judged(tx: Tx, e: Event) -> str:
+    """What was done for whom, the score, and what weighed most."""
+    d = e.detail
+    done = {"junk": "to Junk", "refuse": "refused", "defer": "put off"}.get(str(d.get("action")), "let in")
+    whom = ", ".join(map(str, d.get("for", ())))
+    whom += f" and {d['more']} more" if d.get("more") else ""
+    weighed = [
+        str(Contribution(str(s.get("name")), s.get("points", 0.0), str(s.get("words")), str(s.get("detail", ""))))
+        for s in d.get("signals", ())
+    ]
+    said = [] if e.reason in ("spam", "clean") else [REASONS.get(e.reason, e.reason)]
+    if d.get("required"):
+        score = f"{d.get('score', 0.0):.1f} points, limit {d['required']:.1f}"
+        said.append(score + (f": {', '.join(weighed)}" if weighed else ""))
+    if d.get("silent"):
+        said.append(f"no answer from {', '.join(map(str, d['silent']))}")
+    return f"{done} for {whom}" + (f": {'; '.join(said)}" if said else "")
+
+
 def _of(said: dict[str, Any]) -> str:
     whose = f" for {display_domain(str(said['domain']))}" if said.get("domain") else ""
     why = f" ({said['reason']})" if said.get("reason") else ""
@@ -222,10 +244,16 @@ def _queued(tx: Tx, e: Event) -> str:
 
 
 def _held(tx: Tx, e: Event) -> str:
+    if e.reason == "quarantine":
+        return f"kept in the quarantine for {e.detail.get('user')} (entry {e.detail.get('entry')})"
     return f"held for {e.recipient}: {_WHY_HELD.get(e.reason, e.reason or 'no reason given')}"
 
 
 def _released(tx: Tx, e: Event) -> str:
+    if e.reason == "quarantine":
+        how = "by hand" if e.detail.get("by") == "administrator" else "by a link"
+        allowed = f"; {e.detail['allowed']} is let in from now on" if e.detail.get("allowed") else ""
+        return f"released to {e.detail.get('mailbox', 'INBOX')} of {e.detail.get('user')}, {how}{allowed}"
     how = {"retry": "begins again", "rerouted": "goes by another way"}.get(e.reason, "is released")
     return f"{e.recipient} {how}, by hand"
 
@@ -297,6 +325,7 @@ def _client(verb: str) -> Any:
 _TELL: dict[str, Any] = {
     "accepted": _accepted,
     "authenticated": _authenticated,
+    "judged": _judged,
     "delivered": _delivered,
     "queued": _queued,
     "held": _held,

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from daemon.flow.envelope import Origin
-from daemon.flow.judged import Judged
+from daemon.flow.judged import Judged, note
 from daemon.mail.address import Address
 from daemon.mail.summary import Summary, message_id_in
-from daemon.store import blobs, events, mailboxes, messages, queue
+from daemon.store import blobs, correspondents, events, mailboxes, messages, quarantine, queue
 from daemon.store.addresses import Denial
 from daemon.store.errors import Missing, OverQuota
+from daemon.store.quarantine import Kept
 from daemon.store.spool import Body
 from daemon.store.tx import Tx
 
@@ -25,13 +26,14 @@ class Stale(Exception):
 
 
 class Copy(NamedTuple):
-    """One copy for one mailbox."""
+    """One copy for one mailbox. `kept`: it is junk, and noted as such for a while."""
 
     account_id: int
     address: str
     prefix: bytes
     recipient: str
     mailbox: str = mailboxes.INBOX
+    kept: Kept | None = None
 
 
 class Sending(NamedTuple):
@@ -48,7 +50,7 @@ class Plan:
 
     `failures`: what could not be done for some while it was for others. `notices` are messages about this one, done
     with it; `about` is what a notice tells (failure, success). `judged` is there for mail from other servers, and
-    `unsent` whom it is not forwarded to, since it is junk.
+    `unsent` whom it is not forwarded to, since it is junk. `written_to`: the recipients of what a user hands in.
     """
 
     trace: str
@@ -64,6 +66,7 @@ class Plan:
     about: str = ""
     judged: Judged | None = None
     unsent: list[str] = field(default_factory=list)
+    written_to: tuple[Address, ...] = ()
 
     @property
     def empty(self) -> bool:
@@ -87,7 +90,10 @@ def commit(tx: Tx, plan: Plan) -> None:
         )
     ]  # fmt: skip
     if plan.judged is not None:
-        told.append(plan.judged.event(trace, origin, plan.sender, message_id))
+        told += plan.judged.story(trace, origin, plan.sender, message_id)
+        note(tx, plan.judged)
+    if plan.written_to and origin.account_id is not None:
+        correspondents.wrote(tx, origin.account_id, plan.written_to, message_id)
     for copy in plan.copies:
         try:
             placed = messages.put(
@@ -96,6 +102,8 @@ def commit(tx: Tx, plan: Plan) -> None:
             )  # fmt: skip
         except (OverQuota, Missing) as error:
             raise Stale(str(error)) from None
+        if copy.kept is not None:
+            quarantine.point(tx, copy.account_id, copy.kept, trace, placed.email_id, len(copy.prefix) + plan.body.size)
         told.append(
             events.New(
                 trace, "delivered", recipient=copy.recipient,

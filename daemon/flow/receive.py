@@ -13,10 +13,11 @@ from dataclasses import dataclass
 
 from daemon import log
 from daemon.config import Config
-from daemon.flow import forward, notify, signing
+from daemon.flow import forward, keeping, notify, signing
 from daemon.flow.deliver import Copy, Plan, Sending, Stale, commit
 from daemon.flow.envelope import Envelope, Origin, Recipient
 from daemon.flow.judged import Judged, tell_refusal
+from daemon.flow.keeping import Refused
 from daemon.flow.notify import Fate
 from daemon.limits import LIMITS
 from daemon.mail import headers
@@ -26,15 +27,15 @@ from daemon.mail.header import field_matcher, header_end
 from daemon.mail.summary import Summary, message_id_in, summarize
 from daemon.store import accounts, addresses, events, mailboxes, queue, settings
 from daemon.store.addresses import NOT_OURS, Denial, Onward, Resolution
-from daemon.store.db import Store, StoreBusy
+from daemon.store.db import Store, StoreBusy, StoreFull
 from daemon.store.errors import Missing, OverQuota
+from daemon.store.quarantine import Kept
 from daemon.store.spool import Body
 from daemon.store.tx import Tx
 
 HOPS = Denial(554, "5.4.6", "too-many-hops", "the message has passed too many servers: it goes in a circle")
 LOOP = Denial(554, "5.4.6", "delivery-loop", "the message was delivered here before: it goes in a circle")
 FULL = Denial(452, "4.2.2", "over-quota", "the mailbox is full")
-JUNK = Denial(550, "5.7.26", "junk-not-forwarded", "the message looks forged, and such mail is not forwarded")
 GONE = Denial(451, "4.2.1", "mailbox-gone", "the mailbox is being removed")
 _HELD = "external-mail-held"
 _ROAD = field_matcher(frozenset((b"received", b"delivered-to", b"tls-required")))
@@ -59,7 +60,7 @@ class Receipt:
 
     @property
     def taken(self) -> bool:
-        """Whether anybody took it. If nobody did, nothing was written."""
+        """Whether anybody took it. If nobody did, it is in no mailbox and no queue."""
         return any(outcome.denial is None for outcome in self.outcomes)
 
     def __str__(self) -> str:
@@ -75,17 +76,21 @@ async def accept(
     config: Config | None = None,
     judged: Judged | None = None,
 ) -> Receipt:
-    """Take a message whose content is complete, unless it was `judged` to be refused. The body is closed.
+    """Take a message whose content is complete, unless it was `judged` to be refused by all. The body is closed.
 
     Raises `StoreFull`, `StoreBusy`, `StoreBroken`: then nothing of it is there.
     """
     with body:
-        if judged is not None and judged.refused:
-            trace = origin.trace or events.new_trace(store.clock(), _CHANCE.randbytes)
-            denial = judged.denial(trace)
+        refused = judged.whole if judged is not None else None
+        if judged is not None and refused is not None:
+            trace = origin.trace or new_trace(store)
+            denial = judged.denial(refused, trace)
             receipt = Receipt(trace, tuple(Outcome(recipient, denial) for recipient in envelope.recipients))
-            await _tell_refusal(store, origin, envelope, body, judged, receipt)
+            kept = store.peek(_kept, origin, envelope, body, config, judged, trace)
+            await _tell_refusal(store, origin, envelope, body, judged, receipt, kept)
             return receipt
+        if judged is not None and judged.discarded:
+            return await _discard(store, origin, envelope, body, judged)
         if _passes_through(envelope):
             summary = None
         elif body.size > LIMITS.parse_inline:
@@ -107,6 +112,11 @@ async def accept(
         raise StoreBusy("the mailboxes of this message keep changing")
 
 
+def new_trace(store: Store) -> str:
+    """For a message that is about to be judged or accepted."""
+    return events.new_trace(store.clock(), _CHANCE.randbytes)
+
+
 def _say(plan: Plan, envelope: Envelope) -> None:
     if not plan.empty:
         recipients = envelope.recipients
@@ -118,21 +128,67 @@ def _say(plan: Plan, envelope: Envelope) -> None:
 
 
 async def _tell_refusal(
-    store: Store, origin: Origin, envelope: Envelope, body: Body, judged: Judged, receipt: Receipt
+    store: Store,
+    origin: Origin,
+    envelope: Envelope,
+    body: Body,
+    judged: Judged,
+    receipt: Receipt,
+    kept: Refused | None = None,
 ) -> None:
-    """Nobody got it: the trace keeps what was found, and the log has a line."""
+    """Nobody got it: the trace tells what was found, and the log has a line. It may be kept, if there is room."""
     sender, denials = envelope.reverse_path, [(o.recipient.address, o.denial) for o in receipt.outcomes if o.denial]
-    told = [judged.event(receipt.trace, origin, sender, message_id_in(body.view()) or None)]
+    told = judged.story(receipt.trace, origin, sender, message_id_in(body.view()) or None)
     told += [
         events.New(receipt.trace, "refused", denial.reason, recipient=str(address), detail={"text": denial.text})
         for address, denial in denials
     ]
-    await store.write(tell_refusal, told)
+    try:
+        await store.write(keeping.tell, told, judged, kept, bodies=[body] if kept is not None else [])
+    except StoreFull:
+        await store.write(keeping.tell, told, judged, None)
     address, denial = denials[0]
     log.event(
         "refused", id=receipt.trace, reason=denial.reason, ip=origin.peer or None, sender=sender or "<>",
         to=address, more=len(denials) - 1 or None, code=denial.code, **judged.words(),
     )  # fmt: skip
+
+
+def _kept(
+    tx: Tx, origin: Origin, envelope: Envelope, body: Body, config: Config | None, judged: Judged, trace: str
+) -> Refused | None:
+    """The copies there would be of a message that is refused, if it is one to keep."""
+    config = config or settings.load(tx)
+    decided = judged.whole
+    if origin.kind != "smtp" or decided is None or decided.action != "refuse":
+        return None
+    if not keeping.wanted(config, decided.reason, body.size):
+        return None
+    origin = origin._replace(trace=trace)
+    planning = _Planning(tx, origin, envelope, body, None, config, b"", judged, careful=False)
+    for recipient in envelope.recipients:
+        planning.add(recipient)
+    copies = [
+        keeping.Copy(copy.account_id, copy.address, keeping.without_flag(copy.prefix), copy.kept)
+        for copy in planning.plan.copies
+        if copy.kept is not None
+    ]
+    return Refused(trace, body, copies, keeping.bounds(config)) if copies else None
+
+
+async def _discard(store: Store, origin: Origin, envelope: Envelope, body: Body, judged: Judged) -> Receipt:
+    """Another filter wants it taken and thrown away: its sender hears nothing of that, log and trace tell."""
+    trace, sender = origin.trace or new_trace(store), envelope.reverse_path
+    receipt = Receipt(trace, tuple(Outcome(recipient) for recipient in envelope.recipients))
+    told = judged.story(trace, origin, sender, message_id_in(body.view()) or None)
+    about = {"by": judged.discarded}
+    told += [
+        events.New(trace, "dropped", "engine-discard", sender=sender, recipient=str(o.recipient.address), detail=about)
+        for o in receipt.outcomes
+    ]
+    await store.write(tell_refusal, told, judged)
+    log.event("dropped", id=trace, reason="engine-discard", ip=origin.peer or None, sender=sender or "<>", **about)
+    return receipt
 
 
 def accept_now(
@@ -209,20 +265,24 @@ class _Planning:
         trace = origin.trace or events.new_trace(tx.now, _CHANCE.randbytes)
         self.plan = Plan(trace, origin, self.sender, body, summary, config["limits.quota"], judged=judged)
         self.hops, self.been, self.tls = _road(body)
-        self.junk = judged is not None and judged.junk
+        self.judged = judged
         self.field = judged.field if judged is not None else b""
         reverse = judged.signals.iprev.name if judged is not None else ""
         self.peer = headers.Peer(origin.helo, origin.peer, reverse) if origin.peer else None
         self.protocol = _protocol(origin, envelope)
+        self.about: keeping.About | None = None
         self.mailboxes: dict[int, Denial | None] = {}
         self.sendings: dict[tuple[str, str], Sending] = {}
         self.externals: set[tuple[str, str]] = set()
         self.fates: list[Fate] = []  # of copies: what the sender may want to hear
+        self.junked: set[int] = set()  # the recipients for whom it is junk, by identity
 
     def add(self, recipient: Recipient) -> Denial | None:
         """Plan for one recipient; why nothing can be done for him, if so."""
         if self.hops > LIMITS.smtp_hops:
             return HOPS
+        if self.judged is not None and recipient.address.key in self.judged.denied:
+            return self.judged.denied[recipient.address.key]
         found = recipient.resolution or addresses.resolve(self.tx, recipient.address)
         if found.denial is NOT_OURS and self.origin.may_relay:
             return self._send(recipient, Onward(str(recipient.address), ""))
@@ -242,11 +302,16 @@ class _Planning:
             denial = self._copy(recipient, local)
             if denial is None:
                 taken = True
+            if self._junk(local.account_id):
+                self.junked.add(id(recipient))
             first = first or denial
             if asked or denial is not None:
                 self.fates.append(Fate(recipient, local.address, denial))
         for onward in found.onward:
-            denial = self._keep(recipient, onward) if self.junk else self._send(recipient, onward)
+            junk = self._junk(onward.account_id)
+            if junk:
+                self.junked.add(id(recipient))
+            denial = self._keep(recipient, onward) if junk else self._send(recipient, onward)
             if denial is None:
                 taken = True
             else:
@@ -257,6 +322,9 @@ class _Planning:
         del self.fates[known:]  # he is refused as a whole
         return first or addresses.UNKNOWN_USER
 
+    def _junk(self, account_id: int | None) -> bool:
+        return self.judged is not None and self.judged.junk(account_id)
+
     def _copy(self, recipient: Recipient, local: addresses.Local) -> Denial | None:
         """One copy for one mailbox, however many recipients lead there."""
         if local.account_id in self.mailboxes:
@@ -264,8 +332,8 @@ class _Planning:
         denial: Denial | None = None
         prefix = b"".join(
             (
-                headers.return_path(self.envelope.sender), headers.delivered_to(local.address), self.field,
-                self._received(recipient),
+                headers.return_path(self.envelope.sender), headers.delivered_to(local.address),
+                b"" if self.judged is None else self.judged.fields(local.account_id), self._received(recipient),
             )
         )  # fmt: skip
         if local.address.key in self.been:
@@ -278,16 +346,27 @@ class _Planning:
             except Missing:
                 denial = GONE
         if denial is None:
-            box = mailboxes.for_use(self.tx, local.account_id, "\\Junk") if self.junk else None
+            junk = self._junk(local.account_id)
+            box = mailboxes.for_use(self.tx, local.account_id, "\\Junk") if junk else None
             to, address = box or mailboxes.INBOX, str(local.address)
-            self.plan.copies.append(Copy(local.account_id, address, prefix, str(recipient.address), to))
+            kept = self._note(local.account_id, recipient) if junk else None
+            self.plan.copies.append(Copy(local.account_id, address, prefix, str(recipient.address), to, kept))
         self.mailboxes[local.account_id] = denial
         return denial
+
+    def _note(self, account_id: int, recipient: Recipient) -> Kept | None:
+        """What is remembered of a message that this user does not find in his INBOX."""
+        if self.judged is None or not self.config["quarantine.keep"]:
+            return None
+        if self.about is None:
+            self.about = keeping.about(self.plan.body)
+        return keeping.note(self.judged.of(account_id), self.about, str(recipient.address), self.sender)
 
     def _keep(self, recipient: Recipient, onward: Onward) -> Denial | None:
         """Junk is never forwarded: a user who forwards finds it in his own Junk, an alias has no such place."""
         if onward.account_id is None:
-            return JUNK
+            assert self.judged is not None
+            return self.judged.not_forwarded(None)
         self.plan.unsent.append(onward.address)
         return self._copy(recipient, addresses.Local(onward.account_id, parse_address(onward.via)))
 
@@ -339,15 +418,16 @@ class _Planning:
         plan = self.plan
         if plan.empty:
             return
+        if self.origin.kind == "submission":
+            plan.written_to = tuple(o.recipient.address for o in outcomes if o.denial is None)
         if self.origin.one_answer and len(outcomes) > 1:
             self.fates += [Fate(o.recipient, o.recipient.address, o.denial) for o in outcomes if o.denial is not None]
         if not self.fates:
             return
         plan.failures = [(fate.address, fate.denial) for fate in self.fates if fate.denial is not None]
-        if self.junk:  # whoever is named as its sender most likely is not
-            return
+        heard = [fate for fate in self.fates if id(fate.recipient) not in self.junked]  # the sender may well be forged
         hostname = self.config["hostname"]
-        for about, letter in notify.letters(self.tx, self.fates, self.envelope, plan.body, hostname=hostname):
+        for about, letter in notify.letters(self.tx, heard, self.envelope, plan.body, hostname=hostname):
             sender = self.envelope.sender
             assert sender is not None
             origin = Origin("notice", trace=plan.trace)

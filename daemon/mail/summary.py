@@ -146,6 +146,15 @@ def message_id_in(data: Data) -> str:
     return ""
 
 
+def answered_in(data: Data) -> tuple[str, ...]:
+    """All ids in References and In-Reply-To, without repeats; at most `LIMITS.references`, the last ones."""
+    found: dict[str, None] = {}
+    for name, value in split_fields(bytes(data[: header_end(data, 0, len(data))])):
+        if name.lower() in (b"references", b"in-reply-to"):
+            found |= dict.fromkeys(_ids(value))
+    return tuple(found)[-LIMITS.references :]
+
+
 def _id(value: bytes) -> str:
     found = _ID.search(value, 0, LIMITS.field_value)
     if found:

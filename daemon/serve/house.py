@@ -11,6 +11,10 @@ import ssl
 from collections.abc import Callable, Mapping
 
 from daemon.config import Config
+from daemon.flow.digest import Digests
+from daemon.flow.drill import Drills
+from daemon.flow.judging import Judge
+from daemon.flow.learning import Learning
 from daemon.flow.outbound import Outbound
 from daemon.flow.reporting import Reporting
 from daemon.flow.rotation import Rotation
@@ -30,6 +34,7 @@ from daemon.serve.throttle import Bans
 from daemon.serve.tls import Keyring
 from daemon.serve.web import door as web
 from daemon.serve.web.door import Visit, Web
+from daemon.store import greylist
 from daemon.store.compact import keep_house
 from daemon.store.db import Store
 
@@ -47,6 +52,7 @@ class House:
         self.door = Door(store, config, self.bans, self.refusals)
         self.doors = Doors(config, self.keyring, self.bans, self.refusals)
         self.outbound = Outbound(store, config)
+        self.judge = Judge(store, self.outbound.resolver, greylist=greylist.passed)
         self.imap = Imap(store, config, self.door, self._context, tls.end_point_of)
         self.web = Web(store, config, self.keyring)
         self.pop3 = Pop3(store, config, self.door, self._context, tls.end_point_of)
@@ -62,12 +68,18 @@ class House:
             workers.create_task(self.outbound.run())
             reporting = workers.create_task(Reporting(self.store, self.config, self.outbound.resolver).run())
             keys = workers.create_task(Rotation(self.store, self.config, self.outbound.resolver).run())
+            digests = workers.create_task(Digests(self.store, self.config).run())
+            learning = workers.create_task(Learning(self.store).run())
+            trials = workers.create_task(Drills(self.store, self.config).run())
             self.doors.open(self._services(), bound)
             ready()
             await stop.wait()
             await asyncio.gather(self.doors.drain(), self.outbound.stop(LIMITS.drain))
             reporting.cancel()
             keys.cancel()
+            digests.cancel()
+            learning.cancel()
+            trials.cancel()
         await self.imap.close()
         self.pop3.close()
         await self.web.close()
@@ -83,7 +95,7 @@ class House:
         """What stands behind the door of each `listen.NAME`."""
         post = Post(
             self.store, self.config, self.door, self.refusals, self._context,
-            lambda: self.keyring.port25_context, tls.end_point_of, self.outbound.resolver,
+            lambda: self.keyring.port25_context, tls.end_point_of, self.judge,
         )  # fmt: skip
 
         def smtp(owner: Owner) -> Smtp:

@@ -8,7 +8,7 @@ from typing import Any
 
 from daemon.limits import LIMITS
 from daemon.mail.address import Address, fold_local
-from daemon.store import domains, mailboxes
+from daemon.store import domains, greylist, mailboxes, quarantine, spam
 from daemon.store.errors import Exists, Invalid, Missing, OverQuota
 from daemon.store.tx import Tx
 
@@ -159,8 +159,12 @@ def remove(tx: Tx, account_id: int) -> None:
     """The user and what belongs to him; his mailboxes are emptied before, in steps (`messages.purge`)."""
     if tx.value("select 1 from email where account_id = ? limit 1", account_id):
         raise Invalid("the user still has mail; empty the mailboxes first")
-    for table in ("mailbox", "subscription", "mailbox_tombstone"):
+    for table in ("mailbox", "subscription", "mailbox_tombstone", "sender_list"):
         tx.run(f"delete from {table} where account_id = ?", account_id)
+    quarantine.forget_user(tx, account_id)
+    spam.forget_user(tx, account_id)
+    if account := by_id(tx, account_id):
+        greylist.remove(tx, str(account.address))
     tx.run("delete from account where id = ?", account_id)
     tx.account_touched(account_id)
 

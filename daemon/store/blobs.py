@@ -25,7 +25,8 @@ def keep(tx: Tx, body: Body, summary: Summary | None = None, holders: int = 1) -
     """A row for bytes that are in a segment by now (`store.write(..., bodies=[body])`); the blob's id.
 
     Equal bytes get the row that is there. The caller makes `holders` rows that point to it (`messages.put`,
-    `queue.enqueue`) in the same transaction. With a `summary` the content row is made too, if missing.
+    `queue.enqueue`, `quarantine.keep`) in the same transaction. With a `summary` the content row is made too, if it
+    is missing.
     """
     row = tx.one("select id, segment_id, offset from blob where sha256 = ?", body.sha256)
     if row is None:
@@ -46,6 +47,17 @@ def keep(tx: Tx, body: Body, summary: Summary | None = None, holders: int = 1) -
     return blob_id
 
 
+def hold(tx: Tx, blob_id: int) -> None:
+    """One row more that points to it."""
+    tx.run("update blob set refs = refs + 1, freed_at = null where id = ?", blob_id)
+
+
+def describe(tx: Tx, blob_id: int, summary: Summary) -> None:
+    """Make its content row, if missing: mailboxes show nothing without."""
+    if not tx.value("select 1 from content where blob_id = ?", blob_id):
+        _keep_content(tx, blob_id, summary)
+
+
 def release(tx: Tx, blob_ids: Iterable[int]) -> None:
     """One row less for each id given (an id may come twice). The bytes stay for a grace longer than any open view."""
     counts: dict[int, int] = {}
@@ -63,9 +75,12 @@ def place(tx: Tx, blob_id: int) -> Place | None:
 
 
 def forget(tx: Tx, before: int, limit: int) -> int:
-    """Drop up to `limit` rows that were freed before that time; how many went. Their bytes are dead from then on."""
+    """Drop up to `limit` rows that were freed before that time; how many went. Their bytes are dead from then on.
+
+    What a lesson is still to be learnt from stays (`spam`)."""
     gone = tx.all(
-        "delete from blob where id in (select id from blob where freed_at < ? and refs = 0 order by freed_at limit ?)"
+        "delete from blob where id in (select id from blob where freed_at < ? and refs = 0"
+        " and not exists (select 1 from spam_lesson where blob_id = blob.id) order by freed_at limit ?)"
         " returning segment_id, length",
         before,
         limit,

@@ -15,7 +15,7 @@ from typing import Any
 
 from daemon.config import BadSetting
 from daemon.limits import LIMITS
-from daemon.store import dkim_keys, settings
+from daemon.store import dkim_keys, quarantine, settings, spam
 from daemon.store.db import Store
 from daemon.store.keywords import DELETED, SEEN
 from daemon.store.mailboxes import INBOX
@@ -42,7 +42,19 @@ class Finding:
 def check(store: Store, progress: Progress | None = None, deep: bool = True) -> Iterator[Finding]:
     """What does not hold, as it is found. `deep` reads all bytes of all messages and all pages of the database."""
     tell = progress or (lambda what, done, total: None)
-    for part in (_database, _sums, _accounts, _blobs, _queue, _acme, _policies, _segments, _bytes):
+    for part in (
+        _database,
+        _sums,
+        _accounts,
+        _blobs,
+        _queue,
+        _acme,
+        _policies,
+        _lessons,
+        _quarantine,
+        _segments,
+        _bytes,
+    ):
         try:
             yield from part(store, tell, deep)
         except sqlite3.DatabaseError as error:
@@ -110,6 +122,12 @@ def _sums(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
         f" where c.name = 'uidvalidity' limit {_MANY}",
     ):
         yield Finding("error", "uidvalidity-ahead", f"mailbox {name!r}", f"UIDVALIDITY {highest}, counter {counter}")
+    for account, sender in store.read_now(
+        Tx.all,
+        "select account_id, sender from sender_list where account_id <> 0 and account_id not in"
+        f" (select id from account) limit {_MANY}",
+    ):
+        yield Finding("error", "sender-list-orphan", f"sender {sender!r}", f"is on the list of user {account}: nobody")
     for domain, selector, why in store.read_now(dkim_keys.broken, _MANY):
         yield Finding("error", "dkim-key-wrong", f"key {selector!r} of {domain}", why)
 
@@ -239,7 +257,8 @@ def _blobs(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
 def _referred(tx: Tx, start: int, end: int) -> list[tuple[Any, ...]]:
     return tx.all(
         "select * from (select id, refs, (select count(*) from email where blob_id = b.id)"
-        " + (select count(*) from queue_message where blob_id = b.id) as counted, freed_at from blob b"
+        " + (select count(*) from queue_message where blob_id = b.id)"
+        " + (select count(*) from quarantine where blob_id = b.id) as counted, freed_at from blob b"
         f" where id >= ? and id < ?) where refs <> counted or (refs = 0) <> (freed_at is not null) limit {_MANY}",
         start, end,
     )  # fmt: skip
@@ -282,6 +301,20 @@ def _policies(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
     ):
         yield Finding("error", "policy-wrong", domain, "its MTA-STS policy names no host, or ends at another time")
     tell("policies", 1, 1)
+
+
+def _lessons(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
+    """What the filter learnt is the sum of its lessons, and belongs to somebody."""
+    owners = store.read_now(spam.owners)
+    for done, owner in enumerate(owners, 1):
+        for why in store.read_now(spam.wrong, owner):
+            yield Finding("error", "lessons-wrong", f"lessons of account {owner}" if owner else "lessons of all", why)
+        tell("lessons", done, len(owners))
+
+
+def _quarantine(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
+    for subject, text in store.read_now(quarantine.wrong, _MANY):
+        yield Finding("error", "quarantine-wrong", subject, text)
 
 
 # ------------------------------------------------------------------------------------------------- segments and bytes

@@ -19,9 +19,23 @@ from typing import TypeVar
 from daemon import log
 from daemon.config import Config
 from daemon.limits import LIMITS
-from daemon.store import accounts, acme, bans, blobs, events, messages, queue, tls_memory
+from daemon.store import (
+    accounts,
+    acme,
+    bans,
+    blobs,
+    correspondents,
+    events,
+    greylist,
+    messages,
+    quarantine,
+    queue,
+    standing,
+    tls_memory,
+)
 from daemon.store.db import Store
 from daemon.store.errors import StoreError
+from daemon.store.quarantine import Bounds, Ending
 from daemon.store.segments import HEAD, Appender, SegmentDamaged, number_of, path_of
 from daemon.store.spool import Body
 from daemon.store.tx import Tx
@@ -68,7 +82,7 @@ class Janitor:
         self.works: tuple[Callable[[], Awaitable[None]], ...] = (
             self.forget_blobs, self.rewrite_segments, self.remove_files, self.forget_events, self.forget_refusals,
             self.forget_tombstones, self.forget_bans, self.forget_addresses, self.forget_destinations,
-            self.forget_orders, self.forget_tls,
+            self.forget_orders, self.forget_tls, self.forget_senders, self.forget_greylist, self.end_quarantine,
         )  # fmt: skip
 
     async def forget_blobs(self) -> None:
@@ -105,6 +119,18 @@ class Janitor:
 
     async def forget_tls(self) -> None:
         await self._in_steps(tls_memory.forget, self.store.clock())
+
+    async def forget_senders(self) -> None:
+        await self._in_steps(_forget_senders, None)
+
+    async def forget_greylist(self) -> None:
+        await self._in_steps(_forget_greylist, None)
+
+    async def end_quarantine(self) -> None:
+        config = self.config()
+        before = self.store.clock() - config["quarantine.keep"] * 1000
+        limits = Bounds(config["quarantine.user_limit"], config["quarantine.limit"])
+        await self._in_steps(quarantine.expire, Ending(before, limits))
 
     async def rewrite_segments(self) -> None:
         """Empty the segments that are mostly dead, and drop those that are empty."""
@@ -152,6 +178,14 @@ class Janitor:
 
     async def _rest(self, began: float) -> None:
         await _wait(self.stop, (time.monotonic() - began) * _REST)
+
+
+def _forget_senders(tx: Tx, _: None, rows: int) -> int:
+    return standing.forget(tx, rows) + correspondents.forget(tx, rows)
+
+
+def _forget_greylist(tx: Tx, _: None, rows: int) -> int:
+    return greylist.forget(tx, rows)
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:

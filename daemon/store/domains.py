@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from daemon.store import greylist
 from daemon.store.errors import Exists, Invalid, Missing
 from daemon.store.tx import Tx
 
@@ -99,6 +100,7 @@ def remove(tx: Tx, name: str) -> None:
         count = tx.value(sql, domain.id)
         if count:
             raise Invalid(f"{name} has {count} {what}; remove them first")
+    greylist.remove(tx, domain.name)
     tx.run("delete from domain where id = ?", domain.id)
     tx.settings_touched()
 

@@ -17,6 +17,7 @@ from daemon.store.tx import Tx
 KINDS = {
     "accepted": "the message was taken, and is durable",
     "authenticated": "the proofs of the message were checked, and a verdict was found",
+    "judged": "a verdict was found for some of its recipients, or for all",
     "refused": "the message or a recipient was refused",
     "delivered": "a copy is in a mailbox",
     "queued": "a recipient waits in the queue",

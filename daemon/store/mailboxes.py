@@ -94,6 +94,16 @@ def for_use(tx: Tx, account_id: int, special_use: str) -> str | None:
     return name
 
 
+def role(tx: Tx, mailbox: Mailbox) -> str:
+    """The special use of a mailbox, or of the nearest one above it; '' without."""
+    levels = mailbox.name.split(SEPARATOR)
+    for depth in range(len(levels), 0, -1):
+        box = mailbox if depth == len(levels) else find(tx, mailbox.account_id, SEPARATOR.join(levels[:depth]))
+        if box is not None and box.special_use:
+            return box.special_use
+    return ""
+
+
 def modseqs(tx: Tx, mailbox_ids: Sequence[int]) -> dict[int, int]:
     """The MODSEQ of each of these mailboxes that there is: whether somebody's memory of it is still right."""
     found: dict[int, int] = {}

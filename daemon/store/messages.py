@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from daemon.store import accounts, blobs, keywords, mailboxes
+from daemon.store import accounts, blobs, keywords, mailboxes, spam
 from daemon.store.errors import Missing
 from daemon.store.keywords import DELETED, SEEN
 from daemon.store.mailboxes import Mailbox
@@ -236,6 +236,12 @@ def set_flags(
                 modseq = mailboxes.next_modseq(tx, box.account_id)
             unseen += count * ((not new_flags & SEEN) - (not old_flags & SEEN))
             deleted += count * (bool(new_flags & DELETED) - bool(old_flags & DELETED))
+            if new_words != old_words:
+                spam.relabelled(
+                    tx, box.account_id, old_words, new_words,
+                    f"{condition} and flags = ? and keywords = ? and modseq < ?",
+                    mailbox_id, *params, old_flags, old_words, modseq,
+                )  # fmt: skip
             # `modseq < ?`: rows that an earlier state of this statement was turned into are not taken twice
             tx.run(
                 f"update membership set flags = ?, keywords = ?, modseq = ? where {condition}"

@@ -12,13 +12,14 @@ from typing import Any
 class Changes:
     """What a commit touched; told to listeners after it.
 
-    `everything`: another process committed, and may have changed anything.
+    `lessons`: some wait to be learnt (`spam`). `everything`: another process committed, and may have changed anything.
     """
 
     mailboxes: set[int] = field(default_factory=set)
     accounts: set[int] = field(default_factory=set)
     queue: bool = False
     settings: bool = False
+    lessons: bool = False
     everything: bool = False
 
     def add(self, other: Changes) -> None:
@@ -26,10 +27,11 @@ class Changes:
         self.accounts |= other.accounts
         self.queue |= other.queue
         self.settings |= other.settings
+        self.lessons |= other.lessons
         self.everything |= other.everything
 
     def __bool__(self) -> bool:
-        return bool(self.mailboxes or self.accounts or self.queue or self.settings or self.everything)
+        return bool(self.mailboxes or self.accounts or self.queue or self.settings or self.lessons or self.everything)
 
 
 class Tx:
@@ -82,3 +84,6 @@ class Tx:
 
     def settings_touched(self) -> None:
         self.changes.settings = True
+
+    def lessons_touched(self) -> None:
+        self.changes.lessons = True

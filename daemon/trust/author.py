@@ -6,10 +6,11 @@ never checked (§11.5), so all are told here, of every From field there is.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from daemon.limits import LIMITS
-from daemon.mail.address import BadAddress, normal_domain
+from daemon.mail.address import Address, BadAddress, normal_domain
 from daemon.mail.header import field_matcher, header_end
 from daemon.mail.mailboxes import mailboxes
 
@@ -45,3 +46,16 @@ def authors(data: Data) -> Authors:
     if len(found) > LIMITS.dmarc_authors:
         problem = "From has addresses of too many domains"
     return Authors(tuple(found)[: LIMITS.dmarc_authors], problem)
+
+
+def addresses(data: Data) -> tuple[Address, ...]:
+    """The addresses in From that can be written to, at most `LIMITS.dmarc_authors`."""
+    found: dict[Address, None] = {}
+    for field in _FROM.finditer(data, 0, header_end(data, 0, len(data))):
+        for mailbox in mailboxes(field[0].partition(b":")[2]):
+            with contextlib.suppress(BadAddress):
+                if mailbox.host and mailbox.local:
+                    found[Address(mailbox.local, normal_domain(mailbox.host))] = None
+            if len(found) == LIMITS.dmarc_authors:
+                return tuple(found)
+    return tuple(found)

@@ -115,8 +115,11 @@ def _late_spf(identity: str, helo: str) -> SPF:
 
 def _late_signatures(data: Data) -> tuple[Signature, ...]:
     """Whose signatures they were, so that a stranger's slow one does not leave the author's DMARC open."""
+    return tuple(Signature("temperror", domain, reason=_SLOW) for domain in signers(data))
+
+
+def signers(data: Data) -> tuple[str, ...]:
+    """The domains that the DKIM signatures of a message are said to be of, one for each, looked at no further."""
     found = islice(_SIGNATURE.finditer(data, 0, header_end(data, 0, len(data))), LIMITS.authres_results)
     domains = (_D.search(unfold(field[0].partition(b":")[2])) for field in found)
-    return tuple(
-        Signature("temperror", d[1].decode("ascii", "replace").lower(), reason=_SLOW) for d in domains if d is not None
-    )
+    return tuple(domain[1].decode("ascii", "replace").lower() for domain in domains if domain is not None)

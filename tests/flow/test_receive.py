@@ -12,9 +12,10 @@ from daemon.flow.deliver import Stale, commit
 from daemon.flow.envelope import Envelope, Origin, Recipient
 from daemon.limits import LIMITS
 from daemon.mail.address import parse_address
-from daemon.store import accounts, addresses, mailboxes, messages
+from daemon.store import accounts, addresses, correspondents, mailboxes, messages
 from daemon.store.db import StoreBroken, StoreBusy, StoreFull
 from daemon.store.spool import Body
+from daemon.store.tx import Tx
 from tests.flow.house import MESSAGE, House
 
 ANN, BOB = "ann@here.example", "bob@here.example"
@@ -75,6 +76,18 @@ async def test_when_nobody_takes_it_nothing_is_written(house: House) -> None:
     receipt = await accept(house, "carl@far.example", "nobody@here.example")
     assert not receipt.taken
     assert blobs(house) == (0, 0) and house.story(receipt) == []
+
+
+async def test_whom_a_user_writes_to_becomes_his_correspondent(house: House) -> None:
+    ann = house.store.peek(accounts.get, parse_address(ANN)).id
+    mail = b"Message-ID: <m1@here.example>\r\n" + MESSAGE
+    origin = Origin("submission", peer="192.0.2.1", account_id=ann)
+    to = envelope(ANN, "x@far.example", BOB, "nobody@here.example")
+    await receive.accept(house.store, origin, to, Body.of(mail), config=house.config)
+    await accept(house, "carl@far.example", ANN, data=mail)
+    known = house.store.read_now(Tx.all, "select account_id, address from correspondent order by address")
+    assert known == [(ann, BOB), (ann, "x@far.example")]
+    assert house.store.peek(correspondents.answers, ann, ["m1@here.example"])
 
 
 @pytest.mark.parametrize("kind", ["submission", "relay", "sendmail", "notice"])

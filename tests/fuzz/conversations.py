@@ -7,7 +7,9 @@ from dataclasses import replace
 
 from daemon.limits import LIMITS
 from daemon.mail.address import BadAddress, parse_path
-from daemon.wire import pop3, sasl
+from daemon.mail.changes import Add, Insert, Remove, Replace, edit
+from daemon.mail.header import header_end
+from daemon.wire import milter, pop3, sasl
 from daemon.wire.imap import Bad, Command, read_command, read_done, read_response
 from daemon.wire.imap_commands import Authenticate, Idle, Login, parse
 from daemon.wire.smtp import Refused, command, hello, skip_line
@@ -269,3 +271,35 @@ def _told(data: bytes, pieces: list[bytes], story: Story) -> None:
 
 
 POP3 = Target("pop3", lambda pieces: drive(_pop3, pieces))
+
+
+# -- milter, the server's side -----------------------------------------------------------------------------------------
+
+_HEAD = b"A: 1\r\nB: 2\r\n\tfolded\r\na: 3\r\n\r\n"
+
+
+def _milter(stream: Stream, story: Story) -> Reading[None]:
+    """Whatever a filter says; what it wants changed leaves a header that is one."""
+    head = _HEAD
+    while True:
+        try:
+            said = yield from milter.reply(stream, 200)
+        except EndOfStream:
+            return story.add("end")
+        except WireError as error:
+            return story.add(type(error).__name__)
+        story.add(said)
+        match said:
+            case milter.AddHeader(name, value):
+                head = edit(head, [Add(name, value)])
+            case milter.InsertHeader(place, name, value):
+                head = edit(head, [Insert(place, name, value)])
+            case milter.ChangeHeader(number, name, value):
+                head = edit(head, [Replace(number, name, value), Remove(number, name)])
+        if len(head) > LINE:
+            head = _HEAD
+        assert head.endswith(b"\r\n") and header_end(head, 0, len(head)) == len(head)
+        assert head.count(b"\n") == head.count(b"\r\n") == head.count(b"\r")
+
+
+MILTER = Target("milter", lambda pieces: drive(_milter, pieces))

@@ -53,6 +53,7 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
         self.errors = path.parent / f"{path.name}.log"
         quiet = {"hostname": "mx.example.test", "auth.require_tls": "no", "dns.servers": NO_DNS, "trust.check": "no"}
+        quiet["spam.check"] = "no"
         self._prepare({**quiet, **(config or {})})
 
     def _prepare(self, config: Mapping[str, str]) -> None:

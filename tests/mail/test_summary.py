@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from daemon.limits import LIMITS
 from daemon.mail.message import scan, unpack
 from daemon.mail.structure import structure
-from daemon.mail.summary import base_subject, message_id, message_id_in, parse_date, references, sent_at, summarize
+from daemon.mail.summary import (
+    answered_in,
+    base_subject,
+    message_id,
+    message_id_in,
+    parse_date,
+    references,
+    sent_at,
+    summarize,
+)
 from tests.mail.test_message import PIECES
 from tests.mail.test_structure import FIELDS
 
@@ -169,3 +178,11 @@ def test_a_base_subject_has_nothing_left_to_strip(subject: str) -> None:
 def test_the_message_id_can_be_had_alone(header: bytes, want: str) -> None:
     data = header + b"\r\nMessage-ID: <body@b>\r\n"
     assert message_id_in(data) == summarize(data).message_id == want
+
+
+def test_what_a_message_answers() -> None:
+    many = b" ".join(b"<%d@x>" % n for n in range(300))
+    data = b"References: <a@x>\r\n <b@x>\r\nin-reply-to: <b@x> <c@x>\r\n\r\nReferences: <no@x>\r\n"
+    assert answered_in(data) == ("a@x", "b@x", "c@x")
+    assert answered_in(b"References: " + many)[-1] == "299@x"
+    assert len(answered_in(b"References: " + many)) == LIMITS.references and answered_in(b"") == ()

@@ -115,6 +115,9 @@ def test_every_json_key_is_documented(town: Ctl, letter: Path, tmp_path: Path) -
         ["setup", *setup], ["cert", "list"], ["config", "list"],
         ["config", "set", "queue.lifetime", "1d"], ["config", "history"], ["ban", "list"],
         ["ban", "rm", "--all", "--yes"],
+        ["mail", "import", "alice@example.org", str(letter), "--mailbox", "Junk"],
+        ["spam", "score", str(letter)], ["spam", "train", "--spam", str(letter)], ["spam", "stats"],
+        ["spam", "retrain", "--user", "alice@example.org", "--yes"], ["spam", "eval", "--user", "alice@example.org"],
         ["trace", "--since", "1d"], ["status"], ["report", "dmarc"], ["report", "tls"], ["version"],
         ["user", "rm", "bob@example.org", "--yes"],
     ):  # fmt: skip

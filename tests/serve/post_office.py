@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.config import Config, DataDir
+from daemon.flow.judging import Judge
 from daemon.mail.address import parse_address
 from daemon.resolver import Resolver
 from daemon.serve import listen, tls
@@ -42,9 +43,10 @@ class PostOffice:
         self.refusals = Refusals(self.store)
         self.door = Door(self.store, lambda: self.config, self.bans, self.refusals)
         self.doors = listen.Doors(lambda: self.config, self.keyring, self.bans, self.refusals)
+        judge = Judge(self.store, resolver) if resolver is not None else None
         self.post = Post(
             self.store, lambda: self.config, self.door, self.refusals, lambda: self.keyring.context,
-            lambda: self.keyring.port25_context, tls.end_point_of, resolver,
+            lambda: self.keyring.port25_context, tls.end_point_of, judge,
         )  # fmt: skip
         self.stop = asyncio.Event()
         bound = listen.bind(self.config, smtp_doors.DOORS, {})

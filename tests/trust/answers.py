@@ -25,6 +25,9 @@ class Answers:
     def add(self, name: str, kind: str, data: str) -> None:
         self.records.setdefault((name, kind), []).append(data.encode() if kind == "TXT" else data)
 
+    def known(self, name: str, kind: str) -> Answer | None:
+        return None
+
     async def ask(self, name: str, kind: str) -> Answer:
         self.asked.append((name, kind))
         await asyncio.sleep(0)

@@ -1,7 +1,6 @@
 """Whether lists of spammers' addresses (RFC 5782) name this server.
 
-An answer in 127.255.255.0/24 is what a list says to a resolver it will not serve: an error of the question, never a
-listing (traps S16). So is one outside of 127.0.0.0/8, and one of a list that names 127.0.0.1, which must not be there.
+What a list says that does not serve this resolver, or that lists everything, is no listing (traps S16).
 """
 
 from __future__ import annotations
@@ -11,11 +10,8 @@ import ipaddress
 
 from daemon.admin.dnscheck.looking import Looking, several
 from daemon.limits import LIMITS
-from daemon.resolver import TemporaryDNSError, reverse_name
-
-_REVERSE = (".in-addr.arpa", ".ip6.arpa")
-_ERRORS = ipaddress.ip_network("127.255.255.0/24")
-_ANSWERS = ipaddress.ip_network("127.0.0.0/8")
+from daemon.resolver import TemporaryDNSError
+from daemon.trust import dnsbl
 
 
 async def look(at: Looking) -> None:
@@ -37,32 +33,20 @@ async def _one(at: Looking, zone: str, address: str) -> bool:
         reason = f"no answer within {LIMITS.blocklist_patience} s"
     except TemporaryDNSError as error:
         reason = error.reason
-    at.say("info", "blocklist-failed", address, f"{zone} cannot say now: {reason}")
+    at.say("info", "blocklist-failed", address, f"{dnsbl.title(zone)} cannot say now: {reason}")
     return True
 
 
 async def _ask(at: Looking, zone: str, address: str) -> bool:
-    name = f"{_reversed(address)}.{zone}"
-    codes = [ipaddress.ip_address(str(r)) for r in (await at.resolver.ask(name, "A")).records]
-    if not codes:
-        return False
-    said = several(str(code) for code in codes[:5])
-    if any(code in _ERRORS for code in codes):
-        text = f"{zone} does not answer this resolver ({said}): give dns.servers a resolver of your own"
-        at.say("info", "blocklist-failed", address, text)
-    elif any(code not in _ANSWERS for code in codes):
-        at.say("info", "blocklist-failed", address, f"{zone} is no blocklist any more: it answers {said}")
-    elif (await at.resolver.ask(f"1.0.0.127.{zone}", "A")).records:
-        at.say("info", "blocklist-failed", address, f"{zone} lists everything: it is no blocklist any more")
-    else:
+    name = f"{dnsbl.reversed_address(address)}.{zone}"
+    records = (await at.resolver.ask(name, "A")).records
+    said = dnsbl.read(zone, records)
+    trouble = said.trouble or (said.code and await dnsbl.test(at.resolver, zone, names=False))
+    if trouble:
+        at.say("info", "blocklist-failed", address, f"{dnsbl.title(zone)}: {trouble}")
+    elif said.code:
         reasons = [r.decode("utf-8", "replace") for r in (await at.resolver.ask(name, "TXT")).records]
         why = f": {reasons[0][:200]}" if reasons else ""
-        at.say("error", "blocklist-listed", address, f"{zone} lists it ({said}){why}; ask there to be taken off")
-    return True
-
-
-def _reversed(address: str) -> str:
-    name = reverse_name(address)
-    for end in _REVERSE:
-        name = name.removesuffix(end)
-    return name
+        text = f"{dnsbl.title(zone)} lists it ({said.part or said.code}){why}; ask there to be taken off"
+        at.say("error", "blocklist-listed", address, text)
+    return bool(trouble or said.code)

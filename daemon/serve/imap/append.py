@@ -16,7 +16,7 @@ from daemon.limits import LIMITS
 from daemon.mail.summary import Summary, summarize
 from daemon.serve.imap import flags
 from daemon.serve.imap.answer import Answer, No
-from daemon.store import accounts, blobs, events, mailboxes, messages
+from daemon.store import accounts, blobs, events, mailboxes, messages, spam
 from daemon.store.errors import Missing, OverQuota
 from daemon.store.messages import Placed
 from daemon.store.spool import Body
@@ -100,6 +100,7 @@ async def append(session: Session, asked: said.Append, tag: str) -> Answer:
 def _put(tx: Tx, account_id: int, mailbox: str, new: Sequence[_New], quota: int, peer: str) -> list[Placed]:
     """All of them, or none. Raises `Missing` and `OverQuota`."""
     placed = []
+    role = mailboxes.role(tx, mailboxes.get(tx, account_id, mailbox))
     for one in new:
         trace = events.new_trace(tx.now, os.urandom)
         blob_id = blobs.keep(tx, one.body, one.summary)
@@ -111,5 +112,6 @@ def _put(tx: Tx, account_id: int, mailbox: str, new: Sequence[_New], quota: int,
             tx, trace, "appended", message_id=one.summary.message_id or None, peer=peer,
             account=account_id, mailbox=mailbox, uid=put.uid, size=one.body.size,
         )  # fmt: skip
+        spam.appended(tx, account_id, role, put.email_id, one.keywords, one.summary.message_id)
         placed.append(put)
     return placed

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from daemon.serve.imap import fetch, flags, news
 from daemon.serve.imap.answer import DONE, Answer, No
 from daemon.serve.imap.places import batches, mask_of, runs, without
-from daemon.store import events, mailboxes, messages
+from daemon.store import events, mailboxes, messages, spam
 from daemon.store.keywords import DELETED
 from daemon.store.mailboxes import Mailbox
 from daemon.store.messages import Copied, Ranges
@@ -130,11 +130,15 @@ async def _carry(session: Session, asked: said.Copy | said.Move, *, moving: bool
 
 
 def _carried(tx: Tx, source: int, ranges: Ranges, target: Mailbox, moving: bool, peer: str) -> Copied:
+    """What comes into Junk, or leaves it, is a lesson for the filter in the same transaction."""
     if mailboxes.by_id(tx, target.id) is None:
         raise No("there is no such mailbox", "TRYCREATE")
     trace = trace_of(tx, source, ranges)
+    here = mailboxes.by_id(tx, source)
     done = (messages.move if moving else messages.copy)(tx, source, ranges, target.id)
-    if done.sources:
+    if done.sources and here is not None:
+        roles = mailboxes.role(tx, here), mailboxes.role(tx, target)
+        spam.carried(tx, target.account_id, roles, target.id, done.targets)
         record(tx, trace, "moved" if moving else "copied", source, done.sources, peer, to=target.name)
     return done
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from daemon.flow import judging, receive
+from daemon.flow import receive
 from daemon.flow.envelope import Envelope, Origin, Recipient
 from daemon.store.addresses import NOT_OURS, Denial
 from daemon.wire.smtp import Reply, refused
@@ -28,9 +28,7 @@ class Mx:
     async def handle_DATA(
         self, smtp: Smtp, session: Client, transaction: Transaction, incoming: Incoming
     ) -> Reply | list[Reply]:
-        if smtp.trusted:
-            return reply_of(await accept(smtp, "relay", transaction, incoming))
-        return reply_of(await accept(smtp, self.kind, transaction, incoming, check=smtp.rules.check))
+        return reply_of(await accept(smtp, "relay" if smtp.trusted else self.kind, transaction, incoming))
 
 
 def admit(smtp: Smtp, recipient: Recipient, *, relay: bool) -> None:
@@ -44,10 +42,8 @@ def admit(smtp: Smtp, recipient: Recipient, *, relay: bool) -> None:
     recipient.resolution = found
 
 
-async def accept(
-    smtp: Smtp, kind: str, transaction: Transaction, incoming: Incoming, *, check: bool = False
-) -> receive.Receipt:
-    """Hand a complete message to the one road; `check`: a stranger's, whose proofs are looked at first."""
+async def accept(smtp: Smtp, kind: str, transaction: Transaction, incoming: Incoming) -> receive.Receipt:
+    """Hand a complete message to the one road; it is judged first, if there is anything to look at in its kind."""
     identity = smtp.session.auth_data
     origin = Origin(
         kind,
@@ -67,8 +63,9 @@ async def accept(
         requiretls=transaction.requiretls,
     )
     post, config, body, judged = smtp.post, smtp.post.config(), incoming.body, None
-    if check and post.resolver is not None:
-        judged, body = await judging.judge(post.resolver, origin, envelope, body, config, post.store.clock())
+    if post.judge is not None and post.judge.wanted(config, origin):
+        origin = origin._replace(trace=receive.new_trace(post.store))
+        judged, envelope, body = await post.judge.judge(origin, envelope, body, config)
     return await receive.accept(post.store, origin, envelope, body, config=config, judged=judged)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from time import monotonic
 
 from daemon.config import Config, Network
-from daemon.resolver import Resolver
+from daemon.flow.judging import Judge
 from daemon.serve.login import Door
 from daemon.serve.refusals import Refusals
 from daemon.serve.smtp.recipients import Recipients
@@ -30,7 +30,6 @@ class Rules:
     normalize: bool
     normalize_from: tuple[Network, ...]
     require_tls: bool
-    check: bool
 
 
 @lru_cache(maxsize=4)
@@ -45,7 +44,6 @@ def rules_of(config: Config) -> Rules:
         normalize=config["smtp.bare_newline"] == "normalize",
         normalize_from=config["smtp.bare_newline_exempt"],
         require_tls=config["auth.require_tls"],
-        check=config["trust.check"],
     )
 
 
@@ -56,8 +54,8 @@ def _none() -> None:
 @dataclass(slots=True)
 class Post:
     """`config` gives the settings as they are now; `context` the TLS context for STARTTLS, None without one;
-    `end_point` the hash of the certificate that a TLS connection shows, for channel binding; `resolver` whom the checks
-    of incoming mail ask: without one there are none."""
+    `end_point` the hash of the certificate that a TLS connection shows, for channel binding; `judge` who looks at mail
+    from other servers: without one all of it is taken."""
 
     store: Store
     config: Callable[[], Config]
@@ -66,7 +64,7 @@ class Post:
     context: Callable[[], ssl.SSLContext | None] = _none
     port25_context: Callable[[], ssl.SSLContext | None] = _none
     end_point: Callable[[ssl.SSLObject], bytes | None] = field(default=lambda _: None)
-    resolver: Resolver | None = None
+    judge: Judge | None = None
     recipients: Recipients = field(init=False)
     spool: Path = field(init=False)
     _roomy_until: float = field(default=0.0, init=False)

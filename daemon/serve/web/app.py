@@ -18,6 +18,7 @@ from daemon import log
 from daemon.admin import mtasts
 from daemon.config import BadSetting, Config, hostname
 from daemon.limits import LIMITS
+from daemon.serve.web import quarantine
 from daemon.store import acme, domains
 from daemon.store.db import Store
 
@@ -60,6 +61,7 @@ async def policy(request: web.Request) -> web.StreamResponse:
 ROUTES = (
     web.get(CHALLENGE + "{token}", challenge),
     web.get(mtasts.PATH, policy),
+    *quarantine.ROUTES,
 )
 
 
@@ -109,6 +111,7 @@ async def runner(store: Store, config: Callable[[], Config]) -> web.AppRunner:
     setattr(web_response, "SERVER_SOFTWARE", "")  # noqa: B010
     app = web.Application(middlewares=[rules], client_max_size=LIMITS.http_body)
     app[HOUSE] = House(store, config)
+    app[quarantine.STORE] = store
     app.add_routes(ROUTES)
     app.on_response_prepare.append(_bare)
     made = web.AppRunner(

@@ -1,0 +1,146 @@
+"""`mailctl quarantine`: what the filter kept from its readers, and how it is undone."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from mailctl import options
+from mailctl.desk import Desk, at_desk, ids
+from mailctl.grammar import noun
+from mailctl.out import Column, clean, count, size, when
+
+if TYPE_CHECKING:
+    from daemon.admin.quarantine import Kept, Shown
+
+command = noun(
+    "quarantine",
+    "What the filter refused, or put into Junk, and how that is undone.",
+    "mailctl quarantine list --user alice@example.org",
+    "mailctl quarantine release 12",
+)
+_numbers = click.argument(
+    "numbers", metavar="ID...", nargs=-1, required=True, shell_complete=options.complete_quarantine
+)
+
+
+@command.command(
+    "list",
+    examples=(
+        "mailctl quarantine list",
+        "mailctl quarantine list --user alice@example.org --since 2d",
+        "mailctl quarantine list --from shop.example --reason spam-certain --json",
+    ),
+)
+@click.option("--user", metavar="USER", shell_complete=options.complete_users, help="Only of this user.")
+@options.since
+@click.option("--from", "sender", metavar="TEXT", help="Senders with this in their address or name.")
+@click.option("--reason", metavar="WORD", help="Only for this reason, such as spam-certain or virus.")
+@options.limit
+@at_desk
+def list_(
+    desk: Desk, user: str | None, since: str | None, sender: str | None, reason: str | None, limit: int | None
+) -> None:
+    """List what is kept, newest first. The numbers are what other verbs take."""
+    from daemon.admin import quarantine as admin
+
+    columns = [
+        Column("ID", lambda k: str(k.id), "bold", right=True),
+        Column("KEPT", lambda k: when(k.kept_at), "dim"),
+        Column("USER", lambda k: k.user),
+        Column("STATE", lambda k: k.state, lambda k: "yellow" if k.state == "junk" else "red"),
+        Column("FROM", lambda k: clean(k.author or k.sender or "<>")),
+        Column("SUBJECT", lambda k: clean(k.subject)),
+        Column("REASON", lambda k: k.reason),
+        Column("SCORE", lambda k: f"{k.score:.1f}", right=True),
+    ]
+    desk.out.rows(
+        admin.found(desk.store, user=user, since=since, sender=sender, reason=reason, limit=limit),
+        [column for column in columns if user is None or column.title != "USER"],
+        empty="Nothing is kept.",
+    )
+
+
+@command.command("show", examples=("mailctl quarantine show 12", "mailctl quarantine show 12 --raw > message.eml"))
+@click.argument("number", metavar="ID", shell_complete=options.complete_quarantine)
+@click.option("--raw", is_flag=True, help="The bytes as they would be in the INBOX.")
+@at_desk
+def show(desk: Desk, number: str, raw: bool) -> None:
+    """Show a message that is kept: why, its header, its text, what is attached."""
+    from daemon.admin import quarantine as admin
+
+    if raw:
+        data = admin.raw(desk.store, number)
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        return
+    found = admin.show(desk.store, number)
+    desk.out.document(found, lambda: _open(desk, found))
+
+
+_SHOWN = ("from", "to", "cc", "date", "subject")
+
+
+def _open(desk: Desk, found: Shown) -> None:
+    out, kept = desk.out, found.kept
+    out.fields(
+        [
+            ("Message", f"{kept.id} for {kept.user}, {size(kept.size)}, trace {kept.trace}"),
+            ("State", f"{kept.state} since {when(kept.kept_at)}: {kept.reason}, {kept.score:.1f} points"),
+            ("Why", clean(kept.why)),
+            ("Sender", clean(kept.sender) or "<>"),
+            *((name, value) for name, value in found.headers if name.lower() in _SHOWN),
+            *(("Attached", f"{a.name or '(no name)'}  {a.type}, {size(a.size)}") for a in found.attachments),
+        ]
+    )
+    out.print()
+    for line in found.text.split("\n"):
+        out.print(clean(line.replace("\t", "    ")))
+
+
+@command.command(
+    "release",
+    examples=(
+        "mailctl quarantine release 12",
+        "mailctl quarantine release 12 13 --allow",
+        "mailctl quarantine list --from shop.example --json | jq .id | mailctl quarantine release -",
+    ),
+)
+@_numbers
+@click.option("--allow", is_flag=True, help="The author is let in from now on, for this user.")
+@click.option("--force", is_flag=True, help="Release even what has a virus.")
+@at_desk
+def release(desk: Desk, numbers: tuple[str, ...], allow: bool, force: bool) -> None:
+    """Put messages into the INBOX they were meant for, and teach the filter that they are wanted.
+
+    They keep the time they came, and the fields that say what the filter thought. A virus is released only with
+    --force. Exit code 1: one of them is not kept (any more); 75: the user has no room. Those before it are done.
+    """
+    from daemon.admin import quarantine as admin
+
+    for number in ids(numbers):
+        done = admin.release(desk.store, number, allow=allow, force=force)
+        desk.out.done(f"released {_named(done)} to the INBOX of {done.user}", done)
+
+
+@command.command("rm", examples=("mailctl quarantine rm 12 13", "mailctl quarantine rm 12 --dry-run"))
+@_numbers
+@options.careful
+@at_desk
+def rm(desk: Desk, numbers: tuple[str, ...], yes: bool, dry_run: bool) -> None:
+    """Throw messages away before their time; of those in Junk, the message there."""
+    from daemon.admin import quarantine as admin
+
+    there = admin.by_ids(desk.store, ids(numbers))
+    what = f"throw {count(len(there), 'message')} away"
+    if not desk.agreed(what, [f"{_named(kept)} for {kept.user}" for kept in there], yes=yes, dry_run=dry_run):
+        return
+    for kept in there:
+        done = admin.remove(desk.store, str(kept.id))
+        desk.out.done(f"threw away {_named(done)} for {done.user}", done)
+
+
+def _named(kept: Kept) -> str:
+    return f"{kept.id} “{clean(kept.subject)}” from {clean(kept.author or kept.sender) or 'nobody'}"
