@@ -205,7 +205,6 @@ CHECKS: dict[str, Check] = {
     "filters": enginecheck.check,
     "lists": listcheck.check,
     "viruses": viruscheck.check,
-    "lists": listcheck.check,
     "dns": _dns,
 }
 """Names of checks, in the order of their findings."""
