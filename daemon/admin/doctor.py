@@ -203,8 +203,8 @@ CHECKS: dict[str, Check] = {
     "passwords": _hashes,
     "port 25 outward": outbound.check,
     "filters": enginecheck.check,
-    "viruses": viruscheck.check,
     "lists": listcheck.check,
+    "viruses": viruscheck.check,
     "dns": _dns,
 }
 """Names of checks, in the order of their findings."""

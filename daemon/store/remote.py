@@ -6,7 +6,8 @@ bodies that are also given as `bodies`.
 
 Three sentences prevent bugs:
 
-1. Pieces are taken in the order in which they were handed in; those that the writer finds waiting are one group.
+1. Pieces are taken in the order in which they were handed in. A frame is a group, and what is handed in while one is
+   under way is the next: it goes before the answers of the last one are told, so that the writer need not wait.
 2. The two die together: the writer with the server (a signal of the system, else the end of the socket), and a server
    whose writer is gone is broken, for nobody can know what became of the last group.
 3. Only the loop reads answers: who waits for one in the loop's own thread waits for ever.
@@ -23,10 +24,12 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import daemon
+from daemon.limits import LIMITS
 from daemon.store.errors import StoreBroken, StoreBusy
 from daemon.store.letters import FILES, Broken, Frames, close_all, files_of, pack, portable
 from daemon.store.tx import Changes
@@ -50,8 +53,7 @@ class RemoteWriter:
         self._lock = threading.Lock()  # of `_waiting` and `_closed`
         self._waiting: list[Piece] = []
         self._closed = False
-        self._sent: dict[int, Piece] = {}
-        self._number = 0
+        self._sent: deque[list[Piece]] = deque()  # groups that the writer has not answered yet
         self._out: deque[tuple[memoryview, list[int]]] = deque()  # frames that the socket has not taken whole
         self._blocked = False  # the loop watches for room in the socket
         self._ready: asyncio.Future[None] = self._loop.create_future()
@@ -86,7 +88,7 @@ class RemoteWriter:
             piece.hold()
             self._waiting.append(piece)
             first = len(self._waiting) == 1
-        if first:  # what is handed in before the loop comes round goes in one frame
+        if first:  # what is handed in before the loop comes round goes together
             if threading.get_ident() == self._thread:
                 self._loop.call_soon(self._send_waiting)
             else:
@@ -110,7 +112,7 @@ class RemoteWriter:
         self._send_waiting()
         alive = True
         while alive and not self._store.broken:
-            if not self._out:
+            if not (self._out or self._waiting):
                 self._sock.shutdown(socket.SHUT_WR)
             readable, _, _ = select.select([self._sock], [self._sock] if self._out else [], [])
             if readable:
@@ -120,13 +122,16 @@ class RemoteWriter:
     # -- to the writer -------------------------------------------------------------------------------------------------
 
     def _send_waiting(self) -> None:
+        """All that waits, unless a group is under way: then it waits for company until that one is answered."""
+        if self._sent:
+            return
         with self._lock:
             pieces, self._waiting = self._waiting, []
         some: list[Piece] = []
         files = 0
         for piece in pieces:
             needed = sum(map(files_of, piece.bodies))
-            if some and files + needed > FILES:
+            if some and (files + needed > FILES or len(some) == LIMITS.write_group):
                 self._pack(some)
                 some, files = [], 0
             some.append(piece)
@@ -138,9 +143,7 @@ class RemoteWriter:
     def _pack(self, pieces: list[Piece]) -> None:
         """A frame of these; who cannot be packed fails alone."""
         bodies = [body for piece in pieces for body in piece.bodies]
-        asked = [
-            (self._number + place, p.work, p.args, len(p.bodies), p.into_reserve) for place, p in enumerate(pieces, 1)
-        ]
+        asked = [(p.work, p.args, len(p.bodies), p.into_reserve) for p in pieces]
         try:
             frame, files = pack((self._store.reserve, self._store.segment_size, asked), bodies)
         except Exception as error:
@@ -151,9 +154,7 @@ class RemoteWriter:
                 pieces[0].fail(error)
                 self._done(pieces, Changes())
             return
-        for piece in pieces:
-            self._number += 1
-            self._sent[self._number] = piece
+        self._sent.append(pieces)
         self._out.append((memoryview(frame), files))
 
     def _push(self) -> None:
@@ -208,11 +209,11 @@ class RemoteWriter:
                 continue
             answers, changes, broken = said
             self._store.broken = self._store.broken or broken
-            pieces = []
-            for number, value, error in answers:
-                piece = self._sent.pop(number)
+            pieces = self._sent.popleft()
+            for piece, (value, error) in zip(pieces, answers, strict=True):
                 piece.value, piece.error = value, error
-                pieces.append(piece)
+            if self._waiting:
+                self._send_waiting()
             self._done(pieces, changes)
 
     def _done(self, pieces: list[Piece], changes: Changes) -> None:
@@ -228,7 +229,7 @@ class RemoteWriter:
             self._loop.remove_reader(self._sock.fileno())
             self._loop.remove_writer(self._sock.fileno())
         with self._lock:
-            lost, self._waiting = [*self._sent.values(), *self._waiting], []
+            lost, self._waiting = [*chain.from_iterable(self._sent), *self._waiting], []
         self._sent.clear()
         for piece in lost:
             piece.fail(StoreBroken("the writer's process ended; the server must be restarted"))
@@ -255,6 +256,6 @@ def _start(data: Path, sock: socket.socket) -> subprocess.Popen[bytes]:
     )
 
 
-def answer_of(number: int, piece: Piece) -> tuple[int, Any, BaseException | None]:
+def answer_of(piece: Piece) -> tuple[Any, BaseException | None]:
     """What the writer tells of a piece."""
-    return number, piece.value, None if piece.error is None else portable(piece.error)
+    return piece.value, None if piece.error is None else portable(piece.error)

@@ -241,8 +241,8 @@ async def test_what_opendkim_signs_we_verify_if_opendkim_does(of: dict[str, Key]
         verifying(tmp_path, keyring)
         theirs = verdicts(list(messages), tmp_path)
         for data, words in zip(messages.values(), theirs, strict=True):
-            (whole,) = await dkim.verify(keyring, data, now=NOW)
-            (changed,) = await dkim.verify(keyring, data + b"more\r\n", now=NOW)
+            (whole,) = await dkim.verify(keyring, data, now=int(time.time()))
+            (changed,) = await dkim.verify(keyring, data + b"more\r\n", now=int(time.time()))
             passes += whole.result == "pass"
             assert words == [whole.result] or (hidden(data) and words == ["pass"]), data
             assert (whole.algorithm, changed.result) == (key.algorithm, "fail")

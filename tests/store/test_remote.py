@@ -8,7 +8,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ import pytest_asyncio
 
 from daemon.config import DataDir
 from daemon.flow.deliver import Stale
+from daemon.limits import LIMITS
 from daemon.serve.imap.answer import No
 from daemon.store import letters, remote
 from daemon.store.db import Store, StoreBroken, StoreBusy, StoreFull
@@ -23,7 +26,7 @@ from daemon.store.errors import Missing
 from daemon.store.messages import Placed
 from daemon.store.spool import Body
 from daemon.store.tx import Changes, Tx
-from tests.instruments.until import until
+from tests.instruments.until import soon, until
 from tests.store.stage import add_user, box_id, bytes_in, clean, message, note, noted, open_store, put
 
 
@@ -61,6 +64,18 @@ def process_of(tx: Tx) -> int:
     return os.getpid()
 
 
+def moment(tx: Tx) -> int:
+    """When its group began; the next one begins later."""
+    time.sleep(0.005)
+    return tx.now
+
+
+def held_up(tx: Tx, entered: Path, go_on: Path) -> int:
+    entered.touch()
+    until(go_on.exists, "leave to go on")
+    return tx.now
+
+
 def of_size(size: int, path: Path | None = None) -> Body:
     body = Body(path)
     body.write(message(f"m{size}", size))
@@ -79,6 +94,27 @@ async def test_writes_keep_their_order_and_bad_ones_roll_back_alone(hired: Store
     answers = await asyncio.gather(*tasks, return_exceptions=True)
     assert isinstance(answers.pop(100), Missing)
     assert answers == [f"k{n:03d}" for n in range(300)] == noted(hired)
+
+
+async def test_what_comes_while_a_group_is_under_way_is_the_next(hired: Store, tmp_path: Path) -> None:
+    entered, go_on = tmp_path / "entered", tmp_path / "go-on"
+    first = asyncio.create_task(hired.write(held_up, entered, go_on))
+    await soon(entered.exists, "the first group")
+    later = []
+    for _ in range(3):
+        later.append(asyncio.create_task(hired.write(moment)))
+        await asyncio.sleep(0.01)
+    go_on.touch()
+    moments = await asyncio.gather(first, *later)
+    assert moments[0] < moments[1] == moments[2] == moments[3]
+
+
+async def test_groups_that_travel_are_not_larger_than_their_limit(
+    hired: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "LIMITS", replace(LIMITS, write_group=2))
+    moments = await asyncio.gather(*(hired.write(moment) for _ in range(5)))
+    assert moments[0] == moments[1] < moments[2] == moments[3] < moments[4]
 
 
 async def test_errors_arrive_as_what_they_are(hired: Store) -> None:

@@ -44,7 +44,9 @@ class Delivered:
 @pytest.fixture(scope="module")
 def delivered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Delivered]:
     path = tmp_path_factory.mktemp("bytes") / "data"
-    with Server(path, {USER: PASSWORD}, {"limits.exempt_networks": "127.0.0.0/8"}) as server:
+    with Server(
+        path, {USER: PASSWORD}, {"limits.exempt_networks": "127.0.0.0/8", "attachments.action": "accept"}
+    ) as server:
         found = Delivered(server, {}, {})
         good = ordinary()
 
