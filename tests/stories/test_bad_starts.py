@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ def server(tmp_path: Path) -> Server:
 
 def spoil(server: Server, key: str, value: str) -> None:
     """A row as a hand or a restore may have left it: no verb of ours would."""
-    with sqlite3.connect(server.data.database) as connection:
+    with closing(sqlite3.connect(server.data.database)) as connection, connection:
         connection.execute("insert or replace into setting (key, value) values (?, ?)", (key, value))
     connection.close()
 
@@ -83,7 +84,7 @@ def test_a_corrupt_database(server: Server, damage: Callable[[Path], None]) -> N
 def test_a_database_of_which_the_settings_are_damaged(server: Server) -> None:
     """The server does not start on guesses; the doctor still comes in and says what is hurt."""
     no_log(server.data)
-    with sqlite3.connect(server.data.database) as connection:
+    with closing(sqlite3.connect(server.data.database)) as connection, connection:
         (page,) = connection.execute("select rootpage from sqlite_master where name = 'setting'").fetchone()
         (size,) = connection.execute("pragma page_size").fetchone()
     connection.close()
@@ -109,7 +110,7 @@ def test_a_foreign_database(tmp_path: Path) -> None:
 
 
 def test_a_database_of_a_newer_version(server: Server) -> None:
-    with sqlite3.connect(server.data.database) as connection:
+    with closing(sqlite3.connect(server.data.database)) as connection, connection:
         connection.execute("update migration set number = 9999 where number = (select max(number) from migration)")
     connection.close()
     assert "newer" in refusal(server.data.path)
