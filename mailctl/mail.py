@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from mailctl import options
+from mailctl import letter, options
 from mailctl.desk import Desk, at_desk, ids
 from mailctl.grammar import Verb, noun
 from mailctl.mailbox import named
@@ -121,33 +121,20 @@ def show(desk: Desk, mail: str, raw: bool, headers: bool) -> None:
     from daemon.admin import mail as admin
 
     if raw:
-        data = admin.raw(desk.store, mail)
-        sys.stdout.flush()
-        sys.stdout.buffer.write(data)
+        letter.raw(admin.raw(desk.store, mail))
         return
     found = admin.show(desk.store, mail)
     desk.out.document(found, lambda: _open(desk, found, headers))
 
 
-_SHOWN = ("from", "to", "cc", "date", "subject")
-
-
 def _open(desk: Desk, found: Shown, headers: bool) -> None:
-    out, mail = desk.out, found.mail
-    fields = [(name, value) for name, value in found.headers if headers or name.lower() in _SHOWN]
-    flags = " ".join((*mail.flags, *mail.keywords))
-    out.fields(
-        [
-            ("Message", f"{mail.id} of {mail.user} in {', '.join(mail.mailboxes)}, {size(mail.size)}"),
-            ("Received", when(mail.received_at) + (f", trace {mail.trace}" if mail.trace else "")),
-            ("Flags", flags),
-            *fields,
-            *(("Attached", f"{a.name or '(no name)'}  {a.type}, {size(a.size)}") for a in found.attachments),
-        ]
-    )
-    out.print()
-    for line in found.text.split("\n"):
-        out.print(clean(line.replace("\t", "    ")))
+    mail = found.mail
+    about = [
+        ("Message", f"{mail.id} of {mail.user} in {', '.join(mail.mailboxes)}, {size(mail.size)}"),
+        ("Received", when(mail.received_at) + (f", trace {mail.trace}" if mail.trace else "")),
+        ("Flags", " ".join((*mail.flags, *mail.keywords))),
+    ]
+    letter.show(desk.out, about, found, whole=headers)
 
 
 @command.command(

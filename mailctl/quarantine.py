@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from mailctl import options
+from mailctl import letter, options
 from mailctl.desk import Desk, at_desk, ids
 from mailctl.grammar import noun
 from mailctl.out import Column, clean, count, size, when
@@ -72,32 +71,21 @@ def show(desk: Desk, number: str, raw: bool) -> None:
     from daemon.admin import quarantine as admin
 
     if raw:
-        data = admin.raw(desk.store, number)
-        sys.stdout.flush()
-        sys.stdout.buffer.write(data)
+        letter.raw(admin.raw(desk.store, number))
         return
     found = admin.show(desk.store, number)
     desk.out.document(found, lambda: _open(desk, found))
 
 
-_SHOWN = ("from", "to", "cc", "date", "subject")
-
-
 def _open(desk: Desk, found: Shown) -> None:
-    out, kept = desk.out, found.kept
-    out.fields(
-        [
-            ("Message", f"{kept.id} for {kept.user}, {size(kept.size)}, trace {kept.trace}"),
-            ("State", f"{kept.state} since {when(kept.kept_at)}: {kept.reason}, {kept.score:.1f} points"),
-            ("Why", clean(kept.why)),
-            ("Sender", clean(kept.sender) or "<>"),
-            *((name, value) for name, value in found.headers if name.lower() in _SHOWN),
-            *(("Attached", f"{a.name or '(no name)'}  {a.type}, {size(a.size)}") for a in found.attachments),
-        ]
-    )
-    out.print()
-    for line in found.text.split("\n"):
-        out.print(clean(line.replace("\t", "    ")))
+    kept = found.kept
+    about = [
+        ("Message", f"{kept.id} for {kept.user}, {size(kept.size)}, trace {kept.trace}"),
+        ("State", f"{kept.state} since {when(kept.kept_at)}: {kept.reason}, {kept.score:.1f} points"),
+        ("Why", clean(kept.why)),
+        ("Sender", clean(kept.sender) or "<>"),
+    ]
+    letter.show(desk.out, about, found)
 
 
 @command.command(

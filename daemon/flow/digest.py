@@ -7,7 +7,6 @@ letter goes the one road, as every notice does.
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -18,6 +17,7 @@ from daemon.flow import receive
 from daemon.flow.envelope import Envelope, Origin, Recipient
 from daemon.flow.keeping import OTHER, RULES
 from daemon.flow.postmaster import postmaster
+from daemon.flow.rounds import rounds
 from daemon.limits import LIMITS
 from daemon.mail import digest, link
 from daemon.mail.address import BadAddress, parse_address
@@ -26,7 +26,6 @@ from daemon.mail.link import Link
 from daemon.setting_types import format_span
 from daemon.store import accounts, quarantine
 from daemon.store.db import Store
-from daemon.store.errors import StoreError
 from daemon.store.quarantine import News, Row
 from daemon.store.spool import Body
 from daemon.store.tx import Tx
@@ -50,14 +49,7 @@ class Digests:
         self._every = every
 
     async def run(self) -> None:
-        while not self._store.broken:
-            try:
-                await self.send()
-            except StoreError as error:
-                log.trouble("digests", reason=str(error))
-            except Exception as error:  # one fault ends no other round
-                log.fault("digests", error)
-            await asyncio.sleep(self._every)
+        await rounds(self._store, "digests", self.send, lambda: self._every)
 
     async def send(self) -> int:
         """Send what is due; how many."""

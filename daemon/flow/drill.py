@@ -7,7 +7,6 @@ that starts reads its signatures for a minute), and who administers is told once
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections.abc import Callable
 
@@ -16,15 +15,15 @@ from daemon.config import Config
 from daemon.flow import dangers, receive
 from daemon.flow.envelope import Envelope, Origin, Recipient
 from daemon.flow.postmaster import postmaster
+from daemon.flow.rounds import rounds
 from daemon.limits import LIMITS
 from daemon.mail.address import Address
 from daemon.mail.headers import format_date
 from daemon.store import accounts, domains, drills
 from daemon.store.db import Store
 from daemon.store.drills import Drill
-from daemon.store.errors import StoreError
 from daemon.store.spool import Body
-from daemon.store.tx import Changes, Tx
+from daemon.store.tx import Tx
 from daemon.trust import attachments, rules, virus
 
 Ended = tuple[str, bool, str]
@@ -106,31 +105,15 @@ class Drills:
         self._config = config
         self._every = every
         self._again = again
-        self._wake = asyncio.Event()
+        self._failed = False
 
     async def run(self) -> None:
         """A round at the start, every hour, sooner after a failure, and when a setting was changed."""
-        deaf = self._store.listen(self._changed)
-        try:
-            while not self._store.broken:
-                self._wake.clear()
-                failed = True
-                try:
-                    failed = await self.round()
-                except StoreError as error:
-                    log.trouble("drill", reason=str(error))
-                except Exception as error:  # one fault must not end the trials
-                    log.fault("drill", error)
-                try:
-                    await asyncio.wait_for(self._wake.wait(), self._again if failed else self._every)
-                except TimeoutError:
-                    continue
-        finally:
-            deaf()
+        await rounds(self._store, "drill", self._try, lambda: self._again if self._failed else self._every)
 
-    def _changed(self, changes: Changes) -> None:
-        if changes.settings or changes.everything:
-            self._wake.set()
+    async def _try(self) -> None:
+        self._failed = True
+        self._failed = await self.round()
 
     async def round(self) -> bool:
         """Try all, keep how it ended, tell what began to fail; whether anything failed. Raises `StoreError`."""

@@ -7,19 +7,17 @@ whole server is tried alone after the restart, and given up when it did so some 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from daemon import log
+from daemon.flow.rounds import rounds
 from daemon.limits import LIMITS
 from daemon.mail import tokens
 from daemon.mail.identity import identity
 from daemon.store import spam
 from daemon.store.db import Store
-from daemon.store.errors import StoreError
 from daemon.store.spam import Learnt, Lesson
-from daemon.store.tx import Changes
 
 T = TypeVar("T")
 Read = tuple[bytes, tuple[int, ...]]
@@ -50,33 +48,18 @@ class Learning:
     def __init__(self, store: Store, *, every: float = LIMITS.spam_round) -> None:
         self._store = store
         self._every = every
-        self._wake = asyncio.Event()
         self._last = 0  # whose lessons were learnt last: the others come first now
 
     async def run(self) -> None:
         """Learn whatever waits, whenever a lesson is queued, and now and then."""
-        deaf = self._store.listen(self._changed)
-        try:
-            while not self._store.broken:
-                self._wake.clear()
-                try:
-                    while await self._some():
-                        pass
-                except StoreError as error:
-                    log.trouble("learning", reason=str(error))
-                except Exception as error:  # one fault must not end the learning
-                    log.fault("learning", error)
-                try:
-                    async with asyncio.timeout(self._every):  # wait_for loses a cancellation that comes with the news
-                        await self._wake.wait()
-                except TimeoutError:
-                    continue
-        finally:
-            deaf()
+        await rounds(
+            self._store, "learning", self._all, lambda: self._every,
+            concerns=lambda changes: changes.lessons or changes.everything,
+        )  # fmt: skip
 
-    def _changed(self, changes: Changes) -> None:
-        if changes.lessons or changes.everything:
-            self._wake.set()
+    async def _all(self) -> None:
+        while await self._some():
+            pass
 
     async def _some(self) -> bool:
         """Some lessons of the user whose turn it is; whether there were any."""

@@ -15,13 +15,12 @@ from dataclasses import dataclass, field
 from daemon import log
 from daemon.config import Config
 from daemon.flow import signing
+from daemon.flow.rounds import rounds
 from daemon.limits import LIMITS
 from daemon.resolver import Resolver, TemporaryDNSError
 from daemon.store import dkim_keys
 from daemon.store.db import Store
 from daemon.store.dkim_keys import ALGORITHMS, Key
-from daemon.store.errors import StoreError
-from daemon.store.tx import Changes
 
 _AT_ONCE = 20  # questions
 _REST = 1.0  # seconds between two rounds at least, however much is changed meanwhile
@@ -83,31 +82,11 @@ class Rotation:
         self._config = config
         self._resolver = resolver
         self._every = every
-        self._wake = asyncio.Event()
 
     async def run(self) -> None:
         """Rounds, now and then and whenever a key or a setting was changed."""
-        deaf = self._store.listen(self._changed)
-        try:
-            while not self._store.broken:
-                self._wake.clear()
-                try:
-                    await self._round()
-                except StoreError as error:
-                    log.trouble("dkim-keys", reason=str(error))
-                except Exception as error:  # one fault must not end the looking
-                    log.fault("dkim-keys", error)
-                await asyncio.sleep(min(_REST, self._every))
-                try:
-                    await asyncio.wait_for(self._wake.wait(), self._every)
-                except TimeoutError:
-                    continue
-        finally:
-            deaf()
-
-    def _changed(self, changes: Changes) -> None:
-        if changes.settings or changes.everything:
-            self._wake.set()
+        rest = min(_REST, self._every)
+        await rounds(self._store, "dkim-keys", self._round, lambda: self._every, rest=rest)
 
     async def _round(self) -> None:
         """Keys for domains that have none, which an older version or a test made; then a look."""

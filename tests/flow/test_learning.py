@@ -74,7 +74,7 @@ async def test_what_waits_and_what_comes_is_learnt(house: House) -> None:
 
 async def test_lessons_that_nobody_told_of_are_found(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """A doorbell may be missed: the worker looks now and then."""
-    monkeypatch.setattr(Learning, "_changed", lambda self, changes: None)
+    monkeypatch.setattr(house.store, "listen", lambda listener: lambda: None)
     async with worker(house, every=0.01):
         lesson(house, "untold")
         await soon(lambda: not waiting(house))
