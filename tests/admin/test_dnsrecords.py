@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,11 +22,12 @@ WISHES = Wishes("example.org", Config([("hostname", HOST), ("listen.https", "off
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def store(tmp_path: Path) -> Iterator[Store]:
     store = Store.open(DataDir(tmp_path / "data"))
     settings.put(store, "hostname", HOST, "test")
     domains.add(store, "example.org")
-    return store
+    yield store
+    store.close()
 
 
 def kinds(wishes: Wishes) -> list[tuple[str, str]]:
