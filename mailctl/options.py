@@ -52,6 +52,8 @@ def _from_store(ask: Callable[[Any], list[str]]) -> Callable[..., list[Completio
             return [CompletionItem(name) for name in ask(desk.store) if name.startswith(incomplete)]
         except Exception:
             return []
+        finally:
+            desk.close()  # click calls no command after this one, so nobody else would
 
     return complete
 
