@@ -30,6 +30,7 @@ example.org. TXT "v=spf1 mx -all"
 _dmarc.example.org. TXT "v=DMARC1; p=reject; rua=mailto:reports@example.org"
 """
 _WORDS = "a the of mail server message quick brown fox report budget meeting schedule please thanks regards".split()
+_WARES = "pills casino winner lottery viagra refinance cheap replica enlarge bonus click unsubscribe".split()
 _PATIENCE = 10.0  # seconds for the name server to start
 _UNBOUND = """
 server:
@@ -43,6 +44,7 @@ server:
   num-threads: 1
   interface: {address}
   access-control: 127.0.0.0/8 allow
+  local-zone: "." static
   local-zone: "org." static
   local-zone: "127.in-addr.arpa." static
   local-data: "org. SOA ns.example.org. hostmaster.example.org. 1 3600 600 86400 3600"
@@ -81,6 +83,18 @@ def letter(keys: Sequence[sign.Key], number: int = 0, size: int = 10_000) -> byt
         f"\tby {HELO} with ESMTPS id {number:x};\r\n\tSat, 28 Nov 2026 10:00:01 +0000\r\n"
     ).encode()
     return road + sign.sign(mail, keys, now=time.time()) + mail
+
+
+def lesson(spam: bool, number: int) -> bytes:
+    """A message for a filter to learn from: of Ann's words, or of others."""
+    chance = random.Random(f"{spam} {number}")
+    words = chance.choices(_WARES if spam else _WORDS, k=200) + [f"word{chance.randrange(10**6)}" for _ in range(20)]
+    sender = f"shop{number}@example.net" if spam else SENDER
+    return (
+        f"From: <{sender}>\r\nTo: User <u0@bench.test>\r\nSubject: {' '.join(words[:5])}\r\n"
+        f"Message-ID: <{number}.{spam}@{sender.partition('@')[2]}>\r\nDate: Sat, 28 Nov 2026 10:00:00 +0000\r\n"
+        f"\r\n{chr(10).join(words)}\r\n"
+    ).encode()
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
+from bench import peers_filters
 from bench.suite import Server, Suite
 
 FILTERS = ("opendkim", "opendmarc", "postfix-policyd-spf-python")
@@ -70,12 +71,12 @@ def write_peers(suite: Suite, peers: Iterable[Server]) -> None:
         "# Configuration of the peers\n",
         "Written by `python -m bench` out of the files the peers ran with; `STATE` is the suite's directory. Postfix",
         "takes mail on loopback and hands it to Dovecot by LMTP; fsync as Debian ships it. The tuned one is Dovecot's",
-        '"high-performance" login mode with its authentication cache. Those called trust judge what comes, see',
-        "`peers_trust.py`.\n",
+        '"high-performance" login mode with its authentication cache. Those called trust and rspamd judge what comes,',
+        "see `peers_filters.py`.\n",
     ]
     told = set[str]()
     for peer in peers:
-        kind = "trust" if peer["name"].endswith("-trust") else ""
+        kind = peer["name"].rpartition("-")[2] if peer["name"] in peers_filters.NAMES else ""
         for file in peer["configuration"]:
             if not file.exists() or (file.name != "dovecot.conf" and f"{kind} {file.name}" in told):
                 continue

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from bench import peers_trust
+from bench import peers_filters
 from bench.machine import revision
 from bench.suite import NoSuite, Server, Suite
 
@@ -44,8 +44,8 @@ def _describe(suite: Suite, name: str) -> Server:
     """Its ports and users; `home` is the directory of its files, `configuration` and `pidfiles` are some of them."""
     entries: list[Server] = json.loads((suite.folder / "servers.json").read_text())
     known = {entry["name"]: entry for entry in entries}
-    if name in peers_trust.NAMES:
-        server = peers_trust.described(suite, name, known[peers_trust.base(name)])
+    if name in peers_filters.NAMES:
+        server = peers_filters.described(suite, name, known[peers_filters.split(name)[0]])
     else:
         server = known[name] | {"home": suite.state / "anchor" / name, "configuration": FILES, "pidfiles": PIDFILES}
     return server | {key: [server["home"] / file for file in server[key]] for key in ("configuration", "pidfiles")}
@@ -76,8 +76,8 @@ def peer(suite: Suite, name: str) -> Iterator[Server]:
 
     log.unlink(missing_ok=True)
     try:
-        if name in peers_trust.NAMES:
-            peers_trust.start(suite, name, run)
+        if name in peers_filters.NAMES:
+            peers_filters.start(suite, name, run)
         else:
             for verb in ("wipe", "up"):
                 run("bash", suite.folder / "anchor.sh", verb, name)
