@@ -330,6 +330,22 @@ class Limits:
     sender_names: int = 100  # names asked of the lists for one message: what a forger can pile up
     sender_labels: int = 8  # labels of a domain looked at from the right
 
+    # -- the owner's rules (Sieve) ------------------------------------------------------------------------------------
+    sieve_script: int = 256 * KIB  # characters of one script
+    sieve_string: int = 64 * KIB  # characters of one string of it
+    sieve_list: int = 10_000  # strings of one list
+    sieve_arguments: int = 50  # of one command or test
+    sieve_nodes: int = 20_000  # commands and tests of one script
+    sieve_nesting: int = 32  # blocks in blocks, tests in tests; RFC 5228 §2.10.5 asks for 15
+    sieve_errors: int = 20  # faults told of one script
+    sieve_steps: int = 100_000  # of a script for one message: well under a second
+    sieve_told: int = 2000  # steps of a watched run that are remembered
+    sieve_actions: int = 32  # for one message
+    sieve_redirects: int = 4  # of one message by one script (RFC 5228 §10)
+    sieve_variable: int = 8 * KIB  # characters of a variable's value; RFC 5229 §6 asks for 4,000
+    sieve_captures: int = 33  # ${0} to ${32}; RFC 5229 §3.2 asks for 9
+    sieve_digits: int = 40  # of a number in a text: beyond, one is as large as the other
+
     # -- store --------------------------------------------------------------------------------------------------------
     segment: int = 256 * MIB  # octets at which a segment is sealed
     write_group: int = 200  # pieces in one commit

@@ -1,0 +1,231 @@
+"""The base language (RFC 5228), with `:copy` (RFC 3894) and the parts of an address that RFC 5233 adds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from daemon.mail.address import BadAddress, parse_address
+from daemon.mail.mailboxes import Mailbox
+from daemon.sieve.actions import Discard, FileInto, Keep, Redirect
+from daemon.sieve.matching import matcher, options
+from daemon.sieve.run import Run
+from daemon.sieve.strings import Texts
+from daemon.sieve.words import NUMBER, STRING, STRINGS, Ask, Call, Do, Flow, Option, command, test
+
+SEPARATOR = "+"  # between user and detail
+COPY = Option("copy", needs="copy")
+PARTS = (
+    Option("all", group="address part"),
+    Option("localpart", group="address part"),
+    Option("domain", group="address part"),
+    Option("user", needs="subaddress", group="address part"),
+    Option("detail", needs="subaddress", group="address part"),
+)
+_ADDRESS_FIELDS = frozenset(
+    (
+        "from", "to", "cc", "bcc", "sender", "reply-to", "resent-from", "resent-to", "resent-cc", "resent-bcc",
+        "resent-sender", "resent-reply-to", "return-path", "delivered-to", "x-original-to", "envelope-to",
+        "envelope-from", "errors-to", "apparently-to", "disposition-notification-to", "return-receipt-to",
+        "mail-followup-to", "mail-reply-to", "approved", "x-envelope-to", "x-envelope-from",
+        "x-forwarded-to", "x-forwarded-for",
+    )
+)  # fmt: skip
+
+# -------------------------------------------------------------------------------------------------------------- control
+
+
+@command("stop")
+def stop(call: Call) -> Do:
+    return lambda run: "stop"
+
+
+# -------------------------------------------------------------------------------------------------------------- actions
+
+
+@command("keep")
+def keep(call: Call) -> Do:
+    return _do(lambda run: run.act(Keep(call.line, run.flags, run.message)))
+
+
+@command("discard")
+def discard(call: Call) -> Do:
+    return _do(lambda run: run.act(Discard(call.line)))
+
+
+@command("fileinto", STRING, needs="fileinto", options=(COPY,))
+def fileinto(call: Call) -> Do:
+    mailbox, copy = call.text(0), call.has("copy")
+    if mailbox.constant is not None and not mailbox.constant:
+        call.fault("a mailbox has a name", 0)
+    return _do(lambda run: run.act(FileInto(mailbox(run), call.line, run.flags, run.message), copy=copy))
+
+
+@command("redirect", STRING, options=(COPY,))
+def redirect(call: Call) -> Do:
+    address, copy = call.text(0), call.has("copy")
+    if address.constant is not None and not _is_address(address.constant):
+        call.fault(f"{address.constant!r} is no address to redirect to", 0)
+
+    def do(run: Run) -> Flow:
+        to = address(run)
+        if not _is_address(to):
+            raise run.fault(f"{to!r} is no address to redirect to")
+        run.act(Redirect(to, call.line, run.message), copy=copy)
+        return None
+
+    return do
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parse_address(text)
+    except BadAddress:
+        return False
+    return True
+
+
+def _do(act: Callable[[Run], None]) -> Do:
+    """A command behind which the script goes on."""
+
+    def do(run: Run) -> Flow:
+        act(run)
+        return None
+
+    return do
+
+
+# ---------------------------------------------------------------------------------------------------------------- tests
+
+
+@test("true")
+def true(call: Call) -> Ask:
+    return lambda run: True
+
+
+@test("false")
+def false(call: Call) -> Ask:
+    return lambda run: False
+
+
+@test("not", tests=1)
+def not_(call: Call) -> Ask:
+    (ask,) = call.tests
+    return lambda run: not ask(run)
+
+
+@test("anyof", tests="many")
+def anyof(call: Call) -> Ask:
+    tests = call.tests
+    return lambda run: any(ask(run) for ask in tests)
+
+
+@test("allof", tests="many")
+def allof(call: Call) -> Ask:
+    tests = call.tests
+    return lambda run: all(ask(run) for ask in tests)
+
+
+@test("exists", STRINGS)
+def exists(call: Call) -> Ask:
+    names = field_names(call, 0)
+    return lambda run: all(run.subject.has(name) for name in names(run))
+
+
+@test("size", NUMBER, options=(Option("over", group="size"), Option("under", group="size")))
+def size(call: Call) -> Ask:
+    bound, over = call.number(0), call.has("over")
+    if not over and not call.has("under"):
+        call.fault("size takes :over or :under")
+    if over:
+        return lambda run: len(run.subject.data) > bound
+    return lambda run: len(run.subject.data) < bound
+
+
+@test("header", STRINGS, STRINGS, options=options())
+def header(call: Call) -> Ask:
+    names, keys = field_names(call, 0), call.texts(1)
+    match = matcher(call, keys, 1)
+
+    def values(run: Run) -> Iterator[str]:
+        for name in names(run):
+            yield from run.subject.header(name)
+
+    return lambda run: match(run, values(run))
+
+
+@test("address", STRINGS, STRINGS, options=(*options(), *PARTS))
+def address(call: Call) -> Ask:
+    names, keys, part = field_names(call, 0), call.texts(1), address_part(call)
+    match = matcher(call, keys, 1)
+    for name in names.constant or ():
+        if name.lower() not in _ADDRESS_FIELDS:
+            call.fault(f"{name} is no field of addresses", 0)
+
+    def values(run: Run) -> Iterator[str]:
+        for name in names(run):
+            if name.lower() in _ADDRESS_FIELDS:
+                for each in run.subject.people(name):
+                    value = part(each)
+                    if value is not None:
+                        yield value
+
+    return lambda run: match(run, values(run))
+
+
+_ENVELOPE = {
+    "from": lambda sent: sent.sender,
+    "to": lambda sent: sent.recipient_as_sent or sent.recipient,
+}
+
+
+@test("envelope", STRINGS, STRINGS, needs="envelope", options=(*options(), *PARTS))
+def envelope(call: Call) -> Ask:
+    names, keys, part = call.texts(0), call.texts(1), address_part(call)
+    match = matcher(call, keys, 1)
+    for name in names.constant or ():
+        if name.lower() not in _ENVELOPE:
+            call.fault(f"the envelope has no {name!r}", 0)
+
+    def values(run: Run) -> Iterator[str]:
+        for name in names(run):
+            text = _ENVELOPE[name.lower()](run.subject.sent) if name.lower() in _ENVELOPE else None
+            if text is None:
+                continue
+            local, at, host = text.rpartition("@")
+            value = part(Mailbox(None, None, local, host) if at else Mailbox(None, None, text, None))
+            if value is not None:
+                yield value
+
+    return lambda run: match(run, values(run))
+
+
+def field_names(call: Call, at: int) -> Texts:
+    """The names of header fields (RFC 5322 section 2.2)."""
+    names = call.texts(at)
+    for name in names.constant or ():
+        if not name or not name.isascii() or not name.isprintable() or ":" in name or " " in name:
+            call.fault(f"{name!r} is no name of a header field", at)
+    return names
+
+
+def address_part(call: Call) -> Callable[[Mailbox], str | None]:
+    """What of an address is compared; None: it has no such part (RFC 5233)."""
+    return _ADDRESS_PARTS[call.one_of(tuple(_ADDRESS_PARTS), "all")]
+
+
+def _user(box: Mailbox) -> str:
+    return (box.local or "").partition(SEPARATOR)[0]
+
+
+def _detail(box: Mailbox) -> str | None:
+    _, found, detail = (box.local or "").partition(SEPARATOR)
+    return detail if found else None
+
+
+_ADDRESS_PARTS: dict[str, Callable[[Mailbox], str | None]] = {
+    "all": lambda box: box.address,
+    "localpart": lambda box: box.local or "",
+    "domain": lambda box: box.host or "",
+    "user": _user,
+    "detail": _detail,
+}

@@ -1,0 +1,144 @@
+"""A compiled script and a message: what is to be done with it. Bounded whatever the script: `LIMITS.sieve_steps`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from daemon.limits import LIMITS
+from daemon.sieve.actions import Action, Discard, FileInto, Keep, Redirect, Reject, Result, Seen, Step
+from daemon.sieve.errors import Place, ScriptError
+
+if TYPE_CHECKING:
+    from daemon.sieve.subject import Subject
+    from daemon.sieve.words import Do, Flow
+
+
+class Line(NamedTuple):
+    """A command of a block, made ready."""
+
+    place: Place
+    shown: str
+    do: Do
+
+
+Block = tuple[Line, ...]
+_CANCELS = (FileInto, Redirect, Discard, Reject)
+
+
+class Program:
+    """A script that was compiled. It has no state: any number of messages may run through it at once."""
+
+    __slots__ = ("block", "required")
+
+    def __init__(self, block: Block, required: frozenset[str]) -> None:
+        self.block = block
+        self.required = required
+
+    def run(self, subject: Subject, *, told: bool = False) -> Result:
+        """What to do with the message. Never raises for what a script or a message may be. `told`: the steps, too."""
+        state = Run(subject, told)
+        try:
+            state.block(self.block)
+            actions = state.finished()
+        except ScriptError as error:
+            return Result((Keep(),), (), error, tuple(state.steps or ()))
+        return Result(actions, tuple(state.seen), None, tuple(state.steps or ()))
+
+
+class Run:
+    """One run: what is left of its allowance, its variables, what it has decided so far."""
+
+    __slots__ = (
+        "subject", "place", "left", "actions", "seen", "keeping", "flags", "variables", "matched", "steps", "message",
+        "part", "leaving", "included",
+    )  # fmt: skip
+
+    def __init__(self, subject: Subject, told: bool = False) -> None:
+        self.subject = subject
+        self.place = Place(1, 1)
+        self.left = LIMITS.sieve_steps
+        self.actions: list[Action] = []
+        self.seen: list[Seen] = []
+        self.keeping = True  # the implicit keep stands
+        self.flags: tuple[str, ...] | None = None  # of RFC 5232's internal variable
+        self.variables: dict[str, str] = {}
+        self.matched: tuple[str, ...] = ()  # ${0}, ${1}, ...
+        self.steps: list[Step] | None = [] if told else None
+        self.message: bytes | None = None  # once it was changed
+        self.part: object = None  # of foreverypart's innermost loop
+        self.leaving = ""  # the loop that `break` names
+        self.included: list[str] = []
+
+    def block(self, lines: Block) -> Flow:
+        for place, shown, do in lines:
+            self.place = place
+            self.left -= 1
+            if self.left < 0:
+                raise self.fault("the script takes too long")
+            flow = do(self)
+            if self.steps is not None and shown:
+                self.tell(place, shown, "done")
+            if flow:
+                return flow
+        return None
+
+    def spend(self, work: int) -> None:
+        """Count work that grows with what a stranger sends; a step is worth a microsecond or so."""
+        self.left -= work
+        if self.left < 0:
+            raise self.fault("the script takes too long")
+
+    def fault(self, text: str) -> ScriptError:
+        return ScriptError(self.place, text)
+
+    def tell(self, place: Place, what: str, outcome: str) -> None:
+        if self.steps is not None and len(self.steps) < LIMITS.sieve_told:
+            self.steps.append(Step(place.line, what, outcome))
+
+    def variable(self, name: str) -> str:
+        """`${name}`; "" when it was not set."""
+        if name.isdigit():
+            number = int(name) if len(name) < 4 else len(self.matched)
+            return self.matched[number] if number < len(self.matched) else ""
+        return self.variables.get(name, "")
+
+    def act(self, action: Action, *, copy: bool = False) -> None:
+        """Decide something; what RFC 5228 says cancels the implicit keep does so, unless it is a `:copy` (RFC 3894)."""
+        if (
+            isinstance(action, Redirect)
+            and sum(isinstance(a, Redirect) for a in self.actions) >= LIMITS.sieve_redirects
+        ):
+            raise self.fault(f"a script may redirect a message {LIMITS.sieve_redirects} times")
+        if len(self.actions) >= LIMITS.sieve_actions:
+            raise self.fault(f"a script may have {LIMITS.sieve_actions} actions for a message")
+        if isinstance(action, _CANCELS) and not copy:
+            self.keeping = False
+        self.actions.append(action)
+
+    def finished(self) -> tuple[Action, ...]:
+        """The actions, the implicit keep among them, each once (RFC 5228 section 2.10.3)."""
+        if self.keeping and not any(isinstance(action, Keep) for action in self.actions):
+            self.actions.append(Keep(0, self.flags, self.message))
+        refused = any(isinstance(action, Reject) for action in self.actions)
+        if refused and any(isinstance(action, Keep | FileInto | Redirect) for action in self.actions):
+            raise self.fault("a message cannot be refused and be kept, filed or redirected as well")
+        found: dict[object, Action] = {}
+        for action in self.actions:
+            found.setdefault(_what(action), action)
+        return tuple(found.values())
+
+
+def _what(action: Action) -> object:
+    """Two actions that do the same are one."""
+    match action:
+        case FileInto():
+            return FileInto, action.mailbox, action.special_use, action.mailbox_id
+        case Redirect():
+            return Redirect, action.address.lower()
+        case Keep() | Discard():
+            return type(action)
+    return action
+
+
+Told = Callable[[Place, str, str], None]
