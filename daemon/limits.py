@@ -344,6 +344,8 @@ class Limits:
     sieve_redirects: int = 4  # of one message by one script (RFC 5228 §10)
     sieve_variable: int = 8 * KIB  # characters of a variable's value; RFC 5229 §6 asks for 4,000
     sieve_captures: int = 33  # ${0} to ${32}; RFC 5229 §3.2 asks for 9
+    sieve_variables: int = 256  # of one script; RFC 5229 §6 asks for 128
+    sieve_flags: int = 64  # in one list of flags
     sieve_digits: int = 40  # of a number in a text: beyond, one is as large as the other
 
     # -- store --------------------------------------------------------------------------------------------------------

@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterator
 
 from daemon.mail.address import BadAddress, parse_address
 from daemon.mail.mailboxes import Mailbox
-from daemon.sieve.actions import Discard, FileInto, Keep, Redirect
+from daemon.sieve.actions import Discard, Keep, Redirect
+from daemon.sieve.flags import FLAGS, flags_of
+from daemon.sieve.index import INDEX, chosen
 from daemon.sieve.matching import matcher, options
+from daemon.sieve.places import PLACE, filing
 from daemon.sieve.run import Run
 from daemon.sieve.strings import Texts
 from daemon.sieve.words import NUMBER, STRING, STRINGS, Ask, Call, Do, Flow, Option, command, test
@@ -42,9 +45,10 @@ def stop(call: Call) -> Do:
 # -------------------------------------------------------------------------------------------------------------- actions
 
 
-@command("keep")
+@command("keep", options=(FLAGS,))
 def keep(call: Call) -> Do:
-    return _do(lambda run: run.act(Keep(call.line, run.flags, run.message)))
+    flags = flags_of(call)
+    return _do(lambda run: run.act(Keep(call.line, flags(run), run.message)))
 
 
 @command("discard")
@@ -52,12 +56,10 @@ def discard(call: Call) -> Do:
     return _do(lambda run: run.act(Discard(call.line)))
 
 
-@command("fileinto", STRING, needs="fileinto", options=(COPY,))
+@command("fileinto", STRING, needs="fileinto", options=(COPY, FLAGS, *PLACE))
 def fileinto(call: Call) -> Do:
-    mailbox, copy = call.text(0), call.has("copy")
-    if mailbox.constant is not None and not mailbox.constant:
-        call.fault("a mailbox has a name", 0)
-    return _do(lambda run: run.act(FileInto(mailbox(run), call.line, run.flags, run.message), copy=copy))
+    place, copy = filing(call, call.text(0)), call.has("copy")
+    return _do(lambda run: run.act(place(run), copy=copy))
 
 
 @command("redirect", STRING, options=(COPY,))
@@ -141,21 +143,21 @@ def size(call: Call) -> Ask:
     return lambda run: len(run.subject.data) < bound
 
 
-@test("header", STRINGS, STRINGS, options=options())
+@test("header", STRINGS, STRINGS, options=(*options(), *INDEX))
 def header(call: Call) -> Ask:
-    names, keys = field_names(call, 0), call.texts(1)
+    names, keys, pick = field_names(call, 0), call.texts(1), chosen(call)
     match = matcher(call, keys, 1)
 
     def values(run: Run) -> Iterator[str]:
         for name in names(run):
-            yield from run.subject.header(name)
+            yield from pick(run.subject.header(name))
 
     return lambda run: match(run, values(run))
 
 
-@test("address", STRINGS, STRINGS, options=(*options(), *PARTS))
+@test("address", STRINGS, STRINGS, options=(*options(), *PARTS, *INDEX))
 def address(call: Call) -> Ask:
-    names, keys, part = field_names(call, 0), call.texts(1), address_part(call)
+    names, keys, part, pick = field_names(call, 0), call.texts(1), address_part(call), chosen(call)
     match = matcher(call, keys, 1)
     for name in names.constant or ():
         if name.lower() not in _ADDRESS_FIELDS:
@@ -164,7 +166,7 @@ def address(call: Call) -> Ask:
     def values(run: Run) -> Iterator[str]:
         for name in names(run):
             if name.lower() in _ADDRESS_FIELDS:
-                for each in run.subject.people(name):
+                for each in run.subject.people(name, pick):
                     value = part(each)
                     if value is not None:
                         yield value

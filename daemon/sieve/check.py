@@ -13,6 +13,7 @@ from daemon.sieve.strings import BadCharacter, Text, Texts, decode_characters
 from daemon.sieve.tree import Argument, Node, Number, Strings, Tag, shown
 from daemon.sieve.words import COMMANDS, TESTS, Ask, Call, Do, Flow, Kind, Option, Word
 
+_KNOWN = frozenset(CAPABILITIES)
 _KINDS = {"number": "a number", "string": "a string", "strings": "a string or a list of strings"}
 
 
@@ -81,8 +82,12 @@ class _Checker:
                 raise ScriptError(node.place, f"{node.name} takes {'no' if node.name == 'else' else 'one'} test")
             if node.block is None:
                 raise ScriptError(node.place, f"{node.name} is followed by commands in braces")
+            before = set(self.required)
             ask: Ask = self.test(node.tests[0]) if node.tests else _always
-            branches.append((ask, self.block(node.block)))
+            missing = self.promised(node.tests)
+            block = () if missing else self.block(node.block)  # never run: there is no such extension
+            self.required = before
+            branches.append((ask, block))
 
         def do(run: Run) -> Flow:
             for ask, block in branches:
@@ -123,13 +128,27 @@ class _Checker:
 
         return ask
 
+    def promised(self, tests: Sequence[Node]) -> bool:
+        """`ihave` (RFC 5463) allows what stands behind it to use capabilities; whether there is one that we lack."""
+        missing = False
+        waiting = list(tests)
+        while waiting:
+            node = waiting.pop()
+            if node.name == "allof":
+                waiting += node.tests
+            if node.name == "ihave" and node.arguments and isinstance(node.arguments[0], Strings):
+                names = set(node.arguments[0].values)
+                self.required |= names & _KNOWN
+                missing = missing or not names <= _KNOWN
+        return missing
+
     # ---------------------------------------------------------------------------------------------------- arguments
 
     def call(self, word: Word, node: Node) -> Call:
         """Its arguments, each where it belongs."""
         if word.needs and not self.has(word.needs):
             raise ScriptError(node.place, f'{word.name} needs: require "{word.needs.partition(" ")[0]}"')
-        call = Call(word, node.place, frozenset(self.required))
+        call = Call(word, node.place, frozenset(self.required), _KNOWN)
         plain = self.options(word, node, call)
         missing = len(word.slots) - len(plain)
         if not 0 <= missing <= word.optional:

@@ -103,6 +103,11 @@ class Run:
             return self.matched[number] if number < len(self.matched) else ""
         return self.variables.get(name, "")
 
+    def set_variable(self, name: str, value: str) -> None:
+        if name not in self.variables and len(self.variables) >= LIMITS.sieve_variables:
+            raise self.fault(f"a script may have {LIMITS.sieve_variables} variables")
+        self.variables[name] = value[: LIMITS.sieve_variable]
+
     def act(self, action: Action, *, copy: bool = False) -> None:
         """Decide something; what RFC 5228 says cancels the implicit keep does so, unless it is a `:copy` (RFC 3894)."""
         if (

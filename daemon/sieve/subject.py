@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -81,7 +81,7 @@ class Subject:
         return {}
 
     @cached_property
-    def _people(self) -> dict[str, tuple[Mailbox, ...]]:
+    def _people(self) -> dict[bytes, tuple[Mailbox, ...]]:
         return {}
 
     def has(self, name: str) -> bool:
@@ -100,11 +100,12 @@ class Subject:
             known = self._texts[name] = tuple([header_text(value) for value in self._fields.get(name, ())])
         return known
 
-    def people(self, name: str) -> tuple[Mailbox, ...]:
-        """The addresses of all fields of this name."""
-        name = name.lower()
-        known = self._people.get(name)
-        if known is None:
-            raw = self._fields.get(name, ())
-            known = self._people[name] = tuple([each for value in raw for each in mailboxes(value) if each.host])
-        return known
+    def people(self, name: str, pick: Callable[[Sequence[bytes]], Sequence[bytes]]) -> list[Mailbox]:
+        """The addresses of the fields of this name that `pick` chooses."""
+        found: list[Mailbox] = []
+        for value in pick(self.raw(name)):
+            known = self._people.get(value)
+            if known is None:
+                known = self._people[value] = tuple([each for each in mailboxes(value) if each.host])
+            found += known
+        return found

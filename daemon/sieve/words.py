@@ -70,12 +70,13 @@ TESTS: dict[str, Word] = {}
 class Call:
     """A command or a test whose arguments are right, to be made ready to run.
 
-    `required` are the script's capabilities. Positional arguments by number, options by name.
+    `required` are the script's capabilities, `known` all there are. Positional arguments by number, options by name.
     """
 
     word: Word
     place: Place
     required: frozenset[str]
+    known: frozenset[str] = frozenset()
     given: list[int | Text | Texts] = field(default_factory=list)
     options: dict[str, int | Text | Texts | None] = field(default_factory=dict)
     tests: list[Ask] = field(default_factory=list)
