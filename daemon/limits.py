@@ -346,6 +346,10 @@ class Limits:
     sieve_captures: int = 33  # ${0} to ${32}; RFC 5229 §3.2 asks for 9
     sieve_variables: int = 256  # of one script; RFC 5229 §6 asks for 128
     sieve_flags: int = 64  # in one list of flags
+    sieve_pattern: int = 4096  # characters of a regular expression
+    sieve_regex: int = 1 * MIB  # octets of memory of a compiled one
+    sieve_duplicate: int = 90 * 86400  # seconds a `duplicate` is remembered at most
+    vacation_longest: int = 365 * 86400  # seconds between two answers to one sender at most
     sieve_digits: int = 40  # of a number in a text: beyond, one is as large as the other
 
     # -- store --------------------------------------------------------------------------------------------------------

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from daemon.sieve import base, body, dates, environment, flags, places, variables
+from daemon.sieve import base, body, dates, duplicate, environment, flags, places, replies, scores, variables
 
-MODULES = (base, body, dates, environment, flags, places, variables)
+MODULES = (base, body, dates, duplicate, environment, flags, places, replies, scores, variables)
 """Importing them declares their words."""
 
 CAPABILITIES: tuple[str, ...] = (
@@ -15,18 +15,29 @@ CAPABILITIES: tuple[str, ...] = (
     "comparator-i;unicode-casemap",
     "copy",
     "date",
+    "duplicate",
     "encoded-character",
-    "environment",
+    "enotify",
     "envelope",
+    "environment",
+    "ereject",
+    "fcc",
     "fileinto",
     "ihave",
     "imap4flags",
     "index",
     "mailbox",
     "mailboxid",
+    "regex",
+    "reject",
     "relational",
+    "spamtest",
+    "spamtestplus",
     "special-use",
     "subaddress",
+    "vacation",
+    "vacation-seconds",
     "variables",
+    "virustest",
 )
 """What `require` may name, as ManageSieve announces it."""

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import operator
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from daemon.limits import LIMITS
+from daemon.sieve.comparators import COMPARATORS, Comparator, Key, numeric
+from daemon.sieve.regex import regex, wrong
 from daemon.sieve.words import STRING, Call, Option
 
 if TYPE_CHECKING:
     from daemon.sieve.run import Run
     from daemon.sieve.strings import Texts
 
-Key = str | float
 Ready = Callable[["Run", Iterable[str]], bool]
 """Whether one of the values matches one of the keys it was made of."""
-_DIGITS = re.compile(r"[0-9]+")
-_LOWER = {code: code + 32 for code in range(65, 91)}
 RELATIONS: dict[str, Callable[[Key, Key], bool]] = {
     "gt": operator.gt,
     "ge": operator.ge,
@@ -30,37 +28,6 @@ RELATIONS: dict[str, Callable[[Key, Key], bool]] = {
     "ne": operator.ne,
 }
 
-
-def casemap(text: str) -> str:
-    """i;ascii-casemap: ASCII letters alone have no case."""
-    return text.lower() if text.isascii() else text.translate(_LOWER)
-
-
-def numeric(text: str) -> float:
-    """i;ascii-numeric: the digits in front; what begins with none is above every number."""
-    found = _DIGITS.match(text)
-    return int(found[0][: LIMITS.sieve_digits]) if found else float("inf")
-
-
-def unicode_casemap(text: str) -> str:
-    """i;unicode-casemap (RFC 5051)."""
-    return unicodedata.normalize("NFKD", text.casefold())
-
-
-class Comparator(NamedTuple):
-    """`needs` is the capability, "" for the base language; `substrings`: it can look for a part of a string."""
-
-    normal: Callable[[str], Key]
-    needs: str = ""
-    substrings: bool = True
-
-
-COMPARATORS = {
-    "i;octet": Comparator(str),
-    "i;ascii-casemap": Comparator(casemap),
-    "i;ascii-numeric": Comparator(numeric, "comparator-i;ascii-numeric", False),
-    "i;unicode-casemap": Comparator(unicode_casemap, "comparator-i;unicode-casemap"),
-}
 
 # ------------------------------------------------------------------------------------------------------- match types
 
@@ -136,6 +103,7 @@ TYPES: dict[str, Type] = {
     "is": Type(_is),
     "contains": Type(_contains, inside=True),
     "matches": Type(_matches, inside=True),
+    "regex": Type(regex, "regex", inside=True, check=wrong),
     "value": Type(_value, "relational", relation=True),
     "count": Type(_count, "relational", relation=True),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from urllib.parse import quote
 
 from daemon.limits import LIMITS
 from daemon.sieve.matching import matcher, options
@@ -12,6 +13,8 @@ from daemon.sieve.words import STRING, STRINGS, Ask, Call, Do, Flow, Option, com
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WILD = re.compile(r"([*?\\])")
+_MARKS = re.compile(r"([.*?+^$|\\()\[\]{}])")
+_NEEDS = {"quoteregex": "regex", "encodeurl": "enotify"}
 
 MODIFIERS: dict[str, tuple[int, Callable[[str], str]]] = {
     "lower": (40, str.lower),
@@ -19,13 +22,17 @@ MODIFIERS: dict[str, tuple[int, Callable[[str], str]]] = {
     "lowerfirst": (30, lambda text: text[:1].lower() + text[1:]),
     "upperfirst": (30, lambda text: text[:1].upper() + text[1:]),
     "quotewildcard": (20, lambda text: _WILD.sub(r"\\\1", text)),
+    "quoteregex": (20, lambda text: _MARKS.sub(r"\\\1", text)),
+    "encodeurl": (15, lambda text: quote(text, safe="-._~")),
     "length": (10, lambda text: str(len(text))),
 }
 """Name -> precedence (the higher goes first; of one precedence only one may be given), what it does (section 4.1)."""
 
 
 def modifier_options() -> tuple[Option, ...]:
-    return tuple(Option(name, group=f"modifier {rank}") for name, (rank, _) in MODIFIERS.items())
+    return tuple(
+        Option(name, needs=_NEEDS.get(name, ""), group=f"modifier {rank}") for name, (rank, _) in MODIFIERS.items()
+    )
 
 
 def modified(call: Call) -> Callable[[str], str]:

@@ -1,0 +1,46 @@
+"""Comparators (RFC 4790): what of a string counts when it is compared."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from typing import NamedTuple
+
+from daemon.limits import LIMITS
+
+Key = str | float
+_DIGITS = re.compile(r"[0-9]+")
+_LOWER = {code: code + 32 for code in range(65, 91)}
+
+
+def casemap(text: str) -> str:
+    """i;ascii-casemap: ASCII letters alone have no case."""
+    return text.lower() if text.isascii() else text.translate(_LOWER)
+
+
+def numeric(text: str) -> float:
+    """i;ascii-numeric: the digits in front; what begins with none is above every number."""
+    found = _DIGITS.match(text)
+    return int(found[0][: LIMITS.sieve_digits]) if found else float("inf")
+
+
+def unicode_casemap(text: str) -> str:
+    """i;unicode-casemap (RFC 5051)."""
+    return unicodedata.normalize("NFKD", text.casefold())
+
+
+class Comparator(NamedTuple):
+    """`needs` is the capability, "" for the base language; `substrings`: it can look for a part of a string."""
+
+    normal: Callable[[str], Key]
+    needs: str = ""
+    substrings: bool = True
+
+
+COMPARATORS = {
+    "i;octet": Comparator(str),
+    "i;ascii-casemap": Comparator(casemap),
+    "i;ascii-numeric": Comparator(numeric, "comparator-i;ascii-numeric", False),
+    "i;unicode-casemap": Comparator(unicode_casemap, "comparator-i;unicode-casemap"),
+}

@@ -1,0 +1,45 @@
+"""Whether a message like this was here before (RFC 7352). What is to be remembered is an answer of the run: the house
+settles it in the transaction that takes the message."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from daemon.limits import LIMITS
+from daemon.sieve.actions import Seen
+from daemon.sieve.run import Run
+from daemon.sieve.words import NUMBER, STRING, Ask, Call, Option, test
+
+_OPTIONS = (
+    Option("handle", STRING),
+    Option("header", STRING, group="id"),
+    Option("uniqueid", STRING, group="id"),
+    Option("seconds", NUMBER),
+    Option("last"),
+)
+
+
+@test("duplicate", needs="duplicate", options=_OPTIONS)
+def duplicate(call: Call) -> Ask:
+    handle, header, unique = (call.option_text(name) for name in ("handle", "header", "uniqueid"))
+    seconds = call.option_number("seconds")
+    kept = min(LIMITS.sieve_duplicate, 7 * 86400 if seconds is None else seconds)
+    last = call.has("last")
+    kind = "uniqueid" if unique is not None else "header"
+
+    def ask(run: Run) -> bool:
+        if unique is not None:
+            value = unique(run)
+        else:
+            found = run.subject.header(header(run) if header is not None else "message-id")
+            value = found[0] if found else ""
+        if not value:
+            return False
+        name = handle(run) if handle is not None else ""
+        key = sha256(f"{name}\0{kind}\0{value}".encode("utf-8", "surrogateescape")).hexdigest()
+        known = run.subject.facts.duplicate(key) or any(seen.handle == key for seen in run.seen)
+        if (not known or last) and len(run.seen) < LIMITS.sieve_actions:
+            run.seen.append(Seen(key, kept, last))
+        return known
+
+    return ask
