@@ -350,6 +350,8 @@ class Limits:
     sieve_regex: int = 1 * MIB  # octets of memory of a compiled one
     sieve_duplicate: int = 90 * 86400  # seconds a `duplicate` is remembered at most
     vacation_longest: int = 365 * 86400  # seconds between two answers to one sender at most
+    sieve_includes: int = 32  # scripts that one includes while it runs
+    sieve_include_depth: int = 8  # scripts in scripts in scripts
     sieve_digits: int = 40  # of a number in a text: beyond, one is as large as the other
 
     # -- store --------------------------------------------------------------------------------------------------------

@@ -10,13 +10,13 @@ Pure: script and message in, a value out.
 """
 
 from daemon.sieve.actions import Result
-from daemon.sieve.check import compile
+from daemon.sieve.check import Library, compile
 from daemon.sieve.errors import ScriptError, ScriptErrors
 from daemon.sieve.language import CAPABILITIES
 from daemon.sieve.run import Program
 from daemon.sieve.subject import Facts, Sent, SpamScore, Subject
 
 __all__ = [
-    "CAPABILITIES", "Facts", "Program", "Result", "ScriptError", "ScriptErrors", "Sent", "SpamScore", "Subject",
+    "CAPABILITIES", "Facts", "Library", "Program", "Result", "ScriptError", "ScriptErrors", "Sent", "SpamScore", "Subject",
     "compile",
 ]  # fmt: skip

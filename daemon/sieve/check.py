@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from daemon.limits import LIMITS
 from daemon.sieve.errors import Place, ScriptError, ScriptErrors
@@ -17,25 +17,52 @@ _KNOWN = frozenset(CAPABILITIES)
 _KINDS = {"number": "a number", "string": "a string", "strings": "a string or a list of strings"}
 
 
-def compile(script: str) -> Program:
+Library = Callable[[str, bool], str | None]
+"""The text of a script that is included: by its name, of everybody (True) or of the owner."""
+
+
+def compile(script: str, library: Library = lambda name, everyone: None) -> Program:
     """Raises `ScriptErrors` with all faults that were found, at most `LIMITS.sieve_errors`."""
-    if len(script) > LIMITS.sieve_script:
-        raise ScriptErrors([ScriptError(Place(1, 1), f"a script may have {LIMITS.sieve_script} characters")])
-    try:
-        nodes = parse(script)
-    except ScriptError as error:
-        raise ScriptErrors([error]) from None
-    checker = _Checker()
-    block = checker.script(nodes)
+    checker = _Checker(library)
+    block = checker.text(script)
     if checker.errors:
         raise ScriptErrors(checker.errors[: LIMITS.sieve_errors])
     return Program(block, frozenset(checker.required))
 
 
 class _Checker:
-    def __init__(self) -> None:
+    """Of one script; `within` are the scripts that include it."""
+
+    def __init__(self, library: Library, within: tuple[tuple[str, bool], ...] = ()) -> None:
         self.errors: list[ScriptError] = []
         self.required: set[str] = set()
+        self.library = library
+        self.within = within
+
+    def text(self, script: str) -> Block:
+        if len(script) > LIMITS.sieve_script:
+            self.errors.append(ScriptError(Place(1, 1), f"a script may have {LIMITS.sieve_script} characters"))
+            return ()
+        try:
+            return self.script(parse(script))
+        except ScriptError as error:
+            self.errors.append(error)
+            return ()
+
+    def included(self, name: str, everyone: bool) -> Block | None:
+        """The commands of a script that this one includes; None: there is no such script."""
+        text = self.library(name, everyone)
+        if text is None:
+            return None
+        if (name, everyone) in self.within or len(self.within) >= LIMITS.sieve_include_depth:
+            self.errors.append(ScriptError(Place(1, 1), f"the script {name!r} includes itself, or others too deep"))
+            return ()
+        checker = _Checker(self.library, (*self.within, (name, everyone)))
+        block = checker.text(text)
+        self.errors += [
+            ScriptError(e.place, f"in the script {name!r} that is included: {e.text}") for e in checker.errors
+        ]
+        return block
 
     def script(self, nodes: Sequence[Node]) -> Block:
         """`require` stands in front of everything else (RFC 5228 section 3.2)."""
@@ -148,13 +175,15 @@ class _Checker:
         """Its arguments, each where it belongs."""
         if word.needs and not self.has(word.needs):
             raise ScriptError(node.place, f'{word.name} needs: require "{word.needs.partition(" ")[0]}"')
-        call = Call(word, node.place, frozenset(self.required), _KNOWN)
+        call = Call(word, node.place, frozenset(self.required), _KNOWN, self.included)
         plain = self.options(word, node, call)
-        missing = len(word.slots) - len(plain)
-        if not 0 <= missing <= word.optional:
+        slots = word.slots
+        if len(plain) == len(slots) - 1 and word.lacks:
+            slots = slots[1:] if word.lacks == "first" else slots[:-1]
+        if len(plain) != len(slots):
             wanted = ", ".join(_KINDS[kind] for kind in word.slots) or "no arguments"
             raise ScriptError(node.place, f"{word.name} takes {wanted}")
-        for kind, argument in zip(word.slots[missing:], plain, strict=True):
+        for kind, argument in zip(slots, plain, strict=True):
             call.given.append(self.value(word.name, kind, argument))
             call.places.append(argument.place)
         if word.tests != "many" and (len(node.tests) != word.tests or node.several):

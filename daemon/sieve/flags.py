@@ -44,7 +44,7 @@ def _remove(old: Flags, new: Flags) -> Flags:
 
 
 def _declare(name: str, change: Callable[[Flags, Flags], Flags]) -> None:
-    @command(name, STRING, STRINGS, needs="imap4flags", optional=1)
+    @command(name, STRING, STRINGS, needs="imap4flags", lacks="first")
     def make(call: Call) -> Do:
         target, flags = _variable(call), call.texts(-1)
 
@@ -64,7 +64,7 @@ _declare("addflag", _add)
 _declare("removeflag", _remove)
 
 
-@test("hasflag", STRINGS, STRINGS, needs="imap4flags", options=options(), optional=1)
+@test("hasflag", STRINGS, STRINGS, needs="imap4flags", options=options(), lacks="first")
 def hasflag(call: Call) -> Ask:
     named: Texts | None = call.texts(0) if len(call.given) == 2 else None
     if named is not None and "variables" not in call.required:

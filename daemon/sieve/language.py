@@ -2,9 +2,39 @@
 
 from __future__ import annotations
 
-from daemon.sieve import base, body, dates, duplicate, environment, flags, places, replies, scores, variables
+from daemon.sieve import (
+    base,
+    body,
+    dates,
+    duplicate,
+    editing,
+    environment,
+    flags,
+    include,
+    lists,
+    metadata,
+    places,
+    replies,
+    scores,
+    variables,
+)
 
-MODULES = (base, body, dates, duplicate, environment, flags, places, replies, scores, variables)
+MODULES = (
+    base,
+    body,
+    dates,
+    duplicate,
+    editing,
+    environment,
+    flags,
+    include,
+    lists,
+    metadata,
+    places,
+    replies,
+    scores,
+    variables,
+)
 """Importing them declares their words."""
 
 CAPABILITIES: tuple[str, ...] = (
@@ -16,21 +46,26 @@ CAPABILITIES: tuple[str, ...] = (
     "copy",
     "date",
     "duplicate",
+    "editheader",
     "encoded-character",
     "enotify",
     "envelope",
     "environment",
     "ereject",
+    "extlists",
     "fcc",
     "fileinto",
     "ihave",
     "imap4flags",
+    "include",
     "index",
     "mailbox",
     "mailboxid",
+    "mboxmetadata",
     "regex",
     "reject",
     "relational",
+    "servermetadata",
     "spamtest",
     "spamtestplus",
     "special-use",

@@ -88,6 +88,21 @@ def _count(keys: Sequence[str], comparator: Comparator, relation: str) -> Ready:
     return ready
 
 
+def _list(keys: Sequence[str], comparator: Comparator, _: str) -> Ready:
+    """RFC 6134: a value is in one of the lists that the keys name."""
+
+    def ready(run: Run, values: Iterable[str]) -> bool:
+        for value in values:
+            for key in keys:
+                run.spend(10)
+                if run.subject.facts.in_list(key, value):
+                    run.matched = (value,)
+                    return True
+        return False
+
+    return ready
+
+
 class Type(NamedTuple):
     """A match type: how its keys are made ready; the capability it needs; whether it looks into strings; whether a
     relation stands behind it. `check`: what is wrong with a key, when it is a constant."""
@@ -103,6 +118,7 @@ TYPES: dict[str, Type] = {
     "is": Type(_is),
     "contains": Type(_contains, inside=True),
     "matches": Type(_matches, inside=True),
+    "list": Type(_list, "extlists"),
     "regex": Type(regex, "regex", inside=True, check=wrong),
     "value": Type(_value, "relational", relation=True),
     "count": Type(_count, "relational", relation=True),

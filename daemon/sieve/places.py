@@ -52,7 +52,7 @@ def mailboxidexists(call: Call) -> Ask:
     return lambda run: all(run.subject.facts.mailbox_by_id(number) is not None for number in numbers(run))
 
 
-@test("specialuse_exists", STRING, STRINGS, needs="special-use", optional=1)
+@test("specialuse_exists", STRING, STRINGS, needs="special-use", lacks="first")
 def specialuse_exists(call: Call) -> Ask:
     """Whether there is a mailbox of each of these uses; or whether the one named has all of them."""
     mailbox, uses = call.text(0) if len(call.given) == 2 else None, call.texts(-1)

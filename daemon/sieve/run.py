@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from daemon.limits import LIMITS
@@ -23,6 +22,7 @@ class Line(NamedTuple):
 
 
 Block = tuple[Line, ...]
+_SHARED = "global."  # in front of a variable's name (RFC 6609 section 3.4.2)
 _CANCELS = (FileInto, Redirect, Discard, Reject)
 
 
@@ -51,7 +51,7 @@ class Run:
 
     __slots__ = (
         "subject", "place", "left", "actions", "seen", "keeping", "flags", "variables", "matched", "steps", "message",
-        "part", "leaving", "included",
+        "part", "leaving", "included", "edits", "shared", "common",
     )  # fmt: skip
 
     def __init__(self, subject: Subject, told: bool = False) -> None:
@@ -69,6 +69,9 @@ class Run:
         self.part: object = None  # of foreverypart's innermost loop
         self.leaving = ""  # the loop that `break` names
         self.included: list[str] = []
+        self.edits = 0
+        self.shared: dict[str, str] = {}  # variables of all scripts that include each other
+        self.common: frozenset[str] = frozenset()  # which of them this script sees
 
     def block(self, lines: Block) -> Flow:
         for place, shown, do in lines:
@@ -101,12 +104,16 @@ class Run:
         if name.isdigit():
             number = int(name) if len(name) < 4 else len(self.matched)
             return self.matched[number] if number < len(self.matched) else ""
-        return self.variables.get(name, "")
+        return self._variables(name).get(name.removeprefix(_SHARED), "")
+
+    def _variables(self, name: str) -> dict[str, str]:
+        return self.shared if name in self.common or name.startswith(_SHARED) else self.variables
 
     def set_variable(self, name: str, value: str) -> None:
-        if name not in self.variables and len(self.variables) >= LIMITS.sieve_variables:
+        known = self._variables(name)
+        if name not in known and len(known) >= LIMITS.sieve_variables:
             raise self.fault(f"a script may have {LIMITS.sieve_variables} variables")
-        self.variables[name] = value[: LIMITS.sieve_variable]
+        known[name.removeprefix(_SHARED)] = value[: LIMITS.sieve_variable]
 
     def act(self, action: Action, *, copy: bool = False) -> None:
         """Decide something; what RFC 5228 says cancels the implicit keep does so, unless it is a `:copy` (RFC 3894)."""
@@ -144,6 +151,3 @@ def _what(action: Action) -> object:
         case Keep() | Discard():
             return type(action)
     return action
-
-
-Told = Callable[[Place, str, str], None]

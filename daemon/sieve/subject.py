@@ -50,6 +50,7 @@ class Facts:
     mailbox_by_id: Callable[[str], str | None] = _nothing
     duplicate: Callable[[str], bool] = _no
     metadata: Callable[[str | None, str], str | None] = _nothing  # mailbox (None: the server), name
+    has_list: Callable[[str], bool] = _no
     in_list: Callable[[str, str], bool] = _no  # name of the list, value
     environment: Callable[[str], str | None] = _nothing
     addresses: tuple[str, ...] = ()  # all by which the owner is known

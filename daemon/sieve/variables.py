@@ -11,7 +11,7 @@ from daemon.sieve.matching import matcher, options
 from daemon.sieve.run import Run
 from daemon.sieve.words import STRING, STRINGS, Ask, Call, Do, Flow, Option, command, test
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NAME = re.compile(r"(?:global\.)?[A-Za-z_][A-Za-z0-9_]*", re.IGNORECASE)
 _WILD = re.compile(r"([*?\\])")
 _MARKS = re.compile(r"([.*?+^$|\\()\[\]{}])")
 _NEEDS = {"quoteregex": "regex", "encodeurl": "enotify"}

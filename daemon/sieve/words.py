@@ -48,8 +48,7 @@ class Option:
 class Word:
     """A command or a test of the language. `needs` is the capability that `require` must name, "" for none.
 
-    `optional`: so many of the first positional arguments may be left out (RFC 5232's variable names). `block`: commands
-    in braces stand behind it. `tests`: how many tests it takes.
+    `lacks`: its first or last positional argument may be left out. `block`: commands in braces stand behind it. `tests`: how many tests it takes.
     """
 
     name: str
@@ -59,7 +58,7 @@ class Word:
     needs: str = ""
     tests: Literal[0, 1, "many"] = 0
     block: bool = False
-    optional: int = 0
+    lacks: Literal["", "first", "last"] = ""
 
 
 COMMANDS: dict[str, Word] = {}
@@ -70,13 +69,15 @@ TESTS: dict[str, Word] = {}
 class Call:
     """A command or a test whose arguments are right, to be made ready to run.
 
-    `required` are the script's capabilities, `known` all there are. Positional arguments by number, options by name.
+    `required` are the script's capabilities, `known` all there are; `library` has the scripts
+    to include, by name, of everybody or of the owner. Positional arguments by number, options by name.
     """
 
     word: Word
     place: Place
     required: frozenset[str]
     known: frozenset[str] = frozenset()
+    library: Callable[[str, bool], Block | None] = lambda name, everyone: None
     given: list[int | Text | Texts] = field(default_factory=list)
     options: dict[str, int | Text | Texts | None] = field(default_factory=dict)
     tests: list[Ask] = field(default_factory=list)
@@ -136,10 +137,10 @@ def command(
     options: Sequence[Option] = (),
     tests: Literal[0, 1, "many"] = 0,
     block: bool = False,
-    optional: int = 0,
+    lacks: Literal["", "first", "last"] = "",
 ) -> Callable[[Callable[[Call], Do]], Callable[[Call], Do]]:
     def declare(make: Callable[[Call], Do]) -> Callable[[Call], Do]:
-        COMMANDS[name] = Word(name, make, slots, tuple(options), needs, tests, block, optional)
+        COMMANDS[name] = Word(name, make, slots, tuple(options), needs, tests, block, lacks)
         return make
 
     return declare
@@ -151,10 +152,10 @@ def test(
     needs: str = "",
     options: Sequence[Option] = (),
     tests: Literal[0, 1, "many"] = 0,
-    optional: int = 0,
+    lacks: Literal["", "first", "last"] = "",
 ) -> Callable[[Callable[[Call], Ask]], Callable[[Call], Ask]]:
     def declare(make: Callable[[Call], Ask]) -> Callable[[Call], Ask]:
-        TESTS[name] = Word(name, make, slots, tuple(options), needs, tests, False, optional)
+        TESTS[name] = Word(name, make, slots, tuple(options), needs, tests, False, lacks)
         return make
 
     return declare

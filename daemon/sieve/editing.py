@@ -1,0 +1,72 @@
+"""Changing the header (RFC 5293): what is decided afterwards is decided about the message as it is then, and what is
+kept, filed or redirected is that message."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from daemon.limits import LIMITS
+from daemon.mail.changes import Add, Edit, Insert, Remove, TooMuch, edit
+from daemon.mail.decode import encode_words, header_text
+from daemon.mail.header import header_end
+from daemon.sieve.index import INDEX, chosen
+from daemon.sieve.matching import matcher, options
+from daemon.sieve.run import Run
+from daemon.sieve.words import STRING, STRINGS, Call, Do, Flow, Option, command
+
+_NAME = re.compile(r"[!-9;-~]{1,76}")
+_KEPT = frozenset(("received", "auto-submitted"))  # never deleted (section 5)
+_LINES = re.compile(r"[\r\n\0]+")
+
+
+@command("addheader", STRING, STRING, needs="editheader", options=(Option("last"),))
+def addheader(call: Call) -> Do:
+    name, value, last = call.text(0), call.text(1), call.has("last")
+    if name.constant is not None and not _NAME.fullmatch(name.constant):
+        call.fault(f"{name.constant!r} is no name of a header field", 0)
+
+    def do(run: Run) -> Flow:
+        field, text = name(run), _LINES.sub(" ", value(run))
+        if _NAME.fullmatch(field):
+            words = b" " + encode_words(text).encode("ascii", "replace")
+            change(run, [Add(field.encode(), words) if last else Insert(0, field.encode(), words)])
+        return None
+
+    return do
+
+
+@command("deleteheader", STRING, STRINGS, needs="editheader", lacks="last", options=(*options(), *INDEX))
+def deleteheader(call: Call) -> Do:
+    name, pick = call.text(0), chosen(call)
+    match = matcher(call, call.texts(1), 1) if len(call.given) == 2 else None
+    if name.constant is not None and not _NAME.fullmatch(name.constant):
+        call.fault(f"{name.constant!r} is no name of a header field", 0)
+
+    def do(run: Run) -> Flow:
+        field = name(run).lower()
+        if field in _KEPT:
+            return None
+        found = list(enumerate(run.subject.raw(field), 1))
+        gone = [at for at, raw in pick(found) if match is None or match(run, (header_text(raw),))]
+        if gone:
+            change(run, [Remove(at, field.encode()) for at in gone])
+        return None
+
+    return do
+
+
+def change(run: Run, edits: list[Edit]) -> None:
+    """Change the header of the run's message from here on."""
+    data = run.subject.data
+    end = header_end(data, 0, len(data))
+    run.edits += len(edits)
+    run.spend(end // 1000)
+    try:
+        if run.edits > LIMITS.filter_edits:
+            raise TooMuch
+        head = edit(bytes(data[:end]), edits)
+    except TooMuch:
+        raise run.fault("the script changes the header too often, or makes it too long") from None
+    run.message = head + bytes(data[end:])
+    run.subject = replace(run.subject, data=run.message)
