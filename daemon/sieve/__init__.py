@@ -17,6 +17,6 @@ from daemon.sieve.run import Program
 from daemon.sieve.subject import Facts, Sent, SpamScore, Subject
 
 __all__ = [
-    "CAPABILITIES", "Facts", "Library", "Program", "Result", "ScriptError", "ScriptErrors", "Sent", "SpamScore", "Subject",
-    "compile",
+    "CAPABILITIES", "Facts", "Library", "Program", "Result", "ScriptError", "ScriptErrors", "Sent", "SpamScore",
+    "Subject", "compile",
 ]  # fmt: skip

@@ -24,7 +24,7 @@ Library = Callable[[str, bool], str | None]
 def compile(script: str, library: Library = lambda name, everyone: None) -> Program:
     """Raises `ScriptErrors` with all faults that were found, at most `LIMITS.sieve_errors`."""
     checker = _Checker(library)
-    block = checker.text(script)
+    block = checker.whole(script)
     if checker.errors:
         raise ScriptErrors(checker.errors[: LIMITS.sieve_errors])
     return Program(block, frozenset(checker.required))
@@ -39,7 +39,7 @@ class _Checker:
         self.library = library
         self.within = within
 
-    def text(self, script: str) -> Block:
+    def whole(self, script: str) -> Block:
         if len(script) > LIMITS.sieve_script:
             self.errors.append(ScriptError(Place(1, 1), f"a script may have {LIMITS.sieve_script} characters"))
             return ()
@@ -58,7 +58,7 @@ class _Checker:
             self.errors.append(ScriptError(Place(1, 1), f"the script {name!r} includes itself, or others too deep"))
             return ()
         checker = _Checker(self.library, (*self.within, (name, everyone)))
-        block = checker.text(text)
+        block = checker.whole(text)
         self.errors += [
             ScriptError(e.place, f"in the script {name!r} that is included: {e.text}") for e in checker.errors
         ]

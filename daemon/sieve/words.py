@@ -48,7 +48,8 @@ class Option:
 class Word:
     """A command or a test of the language. `needs` is the capability that `require` must name, "" for none.
 
-    `lacks`: its first or last positional argument may be left out. `block`: commands in braces stand behind it. `tests`: how many tests it takes.
+    `lacks`: its first or last positional argument may be left out. `block`: commands in braces stand behind it.
+    `tests`: how many tests it takes.
     """
 
     name: str
