@@ -352,6 +352,8 @@ class Limits:
     vacation_longest: int = 365 * 86400  # seconds between two answers to one sender at most
     sieve_includes: int = 32  # scripts that one includes while it runs
     sieve_include_depth: int = 8  # scripts in scripts in scripts
+    sieve_loops: int = 4  # foreverypart in foreverypart
+    sieve_edits: int = 50  # changes of one message by one script
     sieve_digits: int = 40  # of a number in a text: beyond, one is as large as the other
 
     # -- store --------------------------------------------------------------------------------------------------------

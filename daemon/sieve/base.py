@@ -10,6 +10,7 @@ from daemon.sieve.actions import Discard, Keep, Redirect
 from daemon.sieve.flags import FLAGS, flags_of
 from daemon.sieve.index import INDEX, chosen
 from daemon.sieve.matching import matcher, options
+from daemon.sieve.mime import FACETS, HEADS, facet, heads
 from daemon.sieve.places import PLACE, filing
 from daemon.sieve.run import Run
 from daemon.sieve.strings import Texts
@@ -127,10 +128,10 @@ def allof(call: Call) -> Ask:
     return lambda run: all(ask(run) for ask in tests)
 
 
-@test("exists", STRINGS)
+@test("exists", STRINGS, options=HEADS)
 def exists(call: Call) -> Ask:
-    names = field_names(call, 0)
-    return lambda run: all(run.subject.has(name) for name in names(run))
+    names, where = field_names(call, 0), heads(call)
+    return lambda run: all(any(head.has(name) for head in where(run)) for name in names(run))
 
 
 @test("size", NUMBER, options=(Option("over", group="size"), Option("under", group="size")))
@@ -143,33 +144,37 @@ def size(call: Call) -> Ask:
     return lambda run: len(run.subject.data) < bound
 
 
-@test("header", STRINGS, STRINGS, options=(*options(), *INDEX))
+@test("header", STRINGS, STRINGS, options=(*options(), *INDEX, *HEADS, *FACETS))
 def header(call: Call) -> Ask:
-    names, keys, pick = field_names(call, 0), call.texts(1), chosen(call)
-    match = matcher(call, keys, 1)
+    names, pick, where, part = field_names(call, 0), chosen(call), heads(call), facet(call)
+    match = matcher(call, call.texts(1), 1)
 
     def values(run: Run) -> Iterator[str]:
-        for name in names(run):
-            yield from pick(run.subject.header(name))
+        for head in where(run):
+            for name in names(run):
+                if part is None:
+                    yield from pick(head.texts(name))
+                else:
+                    for raw in pick(head.raw(name)):
+                        yield from part(raw)
 
     return lambda run: match(run, values(run))
 
 
-@test("address", STRINGS, STRINGS, options=(*options(), *PARTS, *INDEX))
+@test("address", STRINGS, STRINGS, options=(*options(), *PARTS, *INDEX, *HEADS))
 def address(call: Call) -> Ask:
-    names, keys, part, pick = field_names(call, 0), call.texts(1), address_part(call), chosen(call)
-    match = matcher(call, keys, 1)
+    names, part, pick, where = field_names(call, 0), address_part(call), chosen(call), heads(call)
+    match = matcher(call, call.texts(1), 1)
     for name in names.constant or ():
         if name.lower() not in _ADDRESS_FIELDS:
             call.fault(f"{name} is no field of addresses", 0)
 
     def values(run: Run) -> Iterator[str]:
-        for name in names(run):
-            if name.lower() in _ADDRESS_FIELDS:
-                for each in run.subject.people(name, pick):
-                    value = part(each)
-                    if value is not None:
-                        yield value
+        for head in where(run):
+            for name in names(run):
+                if name.lower() in _ADDRESS_FIELDS:
+                    found = [part(each) for raw in pick(head.raw(name)) for each in head.people(raw)]
+                    yield from [value for value in found if value is not None]
 
     return lambda run: match(run, values(run))
 

@@ -55,7 +55,7 @@ def date(call: Call) -> Ask:
     zone, original, pick = _zone(call), call.has("originalzone"), chosen(call)
 
     def ask(run: Run) -> bool:
-        found = pick(run.subject.raw(name(run)))
+        found = pick(run.subject.head.raw(name(run)))
         at = _moment(found[0]) if found else None
         if at is None:
             return False

@@ -31,7 +31,7 @@ def duplicate(call: Call) -> Ask:
         if unique is not None:
             value = unique(run)
         else:
-            found = run.subject.header(header(run) if header is not None else "message-id")
+            found = run.subject.head.texts(header(run) if header is not None else "message-id")
             value = found[0] if found else ""
         if not value:
             return False

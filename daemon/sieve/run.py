@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from daemon.limits import LIMITS
@@ -9,6 +10,7 @@ from daemon.sieve.actions import Action, Discard, FileInto, Keep, Redirect, Reje
 from daemon.sieve.errors import Place, ScriptError
 
 if TYPE_CHECKING:
+    from daemon.mail.message import Part
     from daemon.sieve.subject import Subject
     from daemon.sieve.words import Do, Flow
 
@@ -51,7 +53,7 @@ class Run:
 
     __slots__ = (
         "subject", "place", "left", "actions", "seen", "keeping", "flags", "variables", "matched", "steps", "message",
-        "part", "leaving", "included", "edits", "shared", "common",
+        "part", "depth", "patches", "leaving", "included", "edits", "shared", "common",
     )  # fmt: skip
 
     def __init__(self, subject: Subject, told: bool = False) -> None:
@@ -66,7 +68,9 @@ class Run:
         self.matched: tuple[str, ...] = ()  # ${0}, ${1}, ...
         self.steps: list[Step] | None = [] if told else None
         self.message: bytes | None = None  # once it was changed
-        self.part: object = None  # of foreverypart's innermost loop
+        self.part: Part | None = None  # of foreverypart's innermost loop
+        self.depth = 0  # of such loops
+        self.patches: list[tuple[int, int, bytes]] = []  # what is to stand in place of parts
         self.leaving = ""  # the loop that `break` names
         self.included: list[str] = []
         self.edits = 0
@@ -127,6 +131,35 @@ class Run:
         if isinstance(action, _CANCELS) and not copy:
             self.keeping = False
         self.actions.append(action)
+
+    def patch(self, part: Part, octets: bytes) -> None:
+        """Something else in place of a part, header and body; in a loop when that has ended."""
+        if len(octets) > LIMITS.message_size:
+            raise self.fault("the script makes the message too long")
+        self.patches.append((part.header, part.end, octets))
+        if self.part is None:
+            self.rewrite()
+
+    def rewrite(self) -> None:
+        """Make the new message of what was patched; what is inside of another patch is gone with it."""
+        if not self.patches:
+            return
+        data, pieces, place = self.subject.data, list[bytes](), 0
+        for start, end, octets in sorted(self.patches, key=lambda each: (each[0], -each[1])):
+            if start >= place:
+                pieces += [bytes(data[place:start]), octets]
+                place = end
+        self.patches.clear()
+        self.change(b"".join([*pieces, bytes(data[place:])]))
+
+    def change(self, message: bytes) -> None:
+        """It is another message from here on."""
+        self.edits += 1
+        if self.edits > LIMITS.sieve_edits:
+            raise self.fault(f"a script may change a message {LIMITS.sieve_edits} times")
+        self.spend(len(message) // 10_000)
+        self.message = message
+        self.subject = replace(self.subject, data=message)
 
     def finished(self) -> tuple[Action, ...]:
         """The actions, the implicit keep among them, each once (RFC 5228 section 2.10.3)."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from daemon.mail.decode import header_text
+from daemon.mail.header import header_end, split_fields
 from daemon.mail.mailboxes import Mailbox, mailboxes
-from daemon.mail.message import Message, scan
+from daemon.mail.message import Message, Part, scan
 
 if TYPE_CHECKING:
     from daemon.mail.header import Data
@@ -58,32 +59,17 @@ class Facts:
     virus: str = ""  # "", clean, infected, unsure
 
 
-@dataclass
-class Subject:
-    """The message is read when the first test asks for it, and each field only once."""
+class Head:
+    """The fields of one header, each read only once, when a test asks for it."""
 
-    data: Data
-    sent: Sent = Sent()
-    facts: Facts = field(default_factory=Facts)
+    __slots__ = ("_fields", "_texts", "_people")
 
-    @cached_property
-    def message(self) -> Message:
-        return scan(self.data)
-
-    @cached_property
-    def _fields(self) -> dict[str, list[bytes]]:
-        found: dict[str, list[bytes]] = {}
-        for name, value in self.message.fields:
-            found.setdefault(name.decode("latin-1").lower(), []).append(value)
-        return found
-
-    @cached_property
-    def _texts(self) -> dict[str, tuple[str, ...]]:
-        return {}
-
-    @cached_property
-    def _people(self) -> dict[bytes, tuple[Mailbox, ...]]:
-        return {}
+    def __init__(self, block: bytes) -> None:
+        self._fields: dict[str, list[bytes]] = {}
+        for name, value in split_fields(block):
+            self._fields.setdefault(name.decode("latin-1").lower(), []).append(value)
+        self._texts: dict[str, tuple[str, ...]] = {}
+        self._people: dict[bytes, tuple[Mailbox, ...]] = {}
 
     def has(self, name: str) -> bool:
         """Whether there is a field of this name."""
@@ -93,7 +79,7 @@ class Subject:
         """The values of all fields of this name, in order, as they are written."""
         return tuple(self._fields.get(name.lower(), ()))
 
-    def header(self, name: str) -> tuple[str, ...]:
+    def texts(self, name: str) -> tuple[str, ...]:
         """The values of all fields of this name, in order, decoded and without space around them."""
         name = name.lower()
         known = self._texts.get(name)
@@ -101,12 +87,41 @@ class Subject:
             known = self._texts[name] = tuple([header_text(value) for value in self._fields.get(name, ())])
         return known
 
-    def people(self, name: str, pick: Callable[[Sequence[bytes]], Sequence[bytes]]) -> list[Mailbox]:
-        """The addresses of the fields of this name that `pick` chooses."""
-        found: list[Mailbox] = []
-        for value in pick(self.raw(name)):
-            known = self._people.get(value)
-            if known is None:
-                known = self._people[value] = tuple([each for each in mailboxes(value) if each.host])
-            found += known
-        return found
+    def people(self, value: bytes) -> tuple[Mailbox, ...]:
+        """The addresses in a raw value of one of its fields."""
+        known = self._people.get(value)
+        if known is None:
+            known = self._people[value] = tuple([each for each in mailboxes(value) if each.host])
+        return known
+
+
+@dataclass
+class Subject:
+    """The message is read when the first test asks for it."""
+
+    data: Data
+    sent: Sent = Sent()
+    facts: Facts = field(default_factory=Facts)
+
+    @cached_property
+    def message(self) -> Message:
+        """Its structure."""
+        return scan(self.data)
+
+    @cached_property
+    def head(self) -> Head:
+        """The header of the message; nothing else is looked at for it."""
+        return Head(bytes(self.data[: header_end(self.data, 0, len(self.data))]))
+
+    @cached_property
+    def _heads(self) -> dict[int, Head]:
+        return {}
+
+    def head_of(self, part: Part) -> Head:
+        """The header of a part of the message."""
+        if part is self.message.root:
+            return self.head
+        known = self._heads.get(part.header)
+        if known is None:
+            known = self._heads[part.header] = Head(bytes(self.data[part.header : part.body]))
+        return known

@@ -1,0 +1,122 @@
+"""Parts of a message (RFC 5703): tests of their headers, and the loop over them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from daemon.limits import LIMITS
+from daemon.mail.decode import parameter_texts
+from daemon.mail.header import content_type, disposition
+from daemon.mail.message import Part
+from daemon.sieve.run import Run
+from daemon.sieve.subject import Head
+from daemon.sieve.words import STRING, STRINGS, Call, Do, Flow, Option, command
+
+HEADS = (Option("mime", needs="mime"), Option("anychild", needs="mime"))
+FACETS = (
+    Option("type", needs="mime", group="facet"),
+    Option("subtype", needs="mime", group="facet"),
+    Option("contenttype", needs="mime", group="facet"),
+    Option("param", STRINGS, needs="mime", group="facet"),
+)
+_LOOP = (Option("name", STRING),)
+
+
+def heads(call: Call) -> Callable[[Run], Sequence[Head]]:
+    """Whose header a test looks at: the message's, or with `:mime` that of the part at hand, and those inside it."""
+    if not call.has("mime"):
+        if any(call.has(option.name) for option in (HEADS[1], *FACETS)):
+            call.fault(":anychild, :type and their like need :mime")
+        return lambda run: (run.subject.head,)
+    children = call.has("anychild")
+
+    def found(run: Run) -> Sequence[Head]:
+        part = run.part or run.subject.message.root
+        parts = list(part.walk()) if children else [part]
+        run.spend(len(parts))
+        return [run.subject.head_of(each) for each in parts]
+
+    return found
+
+
+def facet(call: Call) -> Callable[[bytes], Iterator[str]] | None:
+    """What of a Content-Type or Content-Disposition is compared; None: the whole field."""
+    names = call.option_texts("param")
+    if names is not None:
+        wanted = names.constant
+        if wanted is None:
+            call.fault(":param takes constants")
+        lower = [name.lower() for name in wanted]
+
+        def parameters(value: bytes) -> Iterator[str]:
+            known = parameter_texts(disposition(value)[1])
+            yield from (known[name] for name in lower if name in known)
+
+        return parameters
+    name = call.one_of(("type", "subtype", "contenttype"), "")
+    return {"type": _type, "subtype": _subtype, "contenttype": _whole}.get(name)
+
+
+def _type(value: bytes) -> Iterator[str]:
+    kind = content_type(value)
+    yield kind[0] if kind else disposition(value)[0]
+
+
+def _subtype(value: bytes) -> Iterator[str]:
+    kind = content_type(value)
+    yield kind[1] if kind else ""
+
+
+def _whole(value: bytes) -> Iterator[str]:
+    kind = content_type(value)
+    yield f"{kind[0]}/{kind[1]}" if kind else disposition(value)[0]
+
+
+@command("foreverypart", needs="foreverypart", options=_LOOP, block=True)
+def foreverypart(call: Call) -> Do:
+    name, block = call.option_text("name"), call.block or ()
+    label = "" if name is None else (name.constant or "")
+
+    def do(run: Run) -> Flow:
+        outer, run.depth = run.part, run.depth + 1
+        if run.depth > LIMITS.sieve_loops:
+            raise run.fault(f"loops over parts may be nested {LIMITS.sieve_loops} deep")
+        flow: Flow = None
+        try:
+            for part in _inside(outer or run.subject.message.root, outer is None):
+                run.part = part
+                flow = run.block(block)
+                if flow == "break" and run.leaving in ("", label):
+                    flow = None
+                    break
+                if flow:
+                    break
+        finally:
+            run.part, run.depth = outer, run.depth - 1
+        if outer is None:
+            run.rewrite()
+        return flow
+
+    return do
+
+
+def _inside(part: Part, itself: bool) -> Iterator[Part]:
+    """The parts of a loop: all of the message, or those inside the part of the loop around it."""
+    walk = part.walk()
+    if not itself:
+        next(walk)
+    return walk
+
+
+@command("break", needs="foreverypart", options=_LOOP)
+def break_(call: Call) -> Do:
+    name = call.option_text("name")
+    label = "" if name is None else (name.constant or "")
+
+    def do(run: Run) -> Flow:
+        if run.part is None:
+            raise run.fault("break stands only in a loop over parts")
+        run.leaving = label
+        return "break"
+
+    return do
