@@ -449,8 +449,8 @@ _ROWS = (
         "virus.outgoing",
         "yes/no",
         "yes",
-        "What our users hand in is shown to it, too, and refused when it is infected: their machine or password may be"
-        " in other hands.",
+        "What our users hand in, or put into a mailbox with a mail program, is shown to it, too, and refused when it is"
+        " infected: their machine or password may be in other hands.",
     ),
     Setting(
         "attachments.action",

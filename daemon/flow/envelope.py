@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Origin(NamedTuple):
-    """Where a message comes from. `kind`: smtp, submission, relay, lmtp, sendmail, notice, report, import.
+    """Where a message comes from. `kind`: smtp, submission, relay, lmtp, sendmail, notice, report, import, append.
 
     `peer` and `helo` are who the client is and says it is, `tls` the protocol spoken ('' for none), `account_id` the
     user who logged in. An empty `trace` is made anew; a notice or a forward keeps the one it grew out of.

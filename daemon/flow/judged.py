@@ -95,7 +95,7 @@ class Judged(NamedTuple):
         if other is not None:
             said = other.text or other.engine
         elif decided.reason == "virus":
-            said = self.signals.scan.name
+            said = verdict.infection(self.signals)
         elif decided.reason == "attachment":
             said = ", ".join(each.name for each in self.signals.attachments[:3])
         return f" ({_plain(said)})" if said else ""

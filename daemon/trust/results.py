@@ -124,7 +124,7 @@ class Scan(NamedTuple):
 class Opinion(NamedTuple):
     """What another filter (a milter, rspamd) wants done. `score` and `required` where it gives them, `symbols` what it
     goes by, `text` its own words for a refusal, with `code` and `enhanced` where it names them; `error` when it could
-    not be asked, and `text` says why."""
+    not be asked, and `text` says why. `virus`: it says that it found one, and which."""
 
     engine: str
     action: Literal["accept", "junk", "refuse", "defer", "error"]
@@ -134,6 +134,7 @@ class Opinion(NamedTuple):
     text: str = ""
     code: int = 0
     enhanced: str = ""
+    virus: str = ""
 
 
 class Tally(NamedTuple):

@@ -53,6 +53,13 @@ async def test_a_filter_that_refuses_has_the_last_word_with_its_own_words(office
     assert office.story(trace) == [("judged", "engine-refuse"), ("refused", "engine-refuse"), ("held", "quarantine")]
 
 
+async def test_a_virus_that_a_filter_only_marks_is_refused_all_the_same(office: PostOffice) -> None:
+    says = [header("X-Virus-Status", "Infected (Eicar-Test)"), CONTINUE]
+    reply = await gives(office, "550 5.7.1", E=says)
+    assert "the virus scanner found something in it (Eicar-Test)" in reply
+    assert office.mail_of(ALICE) == office.mail_of(ALICE, "Junk") == []
+
+
 async def test_a_filter_that_wants_it_later_is_obeyed(office: PostOffice) -> None:
     await gives(office, "451 4.7.1", E=[TEMPFAIL])
     assert office.mail_of(ALICE) == []
