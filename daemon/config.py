@@ -462,23 +462,26 @@ _ROWS = (
     Setting(
         "attachments.blocked",
         "extensions",
-        "ade adp apk application appref-ms appx appxbundle bat cab chm cmd com command cpl dll dmg exe gadget hlp hta"
-        " img inf ins iso isp jar jnlp js jse lib library-ms lnk mde mjs msc msh msi msix msixbundle msp mst nsh ocx"
-        " pif ps1 ps1xml ps2 psc1 psm1 reg scf scr sct search-ms settingcontent-ms shb shs sys url vb vbe vbs vhd vhdx "
-        "vxd wim ws wsc wsf wsh xbap xll",
+        "ade adp apk appinstaller application appref-ms appx appxbundle bat cab chm cmd com command cpl diagcab"
+        " diagcfg diagpkg dll dmg exe gadget hlp hta img inf ins iqy iso isp jar jnlp js jse lib library-ms lnk mde"
+        " mjs msc msh msi msix msixbundle msp mst nsh ocx one onepkg oqy pif ps1 ps1xml ps2 psc1 psm1 pyz pyzw rdp reg"
+        " rqy scf scr sct search-ms searchconnector-ms settingcontent-ms shb shs slk sys url vb vbe vbs vhd vhdx vxd"
+        " website wim wll ws wsc wsf wsh xbap xll xnk",
         "The ends of names by which programs and scripts are known, without dots, space separated.",
     ),
     Setting(
         "attachments.macros",
         "refuse/junk/accept",
         "junk",
-        "What comes of mail from other servers with office documents that hold macros.",
+        "What comes of mail from other servers with office documents that hold macros, or with pages and SVG pictures"
+        " whose scripts make files.",
     ),
     Setting(
         "attachments.closed",
         "refuse/junk/accept",
         "accept",
-        "What comes of mail from other servers with archives that nobody can look into: encrypted ones, 7z and RAR.",
+        "What comes of mail from other servers with archives that nobody can look into: encrypted and broken ones, and"
+        " kinds that are not known.",
     ),
     Setting("trace.retention", "span", "30d", "How long events are kept.", "span"),
     Setting(

@@ -307,6 +307,7 @@ class Limits:
     archive_entries: int = 40_000  # entries of all archives of one message looked at, one of a zip at two places
     archive_octets: int = 64 * MIB  # octets unpacked for one message, in a thread: some tenths of a second
     archive_ratio: int = 100  # times its size that an archive may have of what is not looked at; text has 20
+    archive_header: int = 2 * MIB  # octets of the header of a 7z archive, unpacked: some ten thousand names
     archives_at_once: int = 2  # messages unpacked at the same time: each may take twice archive_octets of memory
     virus_at_once: int = 10  # messages scanned at the same time: clamd's MaxThreads
     virus_answer: int = 4 * KIB  # octets of the scanner's answer

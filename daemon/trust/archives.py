@@ -1,8 +1,9 @@
 """What is in an archive or an office document: names, and what can be told from the first octets of each entry.
 
-Zip, tar, gzip, bzip2 and xz are looked into, and what is inside them again, to a depth. An entry of a zip is taken from
-wherever it is named, in the directory at the end or in front of its data: programs differ in which they believe.
-Everything is bounded for a whole message, and what could not be looked at for that is said.
+Zip, tar, gzip, bzip2 and xz are looked into, and what is inside them again, to a depth; of RAR and 7z the names are
+read, and what a RAR does not pack. An entry of a zip is taken from wherever it is named, in the directory at the end or
+in front of its data: programs differ in which they believe. Everything is bounded for a whole message, and what could
+not be looked at for that is said.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from functools import partial
 from typing import Any, Literal, NamedTuple
 
 from daemon.limits import LIMITS
+from daemon.trust import archives_7z, archives_rar
+from daemon.trust.archives_listing import Closed, Entry, cut, text
 
 Kind = Literal["name", "program", "macro", "encrypted", "closed", "bomb"]
 _HEAD = 512  # octets by which a kind is known
@@ -27,20 +30,25 @@ _MAGIC = (
     (b"PK\x05\x06", "zip"),
     (b"\x1f\x8b\x08", "gzip"),
     (b"\xfd7zXZ\0", "xz"),
-    (b"7z\xbc\xaf\x27\x1c", "closed"),
-    (b"Rar!\x1a\x07", "closed"),
+    (archives_7z.SIGNATURE, "7z"),
+    (archives_rar.SIGNATURE, "rar"),
+    (b"MSCF\0\0\0\0", "closed"),  # Cabinet
+    (b"\x28\xb5\x2f\xfd", "closed"),  # Zstandard
+    (b"\x1f\x9d", "closed"),  # compress
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "ole"),
     (b"\x7fELF", "program"),
     (_SHORTCUT, "program"),
     *((magic, "program") for magic in _MACHO),
 )
-_OPENED = ("zip", "tar", "gzip", "bzip2", "xz", "ole")
+_OPENED = ("zip", "tar", "gzip", "bzip2", "xz", "ole", "rar", "7z")
 _VBA = "_VBA_PROJECT".encode("utf-16-le")
 _PACKAGE = "EncryptedPackage".encode("utf-16-le")
 _MACROS = re.compile(r"(?:.*/)?vbaproject\.bin|xl/macrosheets/.+", re.IGNORECASE)
 _BASIC = re.compile(r"basic/[^/]+/(?!script-lb\.xml$)[^/]+\.xml|scripts/[^/]+/.+", re.IGNORECASE)  # OpenDocument
 _TYPES = "[content_types].xml"
 _PATH = re.compile(rb"\d+ path=([^\n]+)\n")
+_NOBODYS = re.compile(rb"\x60\xea.{8}\x02|.{7}\*\*ACE\*\*|..-lh[0-7d]-", re.DOTALL)  # ARJ, ACE, LHA
+_ARCHIVE = re.compile(r"\.(?:zip|rar|7z|tar|t?gz|tbz2?|bz2|t?xz|zst|ace|arj|lzh)[ .]*$")
 
 
 class Found(NamedTuple):
@@ -51,7 +59,8 @@ class Found(NamedTuple):
 
 
 def kind_of(head: bytes) -> str:
-    """What begins like this: program, zip, gzip, bzip2, xz, tar, ole, closed (an archive nobody here opens), or ''."""
+    """What begins like this: program, zip, gzip, bzip2, xz, tar, rar, 7z, ole, closed (an archive nobody here opens),
+    or ''."""
     for magic, kind in _MAGIC:
         if head.startswith(magic):
             return kind
@@ -59,6 +68,8 @@ def kind_of(head: bytes) -> str:
         return "program"
     if head.startswith(b"BZh") and head[4:10] == b"1AY&SY":
         return "bzip2"
+    if _NOBODYS.match(head):
+        return "closed"
     return "tar" if head[257:262] == b"ustar" else ""
 
 
@@ -87,6 +98,10 @@ class Unpacking:
                 yield Found(name, "bomb")
             elif kind == "zip":
                 yield from self._zip(data, name, depth)
+            elif kind == "rar":
+                yield from self._listed(archives_rar.entries(data), data, name, depth)
+            elif kind == "7z":
+                yield from self._listed(archives_7z.entries(data, self._count), data, name, depth)
             elif kind == "tar":
                 yield from self._tar(data, name, depth)
             else:
@@ -176,20 +191,43 @@ class Unpacking:
                 path = _PATH.search(data, start, min(start + size, start + _PIECE))
                 longer = path[1] if path else b""
                 continue
-            prefix = _cut(block[345:500]) + b"/" if block[257:263] == b"ustar\0" else b""
+            prefix = cut(block[345:500]) + b"/" if block[257:263] == b"ustar\0" else b""
             raw = longer or prefix + block[:100]
-            entry, longer = f"{name}/{_text(_cut(raw))}", b""
+            entry, longer = f"{name}/{text(cut(raw))}", b""
             yield Found(entry, "name")
             kind = kind_of(data[start : start + min(size, _HEAD)])
             if kind == "program" or kind == "closed" or kind in _OPENED:
                 yield from self.look(data[start : start + size], entry, depth + 1)
+
+    # -- RAR, 7z -------------------------------------------------------------------------------------------------------
+
+    def _listed(self, entries: Iterator[Entry], data: bytes, name: str, depth: int) -> Iterator[Found]:
+        """What is known of an archive by its list of names. What is an archive itself in there is closed, if it is
+        packed."""
+        encrypted = False
+        try:
+            for entry in entries:
+                if not self._count(len(entry.name)):
+                    yield Found(name, "bomb")
+                    return
+                encrypted |= entry.encrypted
+                way = f"{name}/{entry.name}"
+                yield Found(way, "name")
+                if entry.size:
+                    yield from self.look(data[entry.start : entry.start + entry.size], way, depth + 1)
+                elif _ARCHIVE.search(entry.name.lower()):
+                    yield Found(way, "closed")
+        except Closed:
+            yield Found(name, "closed")
+        if encrypted:
+            yield Found(name, "encrypted")
 
     # -- one stream ----------------------------------------------------------------------------------------------------
 
     def _packed(self, data: bytes, name: str, depth: int, kind: str) -> Iterator[Found]:
         inner = re.sub(r"\.(gz|bz2|xz)$", "", name)
         if kind == "gzip" and data[3:4] and data[3] & 8 and not data[3] & 4:  # FNAME and no FEXTRA (RFC 1952 §2.3)
-            inner = f"{name}/{_text(_cut(data[10 : 10 + LIMITS.file_name]))}"
+            inner = f"{name}/{text(cut(data[10 : 10 + LIMITS.file_name]))}"
         elif inner.endswith((".tgz", ".tbz", ".txz")):
             inner = f"{inner[:-3]}tar"
         yield Found(inner, "name")
@@ -221,12 +259,12 @@ def _places(data: bytes, mark: bytes) -> Iterator[int]:
 
 def _entry_names(data: bytes, start: int, length: int, extra: int) -> list[str]:
     """The name of an entry, and the other one that it may have in UTF-8 (APPNOTE 4.6.9)."""
-    found = [_text(data[start : start + length])]
+    found = [text(data[start : start + length])]
     at, end = start + length, start + length + extra
     while at + 4 <= min(end, len(data)):
         kind, size = struct.unpack_from("<HH", data, at)
         if kind == 0x7075 and size > 5:
-            found.append(_text(data[at + 9 : at + 4 + size]))
+            found.append(text(data[at + 9 : at + 4 + size]))
             break
         at += 4 + size
     return list(dict.fromkeys(found))
@@ -291,15 +329,3 @@ def _octal(field: bytes) -> int:
         return int.from_bytes(field[4:], "big")
     found = re.match(rb"[ \0]*([0-7]{1,12})", field)
     return int(found[1], 8) if found else 0
-
-
-def _cut(raw: bytes) -> bytes:
-    """What C would read."""
-    return raw.partition(b"\0")[0]
-
-
-def _text(raw: bytes) -> str:
-    try:
-        return raw[-LIMITS.file_name :].decode()
-    except UnicodeDecodeError:
-        return raw[-LIMITS.file_name :].decode("cp437")

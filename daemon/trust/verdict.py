@@ -159,7 +159,7 @@ def _decide(
 
 
 def _of_attachment(found: Attachment, policy: Policy) -> Action:
-    if found.reason == "macro":
+    if found.reason in ("macro", "smuggling"):
         return policy.macros
     if found.reason in ("archive-encrypted", "archive-closed"):
         return policy.closed

@@ -184,6 +184,32 @@ def test_macros_in_documents_of_both_kinds() -> None:
     assert why(mail(old, "a.doc"), ALL._replace(macros=False)) == []
 
 
+@pytest.mark.parametrize(
+    "name,content,reason",
+    [
+        ("a.html", b"<script>u=URL.createObjectURL(new Blob([d]));a.download='x.zip'</script>", "smuggling"),
+        ("a.HTM", b"navigator.msSaveOrOpenBlob(b, 'x.iso')", "smuggling"),
+        ("a.xhtml", b"<a download='x.js' href='data:text/plain;base64,AA=='>", "smuggling"),
+        ("a.html", "<script>URL.createObjectURL(b)".encode("utf-16-le"), "smuggling"),
+        ("a.html", b"<script>document.forms[0].submit()</script><a download='x' href='https://x.example/'>", ""),
+        ("a.txt", b"URL.createObjectURL(b)", ""),
+        ("a.svg", b"<svg><script>location='https://x.example/'</script></svg>", "smuggling"),
+        ("a.svg", b"<svg onload = 'x()'/>", "smuggling"),
+        ("a.svg", b"<svg><a xlink:href='JavaScript:x()'/></svg>", "smuggling"),
+        ("a.svg", b"<svg><text font='sans' x='1'>on = off</text><image href='data:image/png;base64,AA=='/></svg>", ""),
+    ],
+)  # fmt: skip
+def test_pages_and_pictures_with_files_in_their_scripts(name: str, content: bytes, reason: str) -> None:
+    assert why(mail(content, name)) == ([reason] if reason else [])
+    assert why(mail(content, name), ALL._replace(macros=False)) == []
+    assert why(mail(content, "", "text/html")) == [], "a body is no attachment"
+
+
+@pytest.mark.parametrize("end", "iso img vhd vhdx lnk one xll chm js vbs hta wsf jar msi rdp url iqy slk".split())
+def test_what_brings_malware_today_is_in_the_list(end: str) -> None:
+    assert why(mail(b"x", f"invoice.{end}")) and why(mail(zipped({f"a/{end}.{end}": b"x"}), "a.zip"))
+
+
 # -- archives ----------------------------------------------------------------------------------------------------------
 
 INSIDE = {"readme.txt": b"hi", "dir/run.JS": b"x"}
@@ -240,7 +266,7 @@ def test_honest_archives_pass() -> None:
 
 
 def test_archives_nobody_can_look_into() -> None:
-    for content in (b"7z\xbc\xaf\x27\x1c" + bytes(30), b"Rar!\x1a\x07\x01\0" + bytes(30), b"\x1f\x8b\x08" + bytes(30)):
+    for content in (b"7z\xbc\xaf\x27\x1c" + bytes(60), b"Rar!\x1a\x07\x01\0" + bytes(30), b"\x1f\x8b\x08" + bytes(30)):
         assert why(mail(content, "a.dat")) == ["archive-closed"]
         assert why(mail(zipped({"x": content}), "a.zip")) == ["archive-closed"]
         assert why(mail(content, "a.7z"), ALL._replace(closed=False)) == []
