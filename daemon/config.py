@@ -344,6 +344,13 @@ _ROWS = (
         "list.dnswl.org",
         "Lists in the DNS of the addresses of good senders, which have points taken off; empty: none.",
     ),
+    Setting(
+        "spam.welcome_domains",
+        "names",
+        "dwl.dnswl.org",
+        "Lists in the DNS of the domains of good senders, which are asked about the domains whose DKIM signature proves"
+        " that they sent a message; empty: none.",
+    ),
     Setting("spam.junk", "points", "5.0", "The score from which on a message goes to Junk.", "points"),
     Setting(
         "spam.refuse",

@@ -28,7 +28,7 @@ from daemon.store.db import Store
 from daemon.store.spool import Body
 from daemon.store.standing import Source
 from daemon.store.tx import Tx
-from daemon.trust import authres, rules, spam_fields, verdict
+from daemon.trust import authres, blocklist, rules, spam_fields, verdict
 from daemon.trust.blocklist import Zones
 from daemon.trust.examine import examine
 from daemon.trust.results import Personal, Signals
@@ -117,6 +117,9 @@ class Judge:
         signals = proofs.result() if proofs is not None else Signals()
         asked = asking.result() if asking is not None else Asked((), clean, Changes())
         found |= {field: task.result() for field, task in parts}
+        if "lists" in found:
+            passed = [signature.domain for signature in signals.signatures if signature.result == "pass"]
+            found["lists"] = blocklist.proved(found["lists"], passed)
         return signals._replace(opinions=asked.opinions, **found), words, asked
 
     async def _proofs(self, case: Case) -> Signals:

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any, Literal
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from daemon.config import Config
 from daemon.flow import knowledge, receive
@@ -18,8 +19,10 @@ from daemon.mail import tokens
 from daemon.mail.address import parse_address
 from daemon.store import accounts, correspondents, sender_lists, spam, standing
 from daemon.store.spool import Body
+from daemon.trust.sign import Key, public_record
 from tests.flow.house import House
 from tests.trust.answers import Answers
+from tests.trust.crafting import signature
 
 ANN, BOB = "ann@here.example", "bob@here.example"
 PILLS, PICNIC = "cheap pills, buy them now", "the picnic on sunday"
@@ -229,3 +232,17 @@ async def test_a_stranger_in_doubt_is_put_off_once(house: House) -> None:
     for row in ({"spam.greylist": "no"}, {"limits.exempt_networks": "192.0.2.0/24"}):
         found = await judged(house, text, BOB, sender="other@far.example", **doubt, **row)
         assert found.whole is None and len(tried) == 3
+
+
+async def test_the_welcome_of_a_domain_counts_when_its_signature_proves_it(house: House) -> None:
+    key = Key("friend.example", "s", "ed25519-sha256", Ed25519PrivateKey.generate())
+    zone = Answers("test.dwl.test A 127.0.0.2\nfriend.example.dwl.test A 127.0.5.3")
+    zone.add("s._domainkey.friend.example", "TXT", public_record(key))
+    house.judge = Judge(house.store, zone)  # type: ignore[attr-defined]
+    rows = {"trust.check": "yes", "spam.welcome_domains": "dwl.test"}
+    rows |= dict.fromkeys(("spam.blocklists", "spam.domain_lists", "spam.link_lists", "spam.welcome_lists"), "")
+    data = letter("good morning")
+    for message, points in ((signature(key, data) + data, -4.0), (signature(key, data) + data + b"more\r\n", None)):
+        found = await judged(house, message, ANN, **rows)
+        good = {each.name: each.points for each in found.others.contributions}.get("listed-good")
+        assert good == points and ("friend.example.dwl.test", "A") in zone.asked
