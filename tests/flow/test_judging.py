@@ -17,7 +17,8 @@ from daemon.flow.learning import Learning
 from daemon.limits import LIMITS
 from daemon.mail import tokens
 from daemon.mail.address import parse_address
-from daemon.store import accounts, correspondents, sender_lists, spam, standing
+from daemon.mail.summary import summarize
+from daemon.store import accounts, blobs, correspondents, mailboxes, messages, sender_lists, spam, standing
 from daemon.store.spool import Body
 from daemon.trust.sign import Key, public_record
 from tests.flow.house import House
@@ -168,11 +169,12 @@ async def test_what_came_before_counts_and_fades(house: House) -> None:
     assert (await judged(house, letter(PICNIC), ANN)).others.score == first.score
 
 
-async def arrives(house: House, text: str) -> None:
+async def arrives(house: House, text: str, head: bytes = b"", peer: str = "192.0.2.1") -> None:
     config = Config([*house.config.rows.items(), *QUIET.items()])
-    origin = Origin("smtp", "192.0.2.1", "far.example", trace=receive.new_trace(house.store))
+    origin = Origin("smtp", peer, "far.example", trace=receive.new_trace(house.store))
     envelope = Envelope(parse_address("x@far.example"), [Recipient(parse_address(ANN))])
-    found, envelope, body = await Judge(house.store, Answers()).judge(origin, envelope, Body.of(letter(text)), config)
+    body = Body.of(head + letter(text))
+    found, envelope, body = await Judge(house.store, Answers()).judge(origin, envelope, body, config)
     await receive.accept(house.store, origin, envelope, body, config=config, judged=found)
 
 
@@ -204,6 +206,38 @@ async def test_a_user_who_moves_a_message_has_the_last_word_on_its_source(house:
     assert repute(house) == (1.0, 0.0), "he agrees with the verdict"
     await says("spam")
     assert repute(house) == (0.0, float(LIMITS.standing_word))
+
+
+async def test_the_same_when_a_client_moves_it_by_append(house: House) -> None:
+    """As mbsync does: another message to the store, with our fields in it and the Message-ID of the one before."""
+    train(house, spam.HOUSE)
+    owner, numbered = account(house, ANN), b"Message-ID: <%d@far.example>\r\n"
+
+    async def moves(number: int, mailbox: str) -> None:
+        data = b"Return-Path: <x@far.example>\r\n" + numbered % number + letter(PILLS)
+        body, summary = Body.of(data), summarize(data)
+
+        def work(tx: Any) -> None:
+            placed = messages.put(tx, owner, mailbox, blobs.keep(tx, body, summary), len(data), trace=f"copy{number}")
+            role = mailboxes.role(tx, mailboxes.get(tx, owner, mailbox))
+            spam.appended(tx, owner, role, placed.email_id, (), summary.message_id)
+
+        house.store.write_now(work, bodies=[body])
+        await Learning(house.store)._some()
+
+    await arrives(house, PILLS, numbered % 1)
+    assert repute(house) == (0.0, 1.0)
+    await moves(1, "Junk")
+    assert repute(house) == (0.0, 1.0), "he agrees with the verdict"
+    await moves(1, "INBOX")
+    assert repute(house) == (float(LIMITS.standing_word), 0.0)
+    await moves(2, "Junk")
+    assert repute(house) == (float(LIMITS.standing_word), 0.0), "nobody knows where that came from"
+    await arrives(house, PILLS, numbered % 3)
+    await arrives(house, PILLS, numbered % 3, peer="198.51.100.1")
+    before = repute(house)
+    await moves(3, "INBOX")
+    assert repute(house) == before, "it may be either of two"
 
 
 async def test_a_stranger_in_doubt_is_put_off_once(house: House) -> None:
