@@ -291,6 +291,7 @@ class Limits:
     filter_connect: int = 5  # seconds to reach one
     filter_patience: int = 30  # seconds for all of them together; what is not done then is an error
     filter_answer: int = 10  # seconds for one answer, unless the filter asks for patience; setting filter.timeout
+    filter_name: int = 5  # seconds for the peer's name in the DNS, which filters are told; they have the rest of 30
     filter_edits: int = 1000  # changes of a header by one filter
     filter_recipients: int = 2000  # recipients added and taken out by one filter
     filter_words: int = 512  # characters of a filter's own words passed on; a reply line's length

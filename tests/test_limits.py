@@ -235,6 +235,7 @@ PROOFS = {
     "test_asking_for_patience_is_not_for_ever": "filter_patience",
     "test_a_filter_that_hangs_costs_the_time_for_one_answer": "filter_answer",
     "test_edits_of_a_filter_are_counted": "filter_edits",
+    "test_filters_are_told_the_name_that_leads_back_to_the_peer": "filter_name",
     "test_what_a_filter_may_not_want": "filter_recipients milter_packet milter_packets",
     "test_words_and_rules_passed_on_are_bounded": "filter_words filter_symbols",
     "test_words_are_bounded_and_read_in_bounded_time": "milter_text",

@@ -28,7 +28,7 @@ from daemon.store.db import Store
 from daemon.store.spool import Body
 from daemon.store.standing import Source
 from daemon.store.tx import Tx
-from daemon.trust import authres, blocklist, rules, spam_fields, verdict
+from daemon.trust import authres, blocklist, iprev, rules, spam_fields, verdict
 from daemon.trust.blocklist import Zones
 from daemon.trust.examine import examine
 from daemon.trust.results import Personal, Signals
@@ -102,7 +102,7 @@ class Judge:
         async with asyncio.TaskGroup() as group:
             start = group.create_task
             proofs = start(self._proofs(case)) if _proved(case) else None
-            asking = start(self._engines(case, clean)) if others else None
+            asking = start(self._engines(case, clean, until)) if others else None
             parts = [
                 (part.field, start(checks.answer(part, case, until))) for part in checks.PARTS if part.wanted(case)
             ]
@@ -129,8 +129,19 @@ class Judge:
             now=case.now // 1000, receiver=case.config["hostname"],
         )  # fmt: skip
 
-    async def _engines(self, case: Case, clean: Body) -> Asked:
-        return await engines.ask(case.config, case.origin, case.envelope, clean, now=case.now)
+    async def _engines(self, case: Case, clean: Body, until: float) -> Asked:
+        name = await self._name_of(case.origin.peer)
+        return await engines.ask(
+            case.config, case.origin, case.envelope, clean, now=case.now, reverse=name, until=until
+        )  # fmt: skip
+
+    async def _name_of(self, peer: str) -> str:
+        """The peer's name in the DNS, which leads back to it; '' for none, or when that takes long. The proofs ask the
+        same: it is asked once."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LIMITS.filter_name):
+                return (await iprev.check(self.resolver, peer)).name
+        return ""
 
     async def _again(self, case: Case, greylist: Greylist) -> bool:
         """Whether its sender was told to try again before, for one of its recipients."""

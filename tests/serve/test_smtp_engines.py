@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import pytest
 
 from daemon import passwords
 from daemon.admin import trace as telling
+from daemon.flow import judging
+from daemon.limits import LIMITS
 from daemon.store import accounts
 from tests.instruments.milter import CONTINUE, DISCARD, DROP, REJECT, TEMPFAIL, Milter, header, packet, text
 from tests.serve.post_office import ALICE, BOB, PostOffice
@@ -135,3 +138,30 @@ async def test_what_a_user_hands_in_is_shown_to_them_when_asked_for(office: Post
     first, second = office.content_of(BOB)
     assert b"X-Signed" not in first and b"X-Signed: yes\r\n" in second, "what a user writes is no junk"
     assert [row[1] for row in office.queued()] == ["x@far.example"] * 2
+
+
+async def test_filters_are_told_the_name_that_leads_back_to_the_peer(
+    office: PostOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judging, "LIMITS", dataclasses.replace(LIMITS, filter_name=0.05))
+    dns = office.post.judge.resolver  # type: ignore[union-attr]
+    assert isinstance(dns, Answers)
+    pointer = "1.0.0.127.in-addr.arpa"
+    async with Milter() as one:
+        office.set(filter__milters=one.setting)
+
+        async def told() -> tuple[bytes, dict[str, str]]:
+            async with office.greeted() as c:
+                await c.gives(MAIL)
+            return one.told("C")[-1], one.macros("C")
+
+        connect, macros = await told()
+        assert connect.startswith(b"[127.0.0.1]\x004") and macros["_"] == "[127.0.0.1]", "it has none"
+        dns.add(pointer, "PTR", "mx.far.example")
+        assert (await told())[0].startswith(b"[127.0.0.1]\0"), "anybody may say that of his address"
+        dns.add("mx.far.example", "A", "127.0.0.1")
+        connect, macros = await told()
+        assert connect.startswith(b"mx.far.example\x004") and macros["_"] == "mx.far.example [127.0.0.1]"
+        assert macros["{client_name}"] == macros["{client_ptr}"] == "mx.far.example"
+        dns.trouble[pointer] = "hang"
+        assert (await told())[0].startswith(b"[127.0.0.1]\0"), "nobody waits long for it"
