@@ -30,6 +30,7 @@ _ROADS = {
 _WHY_QUEUED = {
     "forward": "because the user forwards it",
     "alias": "because an alias leads there",
+    "filter": "because another filter added him",
     "notice": "a notice",
     "relay": "relayed for a trusted network",
 }

@@ -50,12 +50,14 @@ class Origin(NamedTuple):
 
 @dataclass(slots=True)
 class Recipient:
-    """One of the envelope. `orcpt` (`type;xtext`) and `notify` as RFC 3461 has them; `resolution` when it is known."""
+    """One of the envelope. `orcpt` (`type;xtext`) and `notify` as RFC 3461 has them; `resolution` when it is known.
+    `added`: a filter of ours added him, who may be elsewhere, whoever sent the message."""
 
     address: Address
     orcpt: str | None = None
     notify: str | None = None
     resolution: Resolution | None = None
+    added: bool = False
 
 
 @dataclass(slots=True)

@@ -305,7 +305,9 @@ class _Planning:
         if self.judged is not None and recipient.address.key in self.judged.denied:
             return self.judged.denied[recipient.address.key]
         found = recipient.resolution or addresses.resolve(self.tx, recipient.address)
-        if found.denial is NOT_OURS and self.origin.may_relay:
+        if found.denial is NOT_OURS and (self.origin.may_relay or recipient.added):
+            if recipient.added and self.judged is not None and self._junk(None):
+                return self.judged.not_forwarded(None)
             return self._send(recipient, Onward(str(recipient.address), ""))
         denial = found.denial_for(self.envelope.sender)
         if denial is not None:
@@ -402,18 +404,19 @@ class _Planning:
         sender = forward.reverse_path(self.tx, self.envelope.sender, onward.via) if onward.via else self.sender
         sending = self.sendings.get((sender, onward.via))
         if sending is None:
-            sending = self.sendings[sender, onward.via] = self._sending(sender, onward)
+            sending = self.sendings[sender, onward.via] = self._sending(sender, onward, recipient.added)
         sending.recipients.append(queue.NewRecipient(onward.address, recipient.orcpt, recipient.notify))
         return None
 
-    def _sending(self, sender: str, onward: Onward) -> Sending:
+    def _sending(self, sender: str, onward: Onward, added: bool) -> Sending:
         only = self.envelope.recipients[0] if len(self.envelope.recipients) == 1 else None
         prefix = self.field + self._received(only)
         if onward.via:
             prefix = headers.delivered_to(parse_address(onward.via)) + prefix
             origin = "alias" if onward.account_id is None else "forward"
         else:
-            origin = self.origin.kind if self.origin.may_relay else "forward"  # a bounce to a sender that was rewritten
+            other = "filter" if added else "forward"  # a bounce to a sender that was rewritten
+            origin = self.origin.kind if self.origin.may_relay else other
         config, envelope = self.config, self.envelope
         message = queue.NewMessage(
             self.plan.trace, sender, origin, prefix, len(prefix) + self.plan.body.size,

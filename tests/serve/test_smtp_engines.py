@@ -87,6 +87,22 @@ async def test_header_and_envelope_changes_count(office: PostOffice) -> None:
     assert mail == MAIL.replace(b"\r\n\r\nGood morning.", b"\r\nX-Seen: yes\r\n\r\nother")
 
 
+async def test_a_filter_may_add_a_recipient_elsewhere_and_nobody_else_may(office: PostOffice) -> None:
+    """It is ours: an archive, or who keeps watch. What is junk is forwarded to nobody all the same."""
+    adds = [text("+", "<archive@else.example>"), CONTINUE]
+    trace = (await gives(office, E=adds)).split()[2]
+    assert office.content_of(ALICE) == [MAIL]
+    assert office.queued() == [("one@remote.example", "archive@else.example", "filter", "NEVER", None, None, None)]
+    assert any(
+        "queued for archive@else.example, because another filter added him" in step for step in told(office, trace)
+    )
+    async with office.greeted() as c:
+        await c.says("MAIL FROM:<one@remote.example>", "250")
+        await c.says("RCPT TO:<archive@else.example>", "550 5.7.1")
+    await gives(office, E=[header("X-Spam-Flag", "YES"), *adds])
+    assert len(office.mail_of(ALICE, "Junk")) == 1 and len(office.queued()) == 1
+
+
 async def test_one_recipient_is_refused_by_a_filter(office: PostOffice) -> None:
     class Picky(Milter):
         def answer(self, kind: str, data: bytes) -> Any:
