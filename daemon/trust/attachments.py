@@ -51,10 +51,9 @@ _CLASS = re.compile(r"\{[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\}")  # Windo
 _UNSHOWN = re.compile(r"[^ -~\u00a1-\uffff]")
 _PAGE = re.compile(r"\.(?:s|x|d)?html?$")
 _PICTURE = re.compile(r"\.svg$")
-_MAKES_A_FILE = re.compile(
-    rb"createObjectURL|msSaveOrOpenBlob|msSaveBlob|\bdownload\s*=[^>]{0,200}\bdata:", re.IGNORECASE
-)
-_RUNS = re.compile(rb"<script|[\s\"']on[a-z]{3,20}\s*=|(?:javascript|data:text/html)[:;,]", re.IGNORECASE)
+_MAKE_A_FILE = (b"createobjecturl", b"mssaveoropenblob", b"mssaveblob")
+_GIVES_A_FILE = re.compile(rb"\bdownload\s*=[^>]{0,200}\bdata:")
+_RUNS = re.compile(rb"<script|[\s\"']on[a-z]{3,20}\s*=|(?:javascript|data:text/html)[:;,]")
 _PLAIN = ("7bit", "8bit", "binary", "x-uuencode", "uuencode", "x-uue")
 _HEAD = 512  # octets of a part by which its kind is known
 _OF = {
@@ -172,8 +171,11 @@ def _smuggles(data: Data, file: File) -> bool:
     picture = any(map(_PICTURE.search, names)) or (bool(names) and file.part.media == "image/svg+xml")
     if not picture and not any(map(_PAGE.search, names)):
         return False
-    content = _decoded(data, file.part, LIMITS.search_text).replace(b"\0", b"")  # UTF-16 too
-    return (_RUNS if picture else _MAKES_A_FILE).search(content) is not None
+    content = _decoded(data, file.part, LIMITS.search_text).replace(b"\0", b"").lower()  # UTF-16 too
+    if picture:
+        return _RUNS.search(content) is not None
+    gives = b"download" in content and _GIVES_A_FILE.search(content) is not None
+    return gives or any(word in content for word in _MAKE_A_FILE)
 
 
 def _inside(content: bytes, shown: str, policy: Policy, unpacking: Unpacking) -> Iterator[Attachment]:

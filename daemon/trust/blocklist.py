@@ -113,9 +113,14 @@ async def check(
 
 def proved(lists: Lists, signers: Iterable[str]) -> Lists:
     """Without welcomes of domains that did not sign it: `signers` are those of the signatures that pass."""
+    if not any(map(_of_signer, lists.found)):
+        return lists
     names = set(_registered(signers))
-    found = tuple(each for each in lists.found if not (each.good and each.kind == "domain") or each.what in names)
-    return lists._replace(found=found)
+    return lists._replace(found=tuple(each for each in lists.found if not _of_signer(each) or each.what in names))
+
+
+def _of_signer(listing: Listing) -> bool:
+    return listing.good and listing.kind == "domain"
 
 
 async def _wait(asking: Mapping[asyncio.Task[None], _Round]) -> None:
