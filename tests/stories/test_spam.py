@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.store import standing
 from daemon.trust.rules import GTUBE
 from tests.instruments.server import Server
 from tests.instruments.until import until
@@ -75,6 +76,8 @@ def test_a_wrong_verdict_is_undone_by_moving_the_message_and_its_twin_arrives(pl
     there.rename(tmp_path / "mail/INBOX/cur" / re.sub(r",U=\d+", "", there.name.partition(":")[0] + ":2,S"))
     synchronise()
     place.soon(1, 0)
+    repute = place.store.read_now(standing.of, standing.Source(ip="127.0.0.1")).of_address
+    assert repute.good > repute.bad == 0, "its source has the word of the reader, and not that of the filter"
     second = give(place, letter(NEWS, 2, "news@club.example"))
     synchronise()
     assert len(list((tmp_path / "mail/INBOX").glob("*/*"))) == 2 and not list((tmp_path / "mail/Junk").glob("*/*"))
