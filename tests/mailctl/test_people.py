@@ -48,7 +48,7 @@ def test_a_user_is_shown_with_documented_keys(town: Ctl) -> None:
     assert shown == {
         "address": "alice@example.org", "display_name": "Alice", "enabled": True, "admin": True,
         "quota": 1610612736, "room": 1610612736, "used": 0, "messages": 0, "forwards": [], "keep": True,
-        "app_passwords": 0, "created_at": shown["created_at"], "last_login_at": None,
+        "allowance": 1, "app_passwords": 0, "created_at": shown["created_at"], "last_login_at": None,
     }  # fmt: skip
     assert shown["created_at"].endswith("Z")
     text = town.ok("user", "show", "alice@example.org")

@@ -45,7 +45,8 @@ def test_the_queue_is_listed_with_documented_keys(waiting: Ctl) -> None:
     entry = waiting.lines("queue", "list")[0]
     assert set(entry) == {
         "id", "message", "trace", "sender", "recipient", "state", "destination", "origin", "user", "size", "attempts",
-        "last_host", "last_reply", "remedy", "hold_reason", "created_at", "due_at", "last_at", "expires_at",
+        "last_host", "last_reply", "remedy", "hold_reason", "incident", "created_at", "due_at", "last_at", "expires_at",
+        "type",
     }  # fmt: skip
     assert (entry["sender"], entry["recipient"], entry["state"]) == ("bob@example.org", "a@far.example", "due")
     assert "a@far.example" in waiting.ok("queue", "list")
