@@ -18,7 +18,7 @@ from daemon.flow.rounds import rounds
 from daemon.limits import LIMITS
 from daemon.mail.address import Address, parse_address
 from daemon.mail.summary import summarize
-from daemon.store import incidents
+from daemon.store import addresses, incidents
 from daemon.store.db import Store
 from daemon.store.incidents import Incident
 from daemon.store.spool import Body
@@ -82,7 +82,7 @@ def _letters(tx: Tx, incident: Incident, config: Config, now: int) -> list[Plan]
     owner = parse_address(incident.user)
     admins = administrators(tx, config.hostname)
     made = [_plan(tx, config, admins, _to_administrators(incident), "administrators: ;", incident, now)]
-    if owner.key not in {admin.key for admin in admins}:
+    if incident.account_id not in {local.account_id for a in admins for local in addresses.resolve(tx, a).locals}:
         ours = postmaster(tx, config.hostname, owner)
         made.append(_plan(tx, config, [owner], _to_owner(incident, ours), f"<{owner}>", incident, now))
     return [plan for plan in made if not plan.empty]
