@@ -131,19 +131,21 @@ def drop_some(tx: Tx, number: int, limit: int) -> int:
     return len(rows)
 
 
-def _held(tx: Tx, number: int, limit: int) -> list[tuple[int, int, str]]:
-    """Recipients with their messages and addresses, message by message."""
+def _held(tx: Tx, number: int, limit: int) -> list[tuple[int, int, str, str]]:
+    """Recipients with their messages, addresses and origins, message by message."""
     return tx.all(
-        "select id, message_id, address from queue_recipient where incident_id = ? order by message_id, id limit ?",
+        "select r.id, r.message_id, r.address, m.origin from queue_recipient r join queue_message m"
+        " on m.id = r.message_id where r.incident_id = ? order by r.message_id, r.id limit ?",
         number, limit,
     )  # fmt: skip
 
 
-def _acquaint(tx: Tx, account_id: int, rows: Iterable[tuple[int, int, str]]) -> None:
-    """Who is written to after all becomes a correspondent, as if nothing had been held."""
+def _acquaint(tx: Tx, account_id: int, rows: Iterable[tuple[int, int, str, str]]) -> None:
+    """Whom the user himself writes to after all becomes a correspondent, as if nothing had been held."""
     written: dict[int, list[str]] = {}
-    for _, message_id, address in rows:
-        written.setdefault(message_id, []).append(address)
+    for _, message_id, address, origin in rows:
+        if origin == "submission":
+            written.setdefault(message_id, []).append(address)
     for some in written.values():
         correspondents.wrote(tx, account_id, _addresses(some), None)
 
