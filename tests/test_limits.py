@@ -48,6 +48,7 @@ PROOFS = {
     "test_depth_is_bounded_of_archives": "archive_depth",
     "test_ten_thousand_entries_are_read_and_no_more_than_the_limit": "archive_entries",
     "test_what_is_unpacked_is_bounded": "archive_octets archive_ratio",
+    "test_what_takes_time_and_gives_nothing_is_bounded": "archive_packed",
     "test_so_many_are_scanned_at_a_time_and_the_others_wait": "virus_at_once",
     "test_so_many_messages_are_unpacked_at_a_time": "archives_at_once",
     "test_a_scanner_that_makes_no_sense_is_an_error_with_a_reason": "virus_answer",

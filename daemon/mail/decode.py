@@ -8,6 +8,7 @@ never a lone surrogate.
 from __future__ import annotations
 
 import binascii
+import html
 import re
 from collections.abc import Iterable
 from itertools import islice
@@ -98,6 +99,7 @@ _WORD = re.compile(r"=\?([!#-)+->@-~]{1,60})(?:\*[A-Za-z0-9-]{0,40})?\?([BbQq])\
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
+_HUGE = re.compile(r"&#[0-9]{1000,};?")  # Python reads no decimal number of more than 4300 digits
 _SEGMENT = re.compile(rb"([^*]+)\*(?:([0-9]{1,3})(\*)?)?")
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
 # Folding disappears, every other control is a space (a tab too: RFC 5322 §2.2.3 lets a fold begin with one).
@@ -151,6 +153,14 @@ def decode_base64(data: bytes) -> bytes:
         kept = data.translate(None, _NOT_BASE64)
         kept = kept[: len(kept) - 1] if len(kept) % 4 == 1 else kept
         return binascii.a2b_base64(kept + b"=" * (-len(kept) % 4))
+
+
+def unescape(text: str) -> str:
+    """HTML's character references as what they stand for; a number that stands for no character is U+FFFD."""
+    try:
+        return html.unescape(text)
+    except ValueError:
+        return html.unescape(_HUGE.sub("\ufffd", text))
 
 
 def unfold(value: bytes) -> bytes:

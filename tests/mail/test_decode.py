@@ -19,6 +19,7 @@ from daemon.mail.decode import (
     encode_words,
     header_text,
     parameter_texts,
+    unescape,
     unfold,
 )
 
@@ -176,3 +177,17 @@ def test_any_bytes_become_text_without_surrogates(data: bytes, charset: str) -> 
     decode_text(data, charset).encode()
     header_text(b"=?" + charset.encode() + b"?b?" + data + b"?=").encode()
     header_text(data).encode()
+
+
+@pytest.mark.parametrize(
+    "text,plain",
+    [
+        ("a &amp; b &lt;c", "a & b <c"),
+        ("&#65;&#x42;&#0;&#1114112;", "AB\ufffd\ufffd"),
+        ("<&#" + "1" * 5000 + ";>&#65;", "<\ufffd>A"),
+        ("&#" + "1" * 5000, "\ufffd"),
+        ("&#x" + "1" * 5000 + ";", "\ufffd"),
+    ],
+)
+def test_character_references(text: str, plain: str) -> None:
+    assert unescape(text) == plain

@@ -295,6 +295,22 @@ def test_what_is_unpacked_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert why(mail(endless * 1000, "a.zip")) in ([], ["archive-bomb"])
 
 
+def entry(extra: int, method: int) -> bytes:
+    """The head of an entry without a name, whose data begin after so many octets."""
+    return b"PK\x03\x04" + struct.pack("<HHHHHIIIHH", 20, 0, method, 0, 0, 0, 100, 100, 0, extra)
+
+
+def test_what_takes_time_and_gives_nothing_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = b"\0\0\0\xff\xff"  # a stored block of no octets
+    assert why(mail(entry(65535, 0) * 100 + bytes(1 << 16), "a.zip")) == ["archive-bomb"], "long lists of extra fields"
+    monkeypatch.setattr(archives, "LIMITS", dataclasses.replace(LIMITS, archive_packed=1 << 20))
+    blocks = empty * (1 << 17)
+    assert why(mail(entry(0, 8) + blocks, "a.zip")) == []
+    several = entry(60, 8) + entry(30, 8) + entry(0, 8) + blocks
+    assert why(mail(several, "a.zip")) == ["archive-bomb"], "all of them read the same blocks"
+    assert why(mail(gzip.compress(b"")[:10] + blocks * 2, "a.gz")) == ["archive-bomb"]
+
+
 def test_parts_without_end_are_a_finding() -> None:
     head = b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n'
     assert why(head + b"--b\r\n\r\nx\r\n" * 1500) == ["mime-bomb"]
