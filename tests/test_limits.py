@@ -221,7 +221,7 @@ PROOFS = {
     "test_of_several_key_records_one_that_fits_is_enough_and_few_are_tried": "dkim_keys",
     "test_keys_too_weak_or_too_large_are_not_worked_with": "dkim_bits_least dkim_bits_most",
     "test_times_have_a_skew": "dkim_skew",
-    "test_a_long_body_is_read_in_pieces_of_lines": "dkim_piece",
+    "test_a_long_body_is_read_in_pieces_whatever_its_lines": "dkim_piece",
     "test_the_oldest_lessons_of_a_class_make_room": "spam_lessons",
     "test_one_who_moves_many_keeps_nobody_waiting": "spam_batch",
     "test_no_transaction_counts_many_tokens": "spam_step",

@@ -168,8 +168,8 @@ class Unpacking:
                 yield from self.look(whole, name, depth + 1)
 
     def _member(self, data: bytes, start: int, size: int, method: int, most: int) -> bytes | None:
-        """The first octets of an entry, at most `most`; None for a way of packing that nobody here knows. What is stored
-        without its size (it stands behind it) is taken to the next mark."""
+        """The first octets of an entry, at most `most`; None for a way of packing that nobody here knows. What is
+        stored without its size (it stands behind it) is taken to the next mark."""
         if method == 0:
             end = start + size if size else data.find(b"PK", start, start + most)
             return data[start : min(start + most, end if end >= 0 else len(data))]
