@@ -10,10 +10,11 @@ from __future__ import annotations
 import binascii
 import html
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from daemon.limits import LIMITS
+from daemon.mail.octets import PIECE
 
 # A whitelist: Python lacks names that mail uses (x-sjis, windows-874) and knows codecs that are none (idna,
 # unicode_escape). What browsers read wider than its name says (iso-8859-1, gb2312) is read wide here too.
@@ -102,6 +103,7 @@ _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
 _HUGE = re.compile(r"&#[0-9]{1000,};?")  # Python reads no decimal number of more than 4300 digits
 _SEGMENT = re.compile(rb"([^*]+)\*(?:([0-9]{1,3})(\*)?)?")
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
+_NOT_BASE64_NOR_PADDING = _NOT_BASE64.replace(b"=", b"")
 # Folding disappears, every other control is a space (a tab too: RFC 5322 §2.2.3 lets a fold begin with one).
 UNFOLD = bytes(32 if octet < 32 or octet == 127 else octet for octet in range(256))
 
@@ -147,6 +149,23 @@ def decode_transfer(data: bytes, encoding: str) -> bytes:
 
 def decode_base64(data: bytes) -> bytes:
     """Base64 with whatever else stands between, cut short, or without its padding."""
+    return _base64(data) if len(data) <= PIECE else b"".join(_base64_pieces(data))
+
+
+def _base64_pieces(data: bytes) -> Iterator[bytes]:
+    held = b""
+    for at in range(0, len(data), PIECE):
+        kept = held + data[at : at + PIECE].translate(None, _NOT_BASE64_NOR_PADDING)
+        if b"=" in kept:  # it may end here
+            yield _base64(kept + data[at + PIECE :])
+            return
+        whole = len(kept) // 4 * 4
+        yield binascii.a2b_base64(kept[:whole])
+        held = kept[whole:]
+    yield _base64(held)
+
+
+def _base64(data: bytes) -> bytes:
     try:
         return binascii.a2b_base64(data)
     except binascii.Error:

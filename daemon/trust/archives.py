@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, Literal, NamedTuple
 
 from daemon.limits import LIMITS
+from daemon.mail.octets import find
 
 Kind = Literal["name", "program", "macro", "encrypted", "closed", "bomb"]
 _HEAD = 512  # octets by which a kind is known
@@ -228,17 +229,17 @@ class Unpacking:
 
 def _ole(data: bytes, name: str) -> Iterator[Found]:
     """An office document of the older kind; its directory has names in UTF-16 (MS-CFB §2.6.1)."""
-    if _VBA in data:
+    if find(data, _VBA, 0, len(data)) >= 0:
         yield Found(name, "macro")
-    if _PACKAGE in data:
+    if find(data, _PACKAGE, 0, len(data)) >= 0:
         yield Found(name, "encrypted")
 
 
 def _places(data: bytes, mark: bytes) -> Iterator[int]:
-    at = data.find(mark)
+    at = find(data, mark, 0, len(data))
     while at >= 0:
         yield at
-        at = data.find(mark, at + 4)
+        at = find(data, mark, at + 4, len(data))
 
 
 def _entry_names(data: bytes, start: int, length: int, extra: int) -> list[str]:
