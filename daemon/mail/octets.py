@@ -1,5 +1,5 @@
-"""Work on long runs of octets a piece at a time: during one call of the interpreter's own code no other thread runs, and
-a message of 50 MB must not hold up who is served beside it.
+"""Work on long runs of octets a piece at a time: during one call into the interpreter's own code no other thread runs,
+and a message of 50 MB must not hold up who is served beside it.
 """
 
 from __future__ import annotations
