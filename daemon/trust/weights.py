@@ -175,8 +175,8 @@ def _engines(signals: Signals) -> Iterator[Contribution]:
             yield _of(f"engine-{opinion.action}", opinion.engine, detail=score or ", ".join(opinion.symbols[:5]))
     if signals.scan.result == "infected":
         yield _of("virus", signals.scan.name)
-    if signals.attachments:
-        yield _of("attachment", detail=", ".join(f"{a.name} ({a.reason})" for a in signals.attachments[:5]))
+    if forbidden := [f"{a.name} ({a.reason})" for a in signals.attachments if a.reason != "unread"]:
+        yield _of("attachment", detail=", ".join(forbidden[:5]))
 
 
 def _standing(standing: Standing) -> Iterator[Contribution]:

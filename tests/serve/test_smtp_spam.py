@@ -198,6 +198,17 @@ async def test_a_check_that_fails_or_hangs_says_nothing_and_is_seen(
     assert len(office.mail_of(ALICE)) == 3, "all checks together have a limit too"
 
 
+async def test_words_that_cannot_be_read_say_nothing_and_that_is_seen(
+    office: PostOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judging, "_read", lambda data: 1 // 0)
+    trace = (await gives(office, letter("cheap pills"))).split()[2]
+    (mail,) = office.mail_of(ALICE)
+    assert b"the words look" not in mail
+    (story,) = telling.stories(office.store, trace)
+    assert "no answer from the classifier" in story.steps[1].text
+
+
 async def test_a_switch_turns_it_off_and_lmtp_is_not_asked(office: PostOffice) -> None:
     async with office.greeted("lmtp") as c:
         await c.gives(letter("cheap pills"))
