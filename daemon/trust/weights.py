@@ -206,7 +206,7 @@ def _content(signals: Signals, personal: Personal) -> Iterator[Contribution]:
     side = [(token, share) for token, share in personal.content.top if (share > 0) == (logit > 0)]
     yield _of(
         "content", "spam" if logit > 0 else "wanted mail", points=points,
-        detail=", ".join(f"“{token}”" for token, _ in side[:5]),
+        detail=", ".join(token for token, _ in side[:5]),
     )  # fmt: skip
     if signals.rate > 0:
         yield _of("rate", points=min(1.0, signals.rate) * WEIGHTS["rate"].points)
