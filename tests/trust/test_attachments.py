@@ -166,6 +166,19 @@ def test_a_program_is_known_whatever_it_is_called(content: bytes) -> None:
     assert why(mail(zipped({"a/report.pdf": content}), "a.zip")) == ["archive-executable"]
 
 
+def test_what_stands_behind_the_padding_of_base64_is_seen() -> None:
+    def parted(content: bytes) -> bytes:
+        """Each third of it padded for itself."""
+        third = len(content) // 3
+        pieces = (content[:1], content[1 : third + 1], content[third + 1 :])
+        start, _, rest = mail(b"", "a.dat").partition(b"base64\r\n\r\n")
+        return start + b"base64\r\n\r\n" + b"".join(map(base64.b64encode, pieces)) + rest
+
+    assert why(parted(PROGRAM)) == ["disguised"]
+    assert why(parted(zipped({"run.js": b"x" * 3000}))) == ["archive-executable"]
+    assert why(mail(zipped({"run.md": b"x"}), "a.zip").replace(b"\r\n--b--", b"=\r\n\r\n--b--")) == []
+
+
 def test_macros_in_documents_of_both_kinds() -> None:
     old = OLE + "_VBA_PROJECT".encode("utf-16-le")
     assert why(mail(old, "a.doc")) == ["macro"] and why(mail(OLE, "a.doc")) == []
