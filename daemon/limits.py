@@ -315,6 +315,7 @@ class Limits:
     attachments_told: int = 10  # objections to one message that are told
     archive_depth: int = 5  # archives inside one another that are opened; a tar.gz in a zip is three
     archive_entries: int = 40_000  # entries of all archives of one message looked at, one of a zip at two places
+    archive_packed: int = 256 * MIB  # octets unpacked from for one message: what overlaps is read for each entry again
     archive_octets: int = 64 * MIB  # octets unpacked for one message, in a thread: some tenths of a second
     archive_ratio: int = 100  # times its size that an archive may have of what is not looked at; text has 20
     archive_header: int = 2 * MIB  # octets of the header of a 7z archive, unpacked: some ten thousand names

@@ -60,8 +60,13 @@ async def attached(case: Case) -> tuple[Attachment, ...]:
         return found
 
 
-def tag(scan: Scan) -> bytes:
+def unread(attached: tuple[Attachment, ...]) -> bool:
+    """Whether nobody could say what is attached."""
+    return attached == UNREAD
+
+
+def tag(scan: Scan, attached: tuple[Attachment, ...]) -> bytes:
     """The field of mail that is delivered though nobody looked for a virus in it; nothing when somebody did."""
-    if scan.result not in ("error", "too-large"):
-        return b""
-    return field_of(b"X-Virus-Error", b" not scanned: " + scan.reason.encode("ascii", "replace"))
+    why = [f"not scanned: {scan.reason}"] if scan.result in ("error", "too-large") else []
+    why += ["its attachments could not be looked at for now"] if unread(attached) else []
+    return field_of(b"X-Virus-Error", b" " + "; ".join(why).encode("ascii", "replace")) if why else b""

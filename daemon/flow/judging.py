@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from daemon.config import Config, contains
 from daemon.flow import checks, dangers, engines
-from daemon.flow.checks import Case, policy_of
+from daemon.flow.checks import Case, Part, policy_of
 from daemon.flow.draft import Changes
 from daemon.flow.engines import Asked
 from daemon.flow.envelope import Envelope, Origin
@@ -110,10 +110,9 @@ class Judge:
             found: dict[str, Any] = {}
             if config["spam.check"] and incoming:
                 found["rate"] = self._rate(case)
-                if len(case.data) > LIMITS.parse_inline:
-                    words, found["rules"] = await self.store.aside(_read, case.data)
-                else:
-                    words, found["rules"] = _read(case.data)
+                read = await checks.answer(_WORDS, case, until)
+                words, found["rules"] = read or ((), ())
+                found["unread"] = read is None
         signals = proofs.result() if proofs is not None else Signals()
         asked = asking.result() if asking is not None else Asked((), clean, Changes())
         found |= {field: task.result() for field, task in parts}
@@ -185,7 +184,7 @@ class Judge:
             groups=_groups(reached, made, known),
             report=bool(field) and is_report(case.data),
             required=policy.junk if policy.spam else 0.0,
-            tag=engines.tag(signals.opinions) + dangers.tag(signals.scan),
+            tag=engines.tag(signals.opinions) + dangers.tag(signals.scan, signals.attachments),
             denied={address.key: denial for address, denial in asked.changes.denied},
             discarded=asked.changes.discarded,
             source=source,
@@ -206,8 +205,18 @@ def _tried(tx: Tx, greylist: Greylist, network: str, sender: str, recipients: Se
     return any([greylist(tx, network, sender, recipient, delay) for recipient in recipients])
 
 
+async def _words(case: Case) -> tuple[tuple[bytes, ...], tuple[str, ...]]:
+    """Its words, and the fixed rules that it meets."""
+    if len(case.data) > LIMITS.parse_inline:
+        return await case.aside(_read, case.data)  # type: ignore[no-any-return]
+    return _read(case.data)
+
+
 def _read(data: Data) -> tuple[tuple[bytes, ...], tuple[str, ...]]:
     return tokens.tokenize(data), rules.met(data)
+
+
+_WORDS = Part("words", lambda _: True, _words, LIMITS.judge_patience, None)
 
 
 def _groups(reached: Parties, made: Mapping[Personal, Verdict], known: Known) -> tuple[Group, ...]:

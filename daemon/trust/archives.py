@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, Literal, NamedTuple
 
 from daemon.limits import LIMITS
+from daemon.mail.octets import find
 from daemon.trust import archives_7z, archives_rar
 from daemon.trust.archives_listing import Closed, Entry, cut, text
 
@@ -82,6 +83,7 @@ class Unpacking:
 
     def __init__(self) -> None:
         self._entries = LIMITS.archive_entries
+        self._packed_octets = LIMITS.archive_packed
         self._octets = LIMITS.archive_octets
 
     def look(self, data: bytes, name: str, depth: int = 1) -> Iterator[Found]:
@@ -108,9 +110,15 @@ class Unpacking:
                 yield from self._packed(data, name, depth, kind)
 
     def _count(self, length: int = 0) -> bool:
-        """Whether one more entry may be looked at, whose name has this length: a long one counts as several."""
+        """Whether one more entry may be looked at, whose name and extra fields have this length: long ones count as
+        several."""
         self._entries -= 1 + length // 128
         return self._entries >= 0
+
+    def _reads(self, octets: int) -> bool:
+        """Whether so many more may be unpacked: a stream of empty blocks costs time, and nothing comes out of it."""
+        self._packed_octets -= octets
+        return self._packed_octets >= 0
 
     # -- zip (APPNOTE) -------------------------------------------------------------------------------------------------
 
@@ -122,7 +130,7 @@ class Unpacking:
             if len(data) < at + 46:
                 break
             flags, _, size, length, extra = struct.unpack_from("<8xH10xIIHH", data, at)
-            if not self._count(length):
+            if not self._count(length + extra):
                 yield Found(name, "bomb")
                 return
             encrypted |= bool(flags & 1)
@@ -134,7 +142,7 @@ class Unpacking:
             if len(data) < at + 30:
                 break
             flags, method, size, length, extra = struct.unpack_from("<6xHH8xI4xHH", data, at)
-            if not self._count(length):
+            if not self._count(length + extra):
                 yield Found(name, "bomb")
                 return
             encrypted |= bool(flags & 1)
@@ -144,7 +152,7 @@ class Unpacking:
                 yield Found(f"{name}/{entry}", "name")
                 if not flags & 1:
                     if entry.lower() == _TYPES:  # the macros of a document that is renamed inside are told here
-                        macros |= b"vbaProject" in (_member(data, start, size, method, _PIECE) or b"")
+                        macros |= b"vbaProject" in (self._member(data, start, size, method, _PIECE) or b"")
                     yield from self._entry(data, start, size, method, f"{name}/{entry}", depth)
         if encrypted:
             yield Found(name, "encrypted")
@@ -155,20 +163,33 @@ class Unpacking:
 
     def _entry(self, data: bytes, start: int, size: int, method: int, name: str, depth: int) -> Iterator[Found]:
         """What is in one of its entries, as far as that can be told."""
-        head = _member(data, start, size, method, _HEAD)
+        head = self._member(data, start, size, method, _HEAD)
         if head is None:
+            return
+        if self._packed_octets < 0:
+            yield Found(name, "bomb")
             return
         kind = kind_of(head)
         if kind in ("program", "closed"):
             yield Found(name, "program" if kind == "program" else "closed")
         elif kind in _OPENED:
-            whole = _member(data, start, size, method, self._octets + 1) or b""
+            whole = self._member(data, start, size, method, self._octets + 1) or b""
             much = len(whole) > self._octets
             self._octets = max(0, self._octets - len(whole))
-            if much:
+            if self._packed_octets < 0:
+                yield Found(name, "bomb")
+            elif much:
                 yield self._too_much(name, len(data))
             else:
                 yield from self.look(whole, name, depth + 1)
+
+    def _member(self, data: bytes, start: int, size: int, method: int, most: int) -> bytes | None:
+        """The first octets of an entry, at most `most`; None for a way of packing that nobody here knows. What is
+        stored without its size (it stands behind it) is taken to the next mark."""
+        if method == 0:
+            end = start + size if size else data.find(b"PK", start, start + most)
+            return data[start : min(start + most, end if end >= 0 else len(data))]
+        return _unpack(_inflating, data, most, start, reads=self._reads) if method == 8 else None
 
     def _too_much(self, name: str, packed: int) -> Found:
         """It is honest when it is as large as what it was packed in, and no more can be said of it."""
@@ -231,8 +252,10 @@ class Unpacking:
         elif inner.endswith((".tgz", ".tbz", ".txz")):
             inner = f"{inner[:-3]}tar"
         yield Found(inner, "name")
-        whole = _unpack(partial(_unpacker, kind), data, self._octets + 1, more=self._count)
-        if not whole:
+        whole = _unpack(partial(_unpacker, kind), data, self._octets + 1, reads=self._reads, more=self._count)
+        if self._packed_octets < 0:
+            yield Found(name, "bomb")
+        elif not whole:
             yield Found(name, "closed")
         much = len(whole) > self._octets
         whole = whole[: self._octets]
@@ -244,17 +267,17 @@ class Unpacking:
 
 def _ole(data: bytes, name: str) -> Iterator[Found]:
     """An office document of the older kind; its directory has names in UTF-16 (MS-CFB §2.6.1)."""
-    if _VBA in data:
+    if find(data, _VBA, 0, len(data)) >= 0:
         yield Found(name, "macro")
-    if _PACKAGE in data:
+    if find(data, _PACKAGE, 0, len(data)) >= 0:
         yield Found(name, "encrypted")
 
 
 def _places(data: bytes, mark: bytes) -> Iterator[int]:
-    at = data.find(mark)
+    at = find(data, mark, 0, len(data))
     while at >= 0:
         yield at
-        at = data.find(mark, at + 4)
+        at = find(data, mark, at + 4, len(data))
 
 
 def _entry_names(data: bytes, start: int, length: int, extra: int) -> list[str]:
@@ -268,15 +291,6 @@ def _entry_names(data: bytes, start: int, length: int, extra: int) -> list[str]:
             break
         at += 4 + size
     return list(dict.fromkeys(found))
-
-
-def _member(data: bytes, start: int, size: int, method: int, most: int) -> bytes | None:
-    """The first octets of an entry, at most `most`; None for a way of packing that nobody here knows. What is stored
-    without its size (it stands behind it) is taken to the next mark."""
-    if method == 0:
-        end = start + size if size else data.find(b"PK", start)
-        return data[start : min(start + most, end if end >= 0 else len(data))]
-    return _unpack(_inflating, data, most, start) if method == 8 else None
 
 
 def _inflating() -> Any:
@@ -299,12 +313,23 @@ def _unpacker(kind: str) -> Any:
     return lzma.LZMADecompressor(memlimit=LIMITS.archive_octets)
 
 
-def _unpack(make: Callable[[], Any], data: bytes, most: int, start: int = 0, more: Callable[[], bool] = _no) -> bytes:
-    """What can be unpacked, at most `most` octets. `more`: whether the stream behind the end of one is read, too."""
+def _unpack(
+    make: Callable[[], Any],
+    data: bytes,
+    most: int,
+    start: int = 0,
+    *,
+    reads: Callable[[int], bool],
+    more: Callable[[], bool] = _no,
+) -> bytes:
+    """What can be unpacked, at most `most` octets. `reads`: whether a piece of this length is read; `more`: whether
+    the stream behind the end of one is read, too."""
     out, unpacker, step = bytearray(), make(), min(_PIECE, 2 * most + 64)
     try:
         for at in range(start, len(data), step):
             piece = data[at : at + step]
+            if len(out) >= most or not reads(len(piece)):
+                break
             while len(out) < most:
                 out += unpacker.decompress(piece, most - len(out))
                 if unpacker.eof:
@@ -316,8 +341,6 @@ def _unpack(make: Callable[[], Any], data: bytes, most: int, start: int = 0, mor
                     piece = getattr(unpacker, "unconsumed_tail", b"")
                 if not piece and getattr(unpacker, "needs_input", True):
                     break
-            if len(out) >= most:
-                break
     except Exception:  # zlib.error, OSError, EOFError, LZMAError: broken from here on
         return bytes(out)
     return bytes(out)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from daemon.limits import LIMITS
 from daemon.mail import file_names
-from daemon.mail.decode import decode_transfer
+from daemon.mail.decode import decode_base64, decode_transfer
 from daemon.mail.message import Part, scan
 from daemon.trust import archives
 from daemon.trust.archives import Unpacking
@@ -55,6 +55,7 @@ _MAKE_A_FILE = (b"createobjecturl", b"mssaveoropenblob", b"mssaveblob")
 _GIVES_A_FILE = re.compile(rb"\bdownload\s*=[^>]{0,200}\bdata:")
 _RUNS = re.compile(rb"<script|[\s\"']on[a-z]{3,20}\s*=|(?:javascript|data:text/html)[:;,]")
 _PLAIN = ("7bit", "8bit", "binary", "x-uuencode", "uuencode", "x-uue")
+_PADDINGS = 1000  # of one base64
 _HEAD = 512  # octets of a part by which its kind is known
 _OF = {
     "program": "archive-executable",
@@ -220,8 +221,16 @@ def _said(part: Part) -> bytes:
 def _decoded(data: Data, part: Part, most: int = 0) -> bytes:
     """The octets of a part, or at least the first `most` of them, if there are as many."""
     end = min(part.end, part.body + 2 * most + 100) if most else part.end
-    decoded = decode_transfer(bytes(data[part.body : end]), part.encoding)
+    decoded = _transferred(bytes(data[part.body : end]), part.encoding)
     return decoded[:most] if most else decoded
+
+
+def _transferred(raw: bytes, encoding: str) -> bytes:
+    """What a Content-Transfer-Encoding stands for. Some programs read base64 on behind its padding, and so is it here:
+    what is hidden from one reader must not be hidden from us."""
+    if encoding == "base64" and raw.partition(b"=")[2].lstrip(b"=").strip():
+        return b"".join(map(decode_base64, raw.split(b"=", _PADDINGS)))
+    return decode_transfer(raw, encoding)
 
 
 def _shown(name: str) -> str:

@@ -170,8 +170,8 @@ class Personal(NamedTuple):
 
 class Signals(NamedTuple):
     """Everything that was found out about one message, whoever it is for. `rules` are the fixed rules of the content
-    that it meets (words of `weights.WEIGHTS`). `rate`: from 0 (as usual) to 1, how much more than usual comes from its
-    network just now."""
+    that it meets (words of `weights.WEIGHTS`). `unread`: its words could not be read for now. `rate`: from 0 (as usual)
+    to 1, how much more than usual comes from its network just now."""
 
     iprev: IPRev = IPRev("none")
     helo: SPF = SPF("none", identity="helo")
@@ -185,4 +185,5 @@ class Signals(NamedTuple):
     scan: Scan = Scan()
     opinions: tuple[Opinion, ...] = ()
     rules: tuple[str, ...] = ()
+    unread: bool = False
     rate: float = 0.0

@@ -166,6 +166,19 @@ def test_a_program_is_known_whatever_it_is_called(content: bytes) -> None:
     assert why(mail(zipped({"a/report.pdf": content}), "a.zip")) == ["archive-executable"]
 
 
+def test_what_stands_behind_the_padding_of_base64_is_seen() -> None:
+    def parted(content: bytes) -> bytes:
+        """Each third of it padded for itself."""
+        third = len(content) // 3
+        pieces = (content[:1], content[1 : third + 1], content[third + 1 :])
+        start, _, rest = mail(b"", "a.dat").partition(b"base64\r\n\r\n")
+        return start + b"base64\r\n\r\n" + b"".join(map(base64.b64encode, pieces)) + rest
+
+    assert why(parted(PROGRAM)) == ["disguised"]
+    assert why(parted(zipped({"run.js": b"x" * 3000}))) == ["archive-executable"]
+    assert why(mail(zipped({"run.md": b"x"}), "a.zip").replace(b"\r\n--b--", b"=\r\n\r\n--b--")) == []
+
+
 def test_macros_in_documents_of_both_kinds() -> None:
     old = OLE + "_VBA_PROJECT".encode("utf-16-le")
     assert why(mail(old, "a.doc")) == ["macro"] and why(mail(OLE, "a.doc")) == []
@@ -319,6 +332,22 @@ def test_what_is_unpacked_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert why(mail(zipped({"a": honest * 3}), "a.zip")) == []
     endless = b"PK\x03\x04" + bytes(14) + struct.pack("<IIHH", 0xFFFFFFFF, 0xFFFFFFFF, 65535, 65535)
     assert why(mail(endless * 1000, "a.zip")) in ([], ["archive-bomb"])
+
+
+def entry(extra: int, method: int) -> bytes:
+    """The head of an entry without a name, whose data begin after so many octets."""
+    return b"PK\x03\x04" + struct.pack("<HHHHHIIIHH", 20, 0, method, 0, 0, 0, 100, 100, 0, extra)
+
+
+def test_what_takes_time_and_gives_nothing_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = b"\0\0\0\xff\xff"  # a stored block of no octets
+    assert why(mail(entry(65535, 0) * 100 + bytes(1 << 16), "a.zip")) == ["archive-bomb"], "long lists of extra fields"
+    monkeypatch.setattr(archives, "LIMITS", dataclasses.replace(LIMITS, archive_packed=1 << 20))
+    blocks = empty * (1 << 17)
+    assert why(mail(entry(0, 8) + blocks, "a.zip")) == []
+    several = entry(60, 8) + entry(30, 8) + entry(0, 8) + blocks
+    assert why(mail(several, "a.zip")) == ["archive-bomb"], "all of them read the same blocks"
+    assert why(mail(gzip.compress(b"")[:10] + blocks * 2, "a.gz")) == ["archive-bomb"]
 
 
 def test_parts_without_end_are_a_finding() -> None:
