@@ -104,6 +104,20 @@ def machine_name() -> str:
     return next((name for name in names if "." in name), names[0] if names else "localhost")
 
 
+_ALLOWED = {
+    "messages": "Messages to other servers that one user may send",
+    "recipients": "Recipients at other servers that one user may write to, message by message,",
+    "strangers": "Recipients at other servers whom he never wrote to before, that one user may write to",
+}
+
+
+def _allowance(what: str, span: str, most: int) -> Setting:
+    within = "an hour" if span == "hour" else "24 hours"
+    effect = f"{_ALLOWED[what]} in {within}; beyond that all he sends there is held until an administrator has looked."
+    effect += " 0: no limit."
+    return Setting(f"allowance.{what}_per_{span}", "number", str(most), effect, what.replace("strangers", "recipients"))
+
+
 _ROWS = (
     Setting(
         "hostname",
@@ -214,6 +228,12 @@ _ROWS = (
         "connections",
     ),
     Setting("limits.exempt_networks", "networks", "", "Peers without rate and connection limits.", "networks"),
+    _allowance("messages", "hour", LIMITS.allowance_messages_hour),
+    _allowance("messages", "day", LIMITS.allowance_messages_day),
+    _allowance("recipients", "hour", LIMITS.allowance_recipients_hour),
+    _allowance("recipients", "day", LIMITS.allowance_recipients_day),
+    _allowance("strangers", "hour", LIMITS.allowance_strangers_hour),
+    _allowance("strangers", "day", LIMITS.allowance_strangers_day),
     Setting("auth.require_tls", "yes/no", "yes", "Passwords only over TLS. `no` is for tests on loopback."),
     Setting(
         "auth.scram_plus",
@@ -344,6 +364,13 @@ _ROWS = (
         "list.dnswl.org",
         "Lists in the DNS of the addresses of good senders, which have points taken off; empty: none.",
     ),
+    Setting(
+        "spam.welcome_domains",
+        "names",
+        "dwl.dnswl.org",
+        "Lists in the DNS of the domains of good senders, which are asked about the domains whose DKIM signature proves"
+        " that they sent a message; empty: none.",
+    ),
     Setting("spam.junk", "points", "5.0", "The score from which on a message goes to Junk.", "points"),
     Setting(
         "spam.refuse",
@@ -449,8 +476,8 @@ _ROWS = (
         "virus.outgoing",
         "yes/no",
         "yes",
-        "What our users hand in is shown to it, too, and refused when it is infected: their machine or password may be"
-        " in other hands.",
+        "What our users hand in, or put into a mailbox with a mail program, is shown to it, too, and refused when it is"
+        " infected: their machine or password may be in other hands.",
     ),
     Setting(
         "attachments.action",
@@ -462,23 +489,26 @@ _ROWS = (
     Setting(
         "attachments.blocked",
         "extensions",
-        "ade adp apk application appref-ms appx appxbundle bat cab chm cmd com command cpl dll dmg exe gadget hlp hta"
-        " img inf ins iso isp jar jnlp js jse lib library-ms lnk mde mjs msc msh msi msix msixbundle msp mst nsh ocx"
-        " pif ps1 ps1xml ps2 psc1 psm1 reg scf scr sct search-ms settingcontent-ms shb shs sys url vb vbe vbs vhd vhdx "
-        "vxd wim ws wsc wsf wsh xbap xll",
+        "ade adp apk appinstaller application appref-ms appx appxbundle bat cab chm cmd com command cpl diagcab"
+        " diagcfg diagpkg dll dmg exe gadget hlp hta img inf ins iqy iso isp jar jnlp js jse lib library-ms lnk mde"
+        " mjs msc msh msi msix msixbundle msp mst nsh ocx one onepkg oqy pif ps1 ps1xml ps2 psc1 psm1 pyz pyzw rdp reg"
+        " rqy scf scr sct search-ms searchconnector-ms settingcontent-ms shb shs slk sys url vb vbe vbs vhd vhdx vxd"
+        " website wim wll ws wsc wsf wsh xbap xll xnk",
         "The ends of names by which programs and scripts are known, without dots, space separated.",
     ),
     Setting(
         "attachments.macros",
         "refuse/junk/accept",
         "junk",
-        "What comes of mail from other servers with office documents that hold macros.",
+        "What comes of mail from other servers with office documents that hold macros, or with pages and SVG pictures"
+        " whose scripts make files.",
     ),
     Setting(
         "attachments.closed",
         "refuse/junk/accept",
         "accept",
-        "What comes of mail from other servers with archives that nobody can look into: encrypted ones, 7z and RAR.",
+        "What comes of mail from other servers with archives that nobody can look into: encrypted and broken ones, and"
+        " kinds that are not known.",
     ),
     Setting("trace.retention", "span", "30d", "How long events are kept.", "span"),
     Setting(

@@ -67,7 +67,8 @@ def _lists_wanted(case: Case) -> bool:
 async def _lists(case: Case) -> Lists:
     """What lists in the DNS say of the peer, of the domains that sent it, and of where its links lead."""
     config, origin, sender = case.config, case.origin, case.envelope.sender
-    domains = [*authors(case.data).domains, *signers(case.data), origin.helo.lower()]
+    signed = signers(case.data)
+    domains = [*authors(case.data).domains, *signed, origin.helo.lower()]
     if sender is not None:
         domains.insert(0, sender.domain)
     if len(case.data) > LIMITS.parse_inline:
@@ -76,9 +77,11 @@ async def _lists(case: Case) -> Lists:
         hosts = links.hosts(case.data)
     ours = contains(config["limits.exempt_networks"], origin.peer)
     wanted = Wanted(
-        config["spam.blocklists"], config["spam.welcome_lists"], config["spam.domain_lists"], config["spam.link_lists"]
-    )
-    return await blocklist.check(case.resolver, "" if ours else origin.peer, domains, hosts, wanted, case.zones)
+        config["spam.blocklists"], config["spam.welcome_lists"], config["spam.domain_lists"], config["spam.link_lists"],
+        config["spam.welcome_domains"],
+    )  # fmt: skip
+    peer = "" if ours else origin.peer
+    return await blocklist.check(case.resolver, peer, domains, hosts, wanted, case.zones, signed)
 
 
 PARTS: tuple[Part, ...] = (
