@@ -20,6 +20,7 @@ _TOKEN = re.compile(
     r"|(?P<mark>[;,(){}\[\]])",
     re.DOTALL,
 )
+_COMMENT = re.compile(r"\#[^\n]*+|/\*.*?\*/", re.DOTALL)
 _TEXT_END = re.compile(r"^\.\r?$\n?", re.MULTILINE)
 _STUFFED = re.compile(r"^\.", re.MULTILINE)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
@@ -67,6 +68,25 @@ def tokens(script: str) -> Iterator[Token]:
         else:
             yield Token(kind, word.lower().lstrip(":"), place(here))
     yield Token("end", "", place(end))
+
+
+def comments(script: str) -> Iterator[tuple[int, str]]:
+    """Every comment that begins with `#`: where it begins, and what it says. Raises `ScriptError`."""
+    at = 0
+    while at < len(script):
+        found = _TOKEN.match(script, at)
+        if found is None:
+            raise ScriptError(
+                Place(script.count("\n", 0, at) + 1, at - script.rfind("\n", 0, at)), _unknown(script, at)
+            )
+        at = found.end()
+        if found.lastgroup == "space":
+            for comment in _COMMENT.finditer(found[0]):
+                if comment[0].startswith("#"):
+                    yield found.start() + comment.start(), comment[0]
+        elif found.lastgroup == "text":
+            close = _TEXT_END.search(script, at)
+            at = close.end() if close else len(script)
 
 
 def _checked(text: str, place: Place) -> str:
