@@ -45,7 +45,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What is done with which mail. All `conditions` hold, or one of them when `any`; without conditions it is all mail.
+    """What is done with which mail. All `conditions` hold, or one of them when `any`; without any it is all mail.
 
     `flags`: given to the message, also for the rules behind this one. `keep`: a copy stays in INBOX. `discard`: none
     does, unless it is said elsewhere. `stop`: no rule behind this one is tried."""

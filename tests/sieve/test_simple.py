@@ -227,8 +227,8 @@ def test_one_block_may_be_understood_while_the_other_is_not() -> None:
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0\r"), min_size=1) | st.lists(
     st.sampled_from(
-        ('"', "\\", "${", "$", "{", "}", "x}", "hex:41}", "unicode:24}", "mailctl}", "\n", ".\n", "# mailctl rules: end\n",
-         "/*", "*/", ";", "text:\n", '"; discard; #')
+        ('"', "\\", "${", "$", "{", "}", "x}", "hex:41}", "unicode:24}", "mailctl}", "\n", ".\n",
+         "# mailctl rules: end\n", "/*", "*/", ";", "text:\n", '"; discard; #')
     ),
     min_size=1, max_size=8,
 ).map("".join)  # fmt: skip
