@@ -236,10 +236,10 @@ def _of(said: dict[str, Any]) -> str:
 
 def _ruled(tx: Tx, e: Event) -> str:
     """What scripts did, each with its line."""
-    said = [
-        f"{s.get('did')} (script {s.get('script')!r}{f', line {s["line"]}' if s.get('line') else ''})"
-        for s in e.detail.get("steps", ())
-    ]
+    said = []
+    for step in e.detail.get("steps", ()):
+        line = f", line {step['line']}" if step.get("line") else ""
+        said.append(f"{step.get('did')} (script {step.get('script')}{line})")
     return f"rules of {e.detail.get('user') or e.recipient}: {'; '.join(said)}"
 
 
