@@ -92,6 +92,15 @@ class _Applying:
         ]
         return self.planning.room(self.case.account_id, sum(sizes))
 
+    def fits(self, size: int) -> bool:
+        """Whether there is room for something beside the copies: what is only useful must not stand in their way."""
+        for plan in (self.plan, *self.plan.notices):
+            sizes = [version.body.size for version, _ in plan.held]
+            for copy in plan.copies:
+                if copy.account_id == self.case.account_id:
+                    size += len(copy.prefix) + sizes[copy.version]
+        return self.planning.room(self.case.account_id, size) is None
+
     def copy(self, place: Place) -> None:
         case = self.case
         kept = None
@@ -223,7 +232,7 @@ class _Applying:
         if plan.empty:
             return plan
         place = located(self.tx, case.account_id, fcc) if fcc is not None else None
-        if isinstance(place, Place):
+        if isinstance(place, Place) and self.fits(len(data)):
             plan.summary = plan.summary or summarize(data)
             plan.copies.append(
                 Copy(
@@ -248,6 +257,8 @@ class _Applying:
             now=self.tx.now / 1000,
         )  # fmt: skip
         prefix = headers.return_path(None) + headers.delivered_to(case.address)
+        if not self.fits(len(prefix) + len(data)):
+            return
         origin = Origin("notice", trace=self.plan.trace)
         plan = Plan(self.plan.trace, origin, "", Body.of(data), summarize(data), self.plan.quota, about="rules-wrong")
         plan.copies.append(Copy(case.account_id, str(case.address), prefix, str(case.address)))

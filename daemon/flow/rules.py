@@ -61,11 +61,14 @@ class Programs:
     def __init__(self) -> None:
         self._held: OrderedDict[object, _Held] = OrderedDict()
         self._size = 0
+        self._slow: set[object] = set()  # those of the held that took their time at the last run
         self._lock = Lock()
 
     def get(self, tx: Tx, account_id: int, text: str, *, inline: bool = False) -> Program:
-        """Raises `ScriptErrors`; and `Heavy`, `inline`, for what takes long to compile."""
-        key: object = (account_id, text) if "include" in text else text
+        """Raises `ScriptErrors`; and `Heavy`, `inline`, for what takes long to compile, or did to run."""
+        key = _key(account_id, text)
+        if inline and key in self._slow:
+            raise Heavy
         with self._lock:
             held = self._held.get(key)
         if held is None or any(sieve.included(tx, account_id, name, all_) != was for name, all_, was in held.included):
@@ -87,10 +90,26 @@ class Programs:
             self._size += held.size - (old.size if old is not None else 0)
             self._held[key] = held
             while self._size > LIMITS.sieve_programs and len(self._held) > 1:
-                self._size -= self._held.popitem(last=False)[1].size
+                gone, old = self._held.popitem(last=False)
+                self._size -= old.size
+                self._slow.discard(gone)
+
+    def took(self, account_id: int, text: str, seconds: float) -> None:
+        """How long a run was: the loop is not kept from its work twice."""
+        key = _key(account_id, text)
+        with self._lock:
+            if seconds * 1000 > LIMITS.sieve_quick and key in self._held:
+                self._slow.add(key)
+            else:
+                self._slow.discard(key)
 
     def __len__(self) -> int:
         return len(self._held)
+
+
+def _key(account_id: int, text: str) -> object:
+    """The same text includes other scripts for another user."""
+    return (account_id, text) if "include" in text else text
 
 
 def _compiled(tx: Tx, account_id: int, text: str) -> _Held:
@@ -228,7 +247,9 @@ def _rule(tx: Tx, case: Case, scripts: list[Script]) -> Ruling | None:
         if subject is None:
             ruling.data = case.prefix + case.body()
             subject = Subject(ruling.data, _sent(case), facts(tx, case))
+        began = time.thread_time()
         result = program.run(subject)
+        programs.took(case.account_id, script.text, time.thread_time() - began)
         if result.error is not None:
             _went_wrong(ruling, case, script, str(result.error))
             continue

@@ -214,6 +214,19 @@ async def test_a_full_mailbox_is_refused_before_anything_is_redirected(house: Ho
     assert receipt.outcomes[0].denial is receive.FULL and house.queued() == []
 
 
+async def test_what_is_only_useful_does_not_keep_the_message_out(house: House) -> None:
+    """The message fits in the mailbox; with the note of an error, or the copy of an answer, it would not."""
+    script(house, ANN, 'require "fileinto"; fileinto "Nowhere";')
+    house.store.write_now(lambda tx: accounts.change(tx, account(house, ANN), quota=700))
+    await accept(house, ANN)
+    assert len(boxes(house, ANN)["INBOX"]) == 1
+    used = len(boxes(house, ANN)["INBOX"][0])
+    house.store.write_now(lambda tx: accounts.change(tx, account(house, ANN), quota=2 * used + 100))
+    script(house, ANN, 'require ["vacation", "fcc"]; vacation :fcc "Sent" "away";')
+    receipt = await accept(house, ANN)
+    assert receipt.taken and "Sent" not in boxes(house, ANN) and len(house.queued()) == 1
+
+
 # ------------------------------------------------------------------------------------------------------- whose scripts
 
 
@@ -587,6 +600,26 @@ async def test_long_messages_and_scripts_are_looked_at_in_a_thread(
     for _ in range(2):
         await accept(house, ANN)
     assert where == [True, False, True, False, True] and len(boxes(house, ANN)["Archive"]) == 3
+
+
+async def test_a_script_that_took_long_is_run_in_a_thread(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "LIMITS", _Fewer(sieve_quick=-1))
+    script(house, ANN, 'require "fileinto"; # slow\nfileinto "Archive";')
+    await accept(house, ANN)
+    threads: list[object] = []
+    real = house.store.read
+
+    async def read(*about: object) -> object:
+        threads.append(about[0])
+        return await real(*about)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(house.store, "read", read)
+    await accept(house, ANN)
+    assert threads == [receive.prepare]
+    monkeypatch.setattr(rules, "LIMITS", LIMITS)
+    for _ in range(2):
+        await accept(house, ANN)
+    assert threads == [receive.prepare] * 2 and len(boxes(house, ANN)["Archive"]) == 4
 
 
 def test_the_command_line_takes_the_same_road(house: House) -> None:
