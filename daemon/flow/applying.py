@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Sequence
+from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -53,8 +54,12 @@ class _Applying:
         self.tx = planning.tx
         self.case = case
         self.ruling = ruling
-        data = ruling.data or case.prefix + bytes(case.body()[: LIMITS.header_bytes])
-        self.head = Head(bytes(data[: header_end(data, 0, len(data))]))
+
+    @cached_property
+    def head(self) -> Head:
+        """Of the message as the scripts saw it first."""
+        data = self.ruling.data or self.case.prefix + self.case.body()
+        return Head(data[: header_end(data, 0, len(data))])
 
     def apply(self) -> Denial | None:
         ruling, case = self.ruling, self.case
@@ -205,10 +210,9 @@ class _Applying:
         self.told(said.script, action.line, f"answered to {sender}")
 
     def notify(self) -> None:
-        owner, field = self.owner(), answers.automatic(self.head)
         for said in self.ruling.notices:
-            action = said.action
-            if field or self.case.junk or owner is None or self.case.envelope.sender is None:
+            action, owner = said.action, self.owner()
+            if answers.automatic(self.head) or self.case.junk or owner is None or self.case.envelope.sender is None:
                 self.told(
                     said.script, action.line, "notified nobody: it is junk or automatic"
                 )  # RFC 5436 section 2.7.1
