@@ -22,6 +22,9 @@ NOUNS = {
     "Mail": {
         "mail": "Messages over all mailboxes, found by one search language.",
         "mailbox": "The mailboxes of a user.",
+        "rule": "What is done with a user's mail: rules without Sieve.",
+        "vacation": "The answer of a user who is away.",
+        "sieve": "Scripts that say what is done with mail.",
         "trace": "What happened to a message, in order, and why.",
         "spam": "What the filter makes of messages, what it learns, and how good it is.",
         "quarantine": "What the filter refused, or put into Junk, and how that is undone.",

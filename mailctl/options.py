@@ -88,6 +88,24 @@ def _quarantined(store: Any) -> list[str]:
     return [str(kept.id) for kept in quarantine.found(store, limit=100)]
 
 
+def complete_scripts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The first word is a user, the next the name of one of his scripts; of the administrator's with --global."""
+    named = ctx.params.get(param.name or "") or ()
+    given = list(named) if isinstance(named, tuple) else [named]
+    user = ctx.params.get("user") or next(iter(given), None)
+    if ctx.params.get("everyone"):
+        return _from_store(lambda store: _scripts(store, None))(ctx, param, incomplete)
+    if user is None:
+        return complete_users(ctx, param, incomplete)
+    return _from_store(lambda store: _scripts(store, user))(ctx, param, incomplete)
+
+
+def _scripts(store: Any, user: str | None) -> list[str]:
+    from daemon.admin import scripts
+
+    return [script.name for script in scripts.everyone(store, user) if user or not script.user]
+
+
 complete_users = _from_store(_users)
 complete_domains = _from_store(_domains)
 complete_aliases = _from_store(_aliases)

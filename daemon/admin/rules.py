@@ -101,7 +101,7 @@ def remove(store: Store, user: str, gone: Sequence[Rule]) -> None:
             del there[each.number - 1]
         return simple.with_rules(text, there)
 
-    scripts.edit(store, user, change)
+    scripts.edit(store, user, change, activate=False)
 
 
 def move(store: Store, user: str, number: int, place: int) -> Rule:
@@ -163,7 +163,7 @@ def _people(part: str, texts: Sequence[str], any_: bool) -> list[Condition]:
     words_ = tuple([text for text in texts if not simple.is_address(text)])
     if whole and words_ and not any_:
         raise BadData(
-            f"--{part} {whole[0]} is a whole address and --{part} {words_[0]} is not; make two rules of them, or say --any"
+            f"--{part} {whole[0]} is a whole address, --{part} {words_[0]} is not; make two rules of them, or say --any"
         )
     found = ((whole, "is"), (words_, "contains"))
     return [Condition(part, how, texts) for texts, how in found if texts]
@@ -189,9 +189,9 @@ def _condition(condition: Condition) -> str:
     any_of = " or ".join([f"“{value}”" for value in condition.values])
     match how:
         case "over":
-            return f"larger than {words.size(condition.octets)}"
+            return f"larger than {simple.number(condition.octets)}"
         case "under":
-            return f"smaller than {words.size(condition.octets)}"
+            return f"smaller than {simple.number(condition.octets)}"
         case "exists":
             return "from a list" if part == LISTED else f"has {part}"
         case "is":

@@ -215,8 +215,8 @@ def own(tx: Tx, user: str) -> Own:
     return Own(account.address, account.id, OWN_NAME, text, active=False)
 
 
-def edit(store: Store, user: str, change: Callable[[str], str]) -> Own:
-    """Change the text of a user's script, and make it the active one. What is not understood is left as it is.
+def edit(store: Store, user: str, change: Callable[[str], str], *, activate: bool = True) -> Own:
+    """Change a user's script, and make it the active one (`activate`); what is not understood is left as it is.
 
     Raises `BadScript`, `BadData`, `Missing`, `Invalid` (no room).
     """
@@ -224,11 +224,13 @@ def edit(store: Store, user: str, change: Callable[[str], str]) -> Own:
     def work(tx: Tx) -> Own:
         before = own(tx, user)
         text = understood(before, change)
-        if text != before.text or not before.active:
+        active = before.active or activate
+        if text != before.text or active != before.active:
             compiled(before.name, text, library(tx, before.account_id))
             sieve.put(tx, before.account_id, before.name, text)
-            sieve.activate(tx, before.account_id, before.name)
-        return Own(before.user, before.account_id, before.name, text, active=True)
+            if active:
+                sieve.activate(tx, before.account_id, before.name)
+        return Own(before.user, before.account_id, before.name, text, active)
 
     return store.write_now(work)
 

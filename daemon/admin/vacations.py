@@ -74,7 +74,7 @@ def off(store: Store, user: str) -> Vacation | None:
     """Give no answer any more; what it was, None: there was none. Raises `Missing`, `BadData`, `BadScript`."""
     before = show(store, user)
     if before is not None:
-        scripts.edit(store, user, lambda script: simple.with_vacation(script, None))
+        scripts.edit(store, user, lambda script: simple.with_vacation(script, None), activate=False)
     return before
 
 

@@ -258,7 +258,7 @@ def _test_text(condition: Condition, dollar: str) -> str:
     part, how, values = condition.part, condition.how, condition.values
     match how:
         case "over" | "under":
-            return f"size :{how} {_number(condition.octets)}"
+            return f"size :{how} {number(condition.octets)}"
         case "exists":
             return f"exists {quoted(part, dollar)}"
         case "is" | "contains":
@@ -268,7 +268,8 @@ def _test_text(condition: Condition, dollar: str) -> str:
     raise BadRule(f"{how!r} is no way to look at {part}")
 
 
-def _number(octets: int) -> str:
+def number(octets: int) -> str:
+    """As Sieve writes it: `512`, `20M`."""
     for size, unit in _UNITS:
         if octets and octets % size == 0:
             return f"{octets // size}{unit}"
