@@ -10,11 +10,11 @@ import errno
 from daemon.config import BadSetting
 from daemon.mail.address import BadAddress
 from daemon.store.db import StoreBroken, StoreBusy, StoreFull
-from daemon.store.errors import Exists, Invalid, Missing, OverQuota, Refusal
+from daemon.store.errors import Exists, InUse, Invalid, Missing, OverQuota, Refusal
 from daemon.store.segments import SegmentDamaged
 
 __all__ = [
-    "BadData", "BadSetting", "Exists", "Invalid", "Missing", "NotNow", "NotPermitted", "OverQuota", "StoreBroken",
+    "BadData", "BadSetting", "Exists", "InUse", "Invalid", "Missing", "NotNow", "NotPermitted", "OverQuota", "StoreBroken",
     "StoreBusy", "StoreFull", "Unavailable", "UnknownSetting", "exit_code", "sentence",
     "DONE", "FAILED", "USAGE", "DATA", "UNAVAILABLE", "TEMPORARY", "FORBIDDEN", "CONFIGURATION",
 ]  # fmt: skip
