@@ -14,8 +14,8 @@ from daemon.store.errors import Exists, InUse, Invalid, Missing, OverQuota, Refu
 from daemon.store.segments import SegmentDamaged
 
 __all__ = [
-    "BadData", "BadSetting", "Exists", "InUse", "Invalid", "Missing", "NotNow", "NotPermitted", "OverQuota", "StoreBroken",
-    "StoreBusy", "StoreFull", "Unavailable", "UnknownSetting", "exit_code", "sentence",
+    "BadData", "BadSetting", "Exists", "InUse", "Invalid", "Missing", "NotNow", "NotPermitted", "OverQuota",
+    "StoreBroken", "StoreBusy", "StoreFull", "Unavailable", "UnknownSetting", "exit_code", "sentence",
     "DONE", "FAILED", "USAGE", "DATA", "UNAVAILABLE", "TEMPORARY", "FORBIDDEN", "CONFIGURATION",
 ]  # fmt: skip
 DONE, FAILED, USAGE, DATA, UNAVAILABLE, TEMPORARY, FORBIDDEN, CONFIGURATION = 0, 1, 64, 65, 69, 75, 77, 78

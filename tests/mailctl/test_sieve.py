@@ -65,7 +65,8 @@ def test_what_the_server_cannot_run_is_shown_with_its_line_and_not_kept(town: Ct
             "line 3, column 11: 'nobody' is no address to redirect to\n"
             '     redirect "nobody";\n'
             "              ^\n"
-            "mailctl: error: the script 'main' has a fault in line 1: there is no extension 'nonsense' here, and 1 more\n"
+            "mailctl: error: the script 'main' has a fault in line 1: "
+            "there is no extension 'nonsense' here, and 1 more\n"
         )
     assert "\x1b" not in town("sieve", "put", ALICE, "main", "-", input=bad).stderr
     assert town.lines("sieve", "list") == []
@@ -139,7 +140,8 @@ def test_a_script_is_tried_and_each_step_shown_with_its_line(town: Ctl, script: 
         ('require ["vacation","vacation-seconds"];vacation :seconds 90 "Away";',
          ["answer joerg@shop.example (once in 90 seconds): “Away”  (line 1)",
           "keep it in INBOX  (since no line says otherwise)"]),
-        ('require "envelope";if envelope "to" "x@example.org" { discard; }', ["throw it away, and tell nobody  (line 1)"]),
+        ('require "envelope";if envelope "to" "x@example.org" { discard; }',
+         ["throw it away, and tell nobody  (line 1)"]),
         ('require "include";include :global "shared";', ["throw it away, and tell nobody  (line 2)"]),
     ],
 )  # fmt: skip

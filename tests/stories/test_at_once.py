@@ -408,6 +408,19 @@ WRITES: Sequence[tuple[str, ...]] = (
     ("spam", "train", "--forget", "MAILDIR"),
     ("spam", "train", "--spam", "--user", "nobody@example.org", "LETTER"),
     ("spam", "retrain", "--user", "ben@example.org", "--yes"),
+    ("sieve", "put", "ann@example.org", "main", "SCRIPT"),
+    ("sieve", "put", "--before", "all", "SCRIPT"),
+    ("sieve", "activate", "ann@example.org", "main"),
+    ("rule", "add", "ann@example.org", "--subject", "order", "--file", "Orders"),
+    ("rule", "add", "ann@example.org", "--has-list", "--flag", "--stop"),
+    ("rule", "move", "ann@example.org", "2", "1"),
+    ("mail", "deliver", "LETTER", "--to", "ann@example.org", "--from", "joerg@shop.example"),
+    ("rule", "rm", "ann@example.org", "1", "--yes"),
+    ("vacation", "set", "ann@example.org", "--text", "Away."),
+    ("vacation", "set", "ben@example.org", "--text", "Away.", "--until", "2099-01-01"),
+    ("vacation", "off", "ann@example.org"),
+    ("sieve", "rm", "ann@example.org", "main", "--yes"),
+    ("sieve", "rm", "--global", "all", "--yes"),
     ("mail", "rm", "1", "--yes"),
     ("queue", "hold", "--to", "x@far.example", "--reason", "a look first"),
     ("queue", "drop", "--to", "ben@home.example", "--yes"),
@@ -458,6 +471,8 @@ READS: Sequence[tuple[str, ...]] = (
     ("report", "dmarc"), ("report", "tls"), ("spam", "stats"), ("spam", "stats", "--user", "ann@example.org"),
     ("spam", "score", "LETTER"), ("spam", "score", "--user", "ann@example.org", "LETTER"),
     ("spam", "eval", "--user", "ann@example.org"), ("spam", "eval", "--user", "cid@example.org"),
+    ("sieve", "list"), ("sieve", "get", "ann@example.org", "main"), ("rule", "list"),
+    ("sieve", "test", "main", "LETTER", "--user", "ann@example.org"), ("vacation", "show", "ben@example.org"),
     ("quarantine", "list"), ("quarantine", "list", "--user", "ann@example.org", "--since", "2d"),
     ("quarantine", "show", "1"), ("session", "list"), ("session", "list", "--user", "nobody@example.org"),
     ("doctor", "--quick"), ("config", "list"), ("config", "get", "hostname"), ("config", "describe", "queue.retry"),
@@ -543,6 +558,7 @@ def compare(authority: trustme.CA, tmp_path: Path, name_server: str) -> None:
     for name in ("new", "cur", "tmp"):
         (tmp_path / "maildir" / name).mkdir(parents=True)
     (tmp_path / "maildir" / "cur" / "1.1.host:2,S").write_bytes(message("kept for years", number=2))
+    (tmp_path / "main.sieve").write_text("keep;\n")
     chain, key = write_pair(authority, tmp_path, "mail.example.org")
     settings = {"queue.hold_external": "yes", "hostname": "mx.example.org", "dns.servers": name_server}
     running, stopped = (Server(tmp_path / name, {}, settings) for name in ("running", "stopped"))
@@ -551,7 +567,8 @@ def compare(authority: trustme.CA, tmp_path: Path, name_server: str) -> None:
         server.start()
         desks.append(Desk(server, tmp_path / f"of-{server.data.path.name}"))
         desks[-1].words |= {
-            "LETTER": str(tmp_path / "letter.eml"), "MAILDIR": str(tmp_path / "maildir"), "CHAIN": chain, "KEY": key,
+            "LETTER": str(tmp_path / "letter.eml"), "MAILDIR": str(tmp_path / "maildir"),
+            "SCRIPT": str(tmp_path / "main.sieve"), "CHAIN": chain, "KEY": key,
         }  # fmt: skip
     try:
         assert stopped.stop() == 0
