@@ -366,6 +366,13 @@ class Limits:
     sieve_include_depth: int = 8  # scripts in scripts in scripts
     sieve_loops: int = 4  # foreverypart in foreverypart
     sieve_edits: int = 50  # changes of one message by one script
+    sieve_scripts: int = 32  # of one user; setting sieve.scripts
+    sieve_storage: int = 2 * MIB  # octets of all of them; setting sieve.storage
+    sieve_script_name: int = 128  # characters; RFC 5804 §1.6 asks for 128
+    sieve_globals: int = 1000  # of the administrator: some for each domain
+    sieve_seen: int = 10_000  # that `duplicate` remembers for one user; beyond, the oldest are forgotten
+    vacation_answers: int = 10_000  # senders whom one user's vacation remembers; beyond, nobody new is answered
+    sieve_programs: int = 1000  # compiled scripts held ready, some ten KiB each
     sieve_digits: int = 40  # of a number in a text: beyond, one is as large as the other
 
     # -- store --------------------------------------------------------------------------------------------------------
