@@ -21,7 +21,7 @@ from daemon.wire.stream import Reading, Sink, Stream, TooLong
 QUOTED = 1024  # octets of a quoted string at most (section 4); what is longer goes as a literal
 _LONGEST = (1 << 32) - 1  # a number (section 4)
 _WORDS = 4  # of a command, with its name: none takes more than two
-_LITERAL = re.compile(rb"(?:^| )\{([0-9]+)\+?\}$")
+_LITERAL = re.compile(rb"\{([0-9]+)\+?\}$")
 _WORD = re.compile(rb' *(?:"([^"\\\0\r]*(?:\\[^\0\r][^"\\\0\r]*)*)"|([0-9]+)|([A-Za-z*][A-Za-z0-9_-]*))(?= |$)')
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 _UNQUOTABLE = re.compile(r"[\0\r\n]")
