@@ -1,0 +1,95 @@
+"""Scripts edited by the programs people use: sieve-connect, sievelib; and as Roundcube and Thunderbird speak."""
+
+from __future__ import annotations
+
+import base64
+import os
+from pathlib import Path
+
+import pytest
+from sievelib import managesieve
+
+from tests.instruments.peer import Peer
+from tests.instruments.server import Server
+from tests.interop.conftest import USERS, run, trusting
+
+ALICE, BOB = USERS
+SCRIPT = 'require "fileinto";\r\nif header :contains "subject" "sieve" { fileinto "INBOX"; }\r\n'
+TYPE = "set timeout 20; spawn -noecho {*}$argv; expect -nocase *assword*; send $env(PW)\\r; expect eof"
+
+
+def connect(server: Server, *options: str | Path, codes: tuple[int, ...] = (0,)) -> str:
+    """sieve-connect insists on a terminal for the password."""
+    os.environ["PW"] = USERS[ALICE]
+    script = f'set env(PW) "{USERS[ALICE]}"; {TYPE}; catch wait result; exit [lindex $result 3]'
+    port = str(server.ports["managesieve"])
+    return run(
+        "expect", "-c", script.replace("$argv", "[lrange $argv 0 end]"), "--", "sieve-connect", "-s", "127.0.0.1",
+        "-p", port, "-u", ALICE, "-m", "PLAIN", "--notlsverify", "--nosslverify", *options, codes=codes,
+    )  # fmt: skip
+
+
+def test_sieve_connect(server: Server, tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.sieve", tmp_path / "bad.sieve"
+    good.write_text(SCRIPT)
+    bad.write_text("if bogus { nope }\n")
+    connect(server, "--localsieve", good, "--remotesieve", "rules", "--upload")
+    connect(server, "--remotesieve", "rules", "--activate")
+    assert '"rules" ACTIVE' in connect(server, "--list")
+    assert "line 1, column" in connect(server, "--localsieve", bad, "--remotesieve", "bad", "--upload")
+    assert "fileinto" in connect(server, "--remotesieve", "rules", "--localsieve", "-", "--download")
+    connect(server, "--deactivate")
+    connect(server, "--remotesieve", "rules", "--delete")
+    assert '"' not in connect(server, "--list")
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+@pytest.mark.parametrize("tls", [False, True])
+def test_sievelib(server: Server, mechanism: str, tls: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(managesieve.ssl, "create_default_context", trusting)
+    client = managesieve.Client("127.0.0.1", server.ports["managesieve"])
+    assert client.connect(BOB, USERS[BOB], starttls=tls, authmech=mechanism)
+    assert "vacation" in client.get_sieve_capabilities()
+    assert client.havespace("main", 100) and client.putscript("main", SCRIPT)
+    assert not client.putscript("bad", "nonsense") and client.checkscript(SCRIPT)
+    assert client.setactive("main") and client.listscripts() == ("main", [])
+    assert client.getscript("main").strip() == SCRIPT.replace("\r\n", "\n").strip()
+    assert not client.deletescript("main")
+    assert client.renamescript("main", "other") and client.setactive("") and client.deletescript("other")
+    client.logout()
+
+
+def lines(peer: Peer) -> list[bytes]:
+    """An answer up to its OK, NO or BYE."""
+    found = [peer.line()]
+    while not found[-1].startswith((b"OK", b"NO", b"BYE")):
+        found.append(peer.line())
+    return found
+
+
+@pytest.mark.parametrize("asks_again", [False, True], ids=["roundcube", "thunderbird"])
+def test_as_the_two_add_ons_speak(server: Server, asks_again: bool) -> None:
+    """Names that are not ASCII as literals (Net_Sieve) or quoted (Thunderbird's), which asks CAPABILITY right behind
+    the handshake and reads two answers."""
+    name = 'Büro \\ "x"'.encode()
+    said = b"{%d+}\r\n%s" % (len(name), name)
+    if asks_again:
+        said = b'"' + name.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+    login = base64.b64encode(f"\0{ALICE}\0{USERS[ALICE]}".encode())
+    with Peer(server.ports["managesieve"]) as peer:
+        assert b'"STARTTLS"' in b"".join(lines(peer))
+        peer.send("STARTTLS")
+        assert peer.line().startswith(b"OK")
+        peer.start_tls()
+        if asks_again:
+            peer.send("CAPABILITY")
+        for _ in range(1 + asks_again):
+            assert any(line.startswith(b'"SASL" "SCRAM-SHA-256 PLAIN') for line in lines(peer))
+        peer.send(b'AUTHENTICATE "PLAIN" "' + login + b'"\r\n')
+        assert peer.line().startswith(b"OK")
+        data = SCRIPT.encode()
+        peer.send(b"PUTSCRIPT %s {%d+}\r\n%s\r\nSETACTIVE %s\r\nLISTSCRIPTS\r\n" % (said, len(data), data, said))
+        assert [lines(peer)[-1][:2], lines(peer)[-1][:2]] == [b"OK", b"OK"]
+        assert lines(peer)[0].rstrip() == b'"B\xc3\xbcro \\\\ \\"x\\"" ACTIVE'
+        peer.send(b'SETACTIVE ""\r\nDELETESCRIPT %s\r\n' % said)
+        assert [lines(peer)[-1][:2], lines(peer)[-1][:2]] == [b"OK", b"OK"]
