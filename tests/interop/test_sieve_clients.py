@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import os
+import ssl
 from pathlib import Path
 
 import pytest
@@ -15,17 +15,23 @@ from tests.interop.conftest import USERS, run, trusting
 
 ALICE, BOB = USERS
 SCRIPT = 'require "fileinto";\r\nif header :contains "subject" "sieve" { fileinto "INBOX"; }\r\n'
-TYPE = "set timeout 20; spawn -noecho {*}$argv; expect -nocase *assword*; send $env(PW)\\r; expect eof"
+TYPE = """set timeout 20
+spawn -noecho {*}$argv
+expect -nocase "*assword*" { send "%s\\r" }
+expect eof
+catch wait result
+exit [lindex $result 3]
+"""
 
 
-def connect(server: Server, *options: str | Path, codes: tuple[int, ...] = (0,)) -> str:
+def connect(server: Server, folder: Path, *options: str | Path, code: int = 0) -> str:
     """sieve-connect insists on a terminal for the password."""
-    os.environ["PW"] = USERS[ALICE]
-    script = f'set env(PW) "{USERS[ALICE]}"; {TYPE}; catch wait result; exit [lindex $result 3]'
-    port = str(server.ports["managesieve"])
+    script = folder / "type.exp"
+    script.write_text(TYPE % USERS[ALICE])
     return run(
-        "expect", "-c", script.replace("$argv", "[lrange $argv 0 end]"), "--", "sieve-connect", "-s", "127.0.0.1",
-        "-p", port, "-u", ALICE, "-m", "PLAIN", "--notlsverify", "--nosslverify", *options, codes=codes,
+        "expect", "-f", script, "sieve-connect", "-s", "127.0.0.1", "-p", str(server.ports["managesieve"]),
+        "-u", ALICE, "-m", "PLAIN", "--notlsverify", "--nosslverify", *options, cwd=folder,
+        codes=(code,),
     )  # fmt: skip
 
 
@@ -33,20 +39,22 @@ def test_sieve_connect(server: Server, tmp_path: Path) -> None:
     good, bad = tmp_path / "good.sieve", tmp_path / "bad.sieve"
     good.write_text(SCRIPT)
     bad.write_text("if bogus { nope }\n")
-    connect(server, "--localsieve", good, "--remotesieve", "rules", "--upload")
-    connect(server, "--remotesieve", "rules", "--activate")
-    assert '"rules" ACTIVE' in connect(server, "--list")
-    assert "line 1, column" in connect(server, "--localsieve", bad, "--remotesieve", "bad", "--upload")
-    assert "fileinto" in connect(server, "--remotesieve", "rules", "--localsieve", "-", "--download")
-    connect(server, "--deactivate")
-    connect(server, "--remotesieve", "rules", "--delete")
-    assert '"' not in connect(server, "--list")
+    connect(server, tmp_path, "--localsieve", good, "--remotesieve", "rules", "--upload")
+    connect(server, tmp_path, "--remotesieve", "rules", "--activate")
+    assert '"rules" ACTIVE' in connect(server, tmp_path, "--list")
+    refused = connect(server, tmp_path, "--localsieve", bad, "--remotesieve", "bad", "--upload", code=1)
+    assert "line 1, column 17: " in refused
+    assert "fileinto" in connect(server, tmp_path, "--remotesieve", "rules", "--localsieve", "-", "--download")
+    connect(server, tmp_path, "--deactivate")
+    connect(server, tmp_path, "--remotesieve", "rules", "--delete")
+    assert '"' not in connect(server, tmp_path, "--list")
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
 @pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.filterwarnings("ignore::UserWarning")  # it warns of passwords in the clear, as it should
 def test_sievelib(server: Server, mechanism: str, tls: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(managesieve.ssl, "create_default_context", trusting)
+    monkeypatch.setattr(ssl, "create_default_context", trusting)
     client = managesieve.Client("127.0.0.1", server.ports["managesieve"])
     assert client.connect(BOB, USERS[BOB], starttls=tls, authmech=mechanism)
     assert "vacation" in client.get_sieve_capabilities()
