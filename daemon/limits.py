@@ -377,6 +377,7 @@ class Limits:
     vacation_references: int = 20  # message ids of an answer's References
     vacation_answers: int = 10_000  # senders whom one user's vacation remembers; beyond, nobody new is answered
     sieve_programs: int = 2 * MIB  # characters of scripts that are held ready, compiled: some ten times that in memory
+    sieve_complaints: int = 100  # faults of global scripts that are logged once, before all are forgotten
     sieve_quick: int = 5  # milliseconds of a run on the event loop; a script that took longer is run in a thread
     sieve_inline: int = 16 * KIB  # characters of a script compiled on the event loop; longer ones in a thread
     sieve_digits: int = 40  # of a number in a text: beyond, one is as large as the other

@@ -250,6 +250,7 @@ PROOFS = {
     "test_what_is_remembered_for_one_user_is_bounded": "sieve_seen vacation_answers",
     "test_programs_are_compiled_once_and_so_many_are_held": "sieve_programs",
     "test_long_messages_and_scripts_are_looked_at_in_a_thread": "sieve_inline",
+    "test_a_fault_of_a_global_script_is_logged_once": "sieve_complaints",
     "test_a_script_that_took_long_is_run_in_a_thread": "sieve_quick",
     "test_words_of_rules_that_others_read_are_bounded": "sieve_refusal vacation_subject vacation_references",
     "test_whom_a_vacation_never_answers": "vacation_named",

@@ -193,6 +193,9 @@ def commit(tx: Tx, plan: Plan) -> None:
     for notice in plan.notices:
         if notice.once is None or notice.once.first(tx):
             commit(tx, notice)
+            continue
+        for body in notice.bodies:
+            blobs.unused(tx, body)
 
 
 def _remember(tx: Tx, plan: Plan) -> None:

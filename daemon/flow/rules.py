@@ -8,6 +8,9 @@ see it, and a forged sender does not get into the folder of his friends. A scrip
 spamtest, spamtestplus or virustest) takes the matter into its own hands: it runs, and what it says is done, `redirect`
 too. Its `keep` is Junk for junk.
 
+A user who forwards and keeps no copy has no mailbox that it goes to, so that his rules are not asked; what reaches two
+of his addresses at once is one message, for the first of them.
+
 Whatever goes wrong keeps the message in INBOX. The owner hears of it once a day, of global scripts the log and trace.
 Here nothing is written: a `Ruling` is a value, `applying` makes the plan of it.
 """
@@ -181,7 +184,8 @@ def _went_wrong(ruling: Ruling, case: Case, script: Script, text: str) -> None:
         ruling.fault(text)
     else:
         ruling.tell(0, f"went wrong: {text}")
-        log.trouble("global-script", script=script.name, error=text, user=str(case.address))
+        if programs.complain(script.text, text):
+            log.trouble("global-script", script=script.name, error=text, user=str(case.address))
 
 
 def _sent(case: Case) -> Sent:

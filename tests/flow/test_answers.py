@@ -8,6 +8,7 @@ import pytest
 
 from daemon.limits import LIMITS
 from daemon.store.keywords import SEEN
+from daemon.store.tx import Tx
 from tests.flow.house import House
 from tests.flow.ruled import ANN, BOB, CARL, MAIL, accept, boxes, marks, script, steps, text
 
@@ -119,6 +120,7 @@ async def test_two_at_once_are_answered_once(house: House) -> None:
     receipts = await asyncio.gather(*(accept(house, ANN) for _ in range(10)))
     assert all(receipt.taken for receipt in receipts)
     assert len(house.queued()) == 1 and len(boxes(house, ANN)["INBOX"]) == 10
+    assert house.store.read_now(Tx.value, "select sum(dead) from segment") > 0  # the answers that were not given
 
 
 async def test_two_on_vacation_do_not_answer_each_other(house: House) -> None:

@@ -372,6 +372,13 @@ def test_programs_are_compiled_once_and_so_many_are_held(house: House, monkeypat
             get("nonsense")
 
 
+def test_a_fault_of_a_global_script_is_logged_once() -> None:
+    held = Programs()
+    assert [held.complain("text", "fault") for _ in range(2)] == [True, False]
+    assert all(held.complain("text", str(at)) for at in range(LIMITS.sieve_complaints))
+    assert held.complain("text", "fault")
+
+
 async def test_long_messages_and_scripts_are_looked_at_in_a_thread(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
