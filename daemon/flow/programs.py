@@ -32,7 +32,7 @@ class Programs:
         self._held: OrderedDict[object, _Held] = OrderedDict()
         self._size = 0
         self._slow: set[object] = set()  # those of the held that took their time at the last run
-        self._complaints: set[tuple[str, str]] = set()
+        self._complaints: set[tuple[int, str]] = set()
         self._lock = Lock()
 
     def get(self, tx: Tx, account_id: int, text: str, *, inline: bool = False) -> Program:
@@ -77,11 +77,12 @@ class Programs:
     def complain(self, text: str, fault: str) -> bool:
         """Whether nobody was told of this fault yet: a script of all users would fill the log with it."""
         with self._lock:
-            if (text, fault) in self._complaints:
+            key = (hash(text), fault)
+            if key in self._complaints:
                 return False
             if len(self._complaints) >= LIMITS.sieve_complaints:
                 self._complaints.clear()
-            self._complaints.add((text, fault))
+            self._complaints.add(key)
             return True
 
     def __len__(self) -> int:
