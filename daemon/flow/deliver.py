@@ -130,7 +130,7 @@ class Plan:
     @property
     def held(self) -> list[tuple[Version, int]]:
         """Each version, with how many copies and rows hold it."""
-        counts = Counter(each.version for each in (*self.copies, *self.sendings))
+        counts = Counter([*(copy.version for copy in self.copies), *(sending.version for sending in self.sendings)])
         return [
             (version, counts[number])
             for number, version in enumerate((Version(self.body, self.summary), *self.versions))
