@@ -138,13 +138,13 @@ class Plan:
 
     @property
     def bodies(self) -> list[Body]:
-        own = [version.body for version, holders in self.held if holders]
+        own = [self.body, *(version.body for version in self.versions)]
         return own + [body for notice in self.notices for body in notice.bodies]
 
 
 def commit(tx: Tx, plan: Plan) -> None:
     """Do it. Raises `Stale`."""
-    blob_ids = [blobs.keep(tx, *version, holders) if holders else 0 for version, holders in plan.held]
+    blob_ids = [_keep(tx, version, holders) for version, holders in plan.held]
     trace, origin = plan.trace, plan.origin
     message_id = (plan.summary.message_id if plan.summary is not None else message_id_in(plan.body.view())) or None
     told = [
@@ -196,6 +196,13 @@ def commit(tx: Tx, plan: Plan) -> None:
             continue
         for body in notice.bodies:
             blobs.unused(tx, body)
+
+
+def _keep(tx: Tx, version: Version, holders: int) -> int:
+    if holders:
+        return blobs.keep(tx, version.body, version.summary, holders)
+    blobs.unused(tx, version.body)  # discarded, or filed as a script has changed it
+    return 0
 
 
 def _remember(tx: Tx, plan: Plan) -> None:
