@@ -164,22 +164,20 @@ def commit(tx: Tx, plan: Plan) -> None:
     _remember(tx, plan)
     for copy in plan.copies:
         size = plan.versions[copy.version - 1].body.size if copy.version else plan.body.size
+        mailbox = _made(tx, copy) if copy.create else copy.mailbox
         try:
-            if copy.create and mailboxes.find(tx, copy.account_id, copy.mailbox) is None:
-                mailboxes.create(tx, copy.account_id, copy.mailbox)
-                mailboxes.subscribe(tx, copy.account_id, copy.mailbox, True)  # or no client would show it
             placed = messages.put(
-                tx, copy.account_id, copy.mailbox, blob_ids[copy.version], size, prefix=copy.prefix, flags=copy.flags,
+                tx, copy.account_id, mailbox, blob_ids[copy.version], size, prefix=copy.prefix, flags=copy.flags,
                 keyword_names=copy.keywords, trace=trace, default_quota=plan.quota,
             )  # fmt: skip
-        except (OverQuota, Missing, Invalid) as error:
+        except (OverQuota, Missing) as error:
             raise Stale(str(error)) from None
         if copy.kept is not None:
             quarantine.point(tx, copy.account_id, copy.kept, trace, placed.email_id, len(copy.prefix) + size)
         told.append(
             events.New(
                 trace, "delivered", recipient=copy.recipient,
-                detail={"user": copy.address, "mailbox": copy.mailbox, "uid": placed.uid},
+                detail={"user": copy.address, "mailbox": mailbox, "uid": placed.uid},
             )
         )  # fmt: skip
     told += [events.New(trace, "dropped", "junk-not-forwarded", recipient=address) for address in plan.unsent]
@@ -196,6 +194,17 @@ def commit(tx: Tx, plan: Plan) -> None:
             continue
         for body in notice.bodies:
             blobs.unused(tx, body)
+
+
+def _made(tx: Tx, copy: Copy) -> str:
+    """The mailbox of a copy, made if it is not there; INBOX where there may be no more of them."""
+    if mailboxes.find(tx, copy.account_id, copy.mailbox) is None:
+        try:
+            mailboxes.create(tx, copy.account_id, copy.mailbox)
+        except Invalid:
+            return mailboxes.INBOX
+        mailboxes.subscribe(tx, copy.account_id, copy.mailbox, True)  # or no client would show it
+    return copy.mailbox
 
 
 def _keep(tx: Tx, version: Version, holders: int) -> int:

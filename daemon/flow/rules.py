@@ -123,7 +123,7 @@ class Ruling:
         """Once in each mailbox, with the flags of all who want it there."""
         there = self.places.get(place.mailbox)
         if there is not None:
-            words = tuple(dict.fromkeys((*there.keywords, *place.keywords)))
+            words = keywords.fitting((*there.keywords, *place.keywords))
             place = there._replace(flags=there.flags | place.flags, keywords=words, create=there.create or place.create)
         self.places[place.mailbox] = place
 

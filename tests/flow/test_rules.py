@@ -59,6 +59,29 @@ async def test_special_use_and_id_name_a_mailbox(house: House) -> None:
     assert [*boxes(house, ANN)] == ["INBOX", "Archive", "Trash"]
 
 
+async def test_there_are_not_more_mailboxes_and_keywords_than_may_be(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    monkeypatch.setattr(mailboxes, "LIMITS", Fewer(imap_mailboxes=8))  # he has six
+    script(
+        house, ANN,
+        'require ["fileinto", "mailbox", "copy"]; fileinto :create "a/b/c"; fileinto :copy :create "d";'
+        'fileinto :copy :create "e"; fileinto :copy :create "f";',
+    )  # fmt: skip
+    await accept(house, ANN)
+    found = boxes(house, ANN)
+    assert [*found] == ["INBOX", "d", "e"]
+    assert [b"rules do not work" in each for each in found["INBOX"]] == [False, False, True]
+    for name, start in (("first", 0), ("second", 60)):
+        words = " ".join(f"$k{at}" for at in range(start, start + 60))
+        everybody(
+            house, name, f'require ["fileinto", "imap4flags", "copy"]; fileinto :copy :flags "{words}" "Archive";'
+        )
+    await accept(house, ANN)
+    ((_, kept),) = marks(house, ANN, "Archive")
+    assert len(kept.split()) == LIMITS.imap_keywords
+
+
 async def test_inbox_by_name_and_keep_are_one_copy(house: House) -> None:
     script(house, ANN, 'require ["fileinto", "imap4flags"]; fileinto "inbox"; keep :flags "\\\\Seen";')
     await accept(house, ANN)
