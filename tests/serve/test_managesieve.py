@@ -29,6 +29,7 @@ from daemon.serve.tls import Keyring
 from daemon.store import accounts, domains, settings
 from daemon.store import sieve as scripts
 from daemon.store.db import Store, StoreBusy
+from daemon.store.errors import Invalid
 from daemon.wire import sasl
 from daemon.wire.managesieve import Bounds
 
@@ -338,6 +339,8 @@ async def test_names_are_composed_and_checked(house: House) -> None:
     assert await client.put('"Bu\u0308ro"', "keep;") == "OK"
     assert await client.says('SETACTIVE "B\u00fcro"') == "OK"
     assert house.scripts() == [("B\u00fcro", True)]
+    with pytest.raises(Invalid, match="NFC"):
+        house.store.write_now(scripts.put, house.alice, "Bu\u0308ro", "keep;")
     assert (await client.says(b'SETACTIVE "\xff"')) == 'NO "that is not UTF-8"'
     longest = "ü" * LIMITS.sieve_script_name
     assert await client.put(f'"{longest}"', "keep;") == "OK"
