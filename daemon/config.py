@@ -134,6 +134,7 @@ _ROWS = (
     Setting("listen.imaps", "listeners", ":993", "IMAP, TLS from the start.", restart=True),
     Setting("listen.pop3", "listeners", ":110", "POP3 with STLS.", restart=True),
     Setting("listen.pop3s", "listeners", ":995", "POP3, TLS from the start.", restart=True),
+    Setting("listen.managesieve", "listeners", ":4190", "ManageSieve with STARTTLS: users' scripts.", restart=True),
     Setting(
         "listen.http",
         "listeners",

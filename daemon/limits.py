@@ -99,6 +99,16 @@ class Limits:
     pop3_patience_before_login: int = 60  # seconds
     pop3_patience: int = 600  # seconds; RFC 1939 §3: at least 10 minutes
 
+    # -- ManageSieve --------------------------------------------------------------------------------------------------
+    managesieve_line_before_login: int = 8 * KIB  # octets of a command without its literals
+    managesieve_line: int = 16 * KIB  # the same after login; RFC 5804 §4 has 1024 for a quoted string, of which two go
+    managesieve_literal_before_login: int = 16 * KIB  # octets of a literal: AUTHENTICATE has the longest
+    managesieve_skip: int = 4 * MIB  # octets of refused literals thrown away to stay in step; beyond: BYE
+    managesieve_errors: int = 20  # NO in a row before BYE
+    managesieve_failed_logins: int = 3  # per connection before BYE
+    managesieve_patience_before_login: int = 60  # seconds without a whole command
+    managesieve_patience: int = 1800  # seconds; RFC 5804 §1.2: at least 30 minutes
+
     # -- doors --------------------------------------------------------------------------------------------------------
     connections: int = 20_000  # in all, all listeners
     connections_per_address: int = 100  # IPv4 address or IPv6 /64
@@ -377,6 +387,7 @@ class Limits:
     vacation_references: int = 20  # message ids of an answer's References
     vacation_answers: int = 10_000  # senders whom one user's vacation remembers; beyond, nobody new is answered
     sieve_programs: int = 2 * MIB  # characters of scripts that are held ready, compiled: some ten times that in memory
+    sieve_complaints: int = 100  # faults of global scripts that are logged once, before all are forgotten
     sieve_quick: int = 5  # milliseconds of a run on the event loop; a script that took longer is run in a thread
     sieve_inline: int = 16 * KIB  # characters of a script compiled on the event loop; longer ones in a thread
     sieve_digits: int = 40  # of a number in a text: beyond, one is as large as the other

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 command = noun(
     "session",
-    "Who is logged in over IMAP, POP3 and SMTP, and how that is ended.",
+    "Who is logged in over IMAP, POP3, ManageSieve and SMTP, and how that is ended.",
     "mailctl session list --user alice@example.org",
     "mailctl session kill alice@example.org",
 )

@@ -19,13 +19,14 @@ from daemon.store.db import Store
 from daemon.store.tx import Tx
 
 TTL = 3600
-SERVICES = (  # RFC 6186, RFC 8314; what is off is said so, with "."
+SERVICES = (  # RFC 6186, RFC 8314, RFC 5804 section 1.8; what is off is said so, with "."
     ("_submissions._tcp", "listen.submissions"),
     ("_submission._tcp", "listen.submission"),
     ("_imaps._tcp", "listen.imaps"),
     ("_imap._tcp", "listen.imap"),
     ("_pop3s._tcp", "listen.pop3s"),
     ("_pop3._tcp", "listen.pop3"),
+    ("_sieve._tcp", "listen.managesieve"),
 )
 ISSUERS = {  # RFC 8659: what authorities call themselves in certificates, and in CAA
     "let's encrypt": "letsencrypt.org",

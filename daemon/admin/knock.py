@@ -20,15 +20,19 @@ from daemon.limits import LIMITS
 
 IMPLICIT = frozenset(("submissions", "imaps", "pop3s", "https"))
 _SILENT = frozenset(("http", "https", "metrics", "admin"))  # the client speaks first
-_GREETINGS = {"smtp": "220 ", "submission": "220 ", "lmtp": "220 ", "imap": "* OK", "pop3": "+OK", "managesieve": ""}
+_GREETINGS = {
+    "smtp": "220 ", "submission": "220 ", "lmtp": "220 ", "imap": "* OK", "pop3": "+OK", "managesieve": "OK",
+}  # fmt: skip
 _UPGRADES = {  # what is said to change to TLS, and how the answer begins
     "smtp": ("EHLO {}\r\nSTARTTLS\r\n", "220 "),
     "submission": ("EHLO {}\r\nSTARTTLS\r\n", "220 "),
     "imap": ("a STARTTLS\r\n", "a OK"),
     "pop3": ("STLS\r\n", "+OK"),
+    "managesieve": ("STARTTLS\r\n", "OK"),
 }
 _PATIENCE = LIMITS.doctor_patience / 2
-_LINES = 40  # of an answer to EHLO
+_LINES = 40  # of an answer to EHLO, and of ManageSieve's greeting
+_SMTP, _SIEVE = re.compile("...-"), re.compile('"')
 _GREETING = 80  # characters of a greeting that are told
 
 
@@ -106,7 +110,7 @@ async def _call(config: Config, place: _Place) -> tuple[str, bytes | None]:
     async with _connected(config, place.name, where) as (reader, writer):
         said = "it takes connections"
         if place.name not in _SILENT:
-            said = await _line(reader)
+            said = await _answer(reader, _SIEVE if place.name == "managesieve" else None)
             if not said.startswith(_GREETINGS.get(place.name.removesuffix("s"), _GREETINGS.get(place.name, ""))):
                 raise _Wrong(f"an odd greeting: {said[:200]!r}")
         if place.name in _UPGRADES:
@@ -151,17 +155,17 @@ async def _upgrade(config: Config, name: str, reader: asyncio.StreamReader, writ
     words, good = _UPGRADES[name]
     for command in words.format(config["hostname"]).splitlines(keepends=True):
         writer.write(command.encode())
-        answer = await _answer(reader, command.startswith("EHLO"))
+        answer = await _answer(reader, _SMTP if command.startswith("EHLO") else None)
     if not answer.startswith(good):
         raise _Wrong(f"TLS is not offered: {answer[:200]!r}")
     await writer.start_tls(believing(), server_hostname=config["hostname"])
 
 
-async def _answer(reader: asyncio.StreamReader, several: bool) -> str:
-    """The last line of an answer."""
+async def _answer(reader: asyncio.StreamReader, more: re.Pattern[str] | None = None) -> str:
+    """The last line of an answer. `more`: how lines begin after which others come."""
     for _ in range(_LINES):
         line = await _line(reader)
-        if not several or line[3:4] != "-":
+        if more is None or not more.match(line):
             return line
     raise _Wrong("an answer without an end")
 

@@ -27,6 +27,7 @@ _LISTEN = {
     "listen.imaps": "127.0.0.1:2993",
     "listen.pop3": "127.0.0.1:2110",
     "listen.pop3s": "127.0.0.1:2995",
+    "listen.managesieve": "127.0.0.1:2190",
     "listen.http": "127.0.0.1:2080",
     "listen.https": "127.0.0.1:2443",
 }

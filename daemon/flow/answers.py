@@ -189,9 +189,9 @@ def _written(lines: list[str], text: str, identity: str, now: float, *, mime: bo
     body = crlf(text.encode("utf-8", "replace"))
     top = "".join(f"{line}\r\n" for line in head).encode("utf-8", "replace")
     if mime:
-        end = header_end(body, 0, len(body))
-        own = b"".join(each[0] for each in _CONTENT.finditer(body, 0, end))
-        return top + own + b"\r\n" + body[end:].removeprefix(b"\r\n")
+        split = header_end(body, 0, len(body))
+        own = b"".join(each[0] for each in _CONTENT.finditer(body, 0, split))
+        return top + own + b"\r\n" + body[split:].removeprefix(b"\r\n")
     encoding = b"7bit" if body.isascii() else b"8bit"
     if any(len(line) > _LINE for line in body.split(b"\r\n")):
         encoding, body = b"quoted-printable", crlf(quopri.encodestring(body.replace(b"\r\n", b"\n")))

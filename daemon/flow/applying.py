@@ -159,7 +159,8 @@ class _Applying:
         return "" if "" in why else why[0]
 
     def send(self, action: Redirect, onward: Onward, version: int) -> str:
-        recipient = Recipient(self.case.recipient.address, self.case.recipient.orcpt, action.notify or None)
+        to = self.case.recipient
+        recipient = Recipient(to.address, to.orcpt, action.notify or to.notify)
         denial = self.planning.send(recipient, onward, ret=action.ret or None, version=version)
         return "" if denial is None else _CIRCLE
 

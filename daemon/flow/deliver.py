@@ -130,7 +130,7 @@ class Plan:
     @property
     def held(self) -> list[tuple[Version, int]]:
         """Each version, with how many copies and rows hold it."""
-        counts = Counter(each.version for each in (*self.copies, *self.sendings))
+        counts = Counter([*(copy.version for copy in self.copies), *(sending.version for sending in self.sendings)])
         return [
             (version, counts[number])
             for number, version in enumerate((Version(self.body, self.summary), *self.versions))
@@ -138,13 +138,13 @@ class Plan:
 
     @property
     def bodies(self) -> list[Body]:
-        own = [version.body for version, holders in self.held if holders]
+        own = [self.body, *(version.body for version in self.versions)]
         return own + [body for notice in self.notices for body in notice.bodies]
 
 
 def commit(tx: Tx, plan: Plan) -> None:
     """Do it. Raises `Stale`."""
-    blob_ids = [blobs.keep(tx, *version, holders) if holders else 0 for version, holders in plan.held]
+    blob_ids = [_keep(tx, version, holders) for version, holders in plan.held]
     trace, origin = plan.trace, plan.origin
     message_id = (plan.summary.message_id if plan.summary is not None else message_id_in(plan.body.view())) or None
     told = [
@@ -164,22 +164,20 @@ def commit(tx: Tx, plan: Plan) -> None:
     _remember(tx, plan)
     for copy in plan.copies:
         size = plan.versions[copy.version - 1].body.size if copy.version else plan.body.size
+        mailbox = _made(tx, copy) if copy.create else copy.mailbox
         try:
-            if copy.create and mailboxes.find(tx, copy.account_id, copy.mailbox) is None:
-                mailboxes.create(tx, copy.account_id, copy.mailbox)
-                mailboxes.subscribe(tx, copy.account_id, copy.mailbox, True)  # or no client would show it
             placed = messages.put(
-                tx, copy.account_id, copy.mailbox, blob_ids[copy.version], size, prefix=copy.prefix, flags=copy.flags,
+                tx, copy.account_id, mailbox, blob_ids[copy.version], size, prefix=copy.prefix, flags=copy.flags,
                 keyword_names=copy.keywords, trace=trace, default_quota=plan.quota,
             )  # fmt: skip
-        except (OverQuota, Missing, Invalid) as error:
+        except (OverQuota, Missing) as error:
             raise Stale(str(error)) from None
         if copy.kept is not None:
             quarantine.point(tx, copy.account_id, copy.kept, trace, placed.email_id, len(copy.prefix) + size)
         told.append(
             events.New(
                 trace, "delivered", recipient=copy.recipient,
-                detail={"user": copy.address, "mailbox": copy.mailbox, "uid": placed.uid},
+                detail={"user": copy.address, "mailbox": mailbox, "uid": placed.uid},
             )
         )  # fmt: skip
     told += [events.New(trace, "dropped", "junk-not-forwarded", recipient=address) for address in plan.unsent]
@@ -193,6 +191,27 @@ def commit(tx: Tx, plan: Plan) -> None:
     for notice in plan.notices:
         if notice.once is None or notice.once.first(tx):
             commit(tx, notice)
+            continue
+        for body in notice.bodies:
+            blobs.unused(tx, body)
+
+
+def _made(tx: Tx, copy: Copy) -> str:
+    """The mailbox of a copy, made if it is not there; INBOX where there may be no more of them."""
+    if mailboxes.find(tx, copy.account_id, copy.mailbox) is None:
+        try:
+            mailboxes.create(tx, copy.account_id, copy.mailbox)
+        except Invalid:
+            return mailboxes.INBOX
+        mailboxes.subscribe(tx, copy.account_id, copy.mailbox, True)  # or no client would show it
+    return copy.mailbox
+
+
+def _keep(tx: Tx, version: Version, holders: int) -> int:
+    if holders:
+        return blobs.keep(tx, version.body, version.summary, holders)
+    blobs.unused(tx, version.body)  # discarded, or filed as a script has changed it
+    return 0
 
 
 def _remember(tx: Tx, plan: Plan) -> None:

@@ -8,6 +8,9 @@ see it, and a forged sender does not get into the folder of his friends. A scrip
 spamtest, spamtestplus or virustest) takes the matter into its own hands: it runs, and what it says is done, `redirect`
 too. Its `keep` is Junk for junk.
 
+A user who forwards and keeps no copy has no mailbox that it goes to, so that his rules are not asked; what reaches two
+of his addresses at once is one message, for the first of them.
+
 Whatever goes wrong keeps the message in INBOX. The owner hears of it once a day, of global scripts the log and trace.
 Here nothing is written: a `Ruling` is a value, `applying` makes the plan of it.
 """
@@ -15,19 +18,19 @@ Here nothing is written: a `Ruling` is a value, `applying` makes the plan of it.
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import Generic, NamedTuple, TypeVar
 
 from daemon import log
 from daemon.config import Config
 from daemon.flow.envelope import Envelope, Origin, Recipient
 from daemon.flow.judged import Judged
+from daemon.flow.programs import Heavy as Heavy
+from daemon.flow.programs import programs
 from daemon.limits import LIMITS
 from daemon.mail.address import Address, BadAddress, parse_address
-from daemon.sieve import Facts, Program, ScriptErrors, Sent, SpamScore, Subject, compile
+from daemon.sieve import Facts, ScriptErrors, Sent, SpamScore, Subject
 from daemon.sieve.actions import Action, Discard, FileInto, Keep, Notify, Redirect, Reject, Seen, Vacation
 from daemon.store import correspondents, keywords, mailboxes, sieve
 from daemon.store.errors import Invalid
@@ -38,97 +41,6 @@ A = TypeVar("A", covariant=True)
 _FOR_JUNK = frozenset(("spamtest", "spamtestplus", "virustest"))
 ADDRESS_BOOK = "urn:ietf:params:sieve:addrbook:default"  # RFC 6134 section 2.2; here: whom the user has written to
 _VIRUS = {"clean": "clean", "infected": "infected", "error": "unsure", "too-large": "unsure", "off": ""}
-
-
-class Heavy(Exception):
-    """Too much for the loop that serves everybody: plan again in a thread."""
-
-
-# -------------------------------------------------------------------------------------------------- compiled programs
-
-_Asked = tuple[tuple[str, bool, str | None], ...]  # what was included: name, whether a global one, its text
-
-
-class _Held(NamedTuple):
-    program: Program | ScriptErrors
-    included: _Asked
-    size: int
-
-
-class Programs:
-    """Compiled scripts by content, the ones used last, and what is wrong with those that cannot be compiled."""
-
-    def __init__(self) -> None:
-        self._held: OrderedDict[object, _Held] = OrderedDict()
-        self._size = 0
-        self._slow: set[object] = set()  # those of the held that took their time at the last run
-        self._lock = Lock()
-
-    def get(self, tx: Tx, account_id: int, text: str, *, inline: bool = False) -> Program:
-        """Raises `ScriptErrors`; and `Heavy`, `inline`, for what takes long to compile, or did to run."""
-        key = _key(account_id, text)
-        if inline and key in self._slow:
-            raise Heavy
-        with self._lock:
-            held = self._held.get(key)
-        if held is None or any(sieve.included(tx, account_id, name, all_) != was for name, all_, was in held.included):
-            if inline and len(text) > LIMITS.sieve_inline:
-                raise Heavy
-            held = _compiled(tx, account_id, text)
-            self._keep(key, held)
-        else:
-            with self._lock:
-                if key in self._held:
-                    self._held.move_to_end(key)
-        if isinstance(held.program, ScriptErrors):
-            raise held.program
-        return held.program
-
-    def _keep(self, key: object, held: _Held) -> None:
-        with self._lock:
-            old = self._held.pop(key, None)
-            self._size += held.size - (old.size if old is not None else 0)
-            self._held[key] = held
-            while self._size > LIMITS.sieve_programs and len(self._held) > 1:
-                gone, old = self._held.popitem(last=False)
-                self._size -= old.size
-                self._slow.discard(gone)
-
-    def took(self, account_id: int, text: str, seconds: float) -> None:
-        """How long a run was: the loop is not kept from its work twice."""
-        key = _key(account_id, text)
-        with self._lock:
-            if seconds * 1000 > LIMITS.sieve_quick and key in self._held:
-                self._slow.add(key)
-            else:
-                self._slow.discard(key)
-
-    def __len__(self) -> int:
-        return len(self._held)
-
-
-def _key(account_id: int, text: str) -> object:
-    """The same text includes other scripts for another user."""
-    return (account_id, text) if "include" in text else text
-
-
-def _compiled(tx: Tx, account_id: int, text: str) -> _Held:
-    asked: dict[tuple[str, bool], str | None] = {}
-
-    def library(name: str, everyone: bool) -> str | None:
-        asked[name, everyone] = found = sieve.included(tx, account_id, name, everyone)
-        return found
-
-    program: Program | ScriptErrors
-    try:
-        program = compile(text, library)
-    except ScriptErrors as errors:
-        program = errors
-    included = tuple([(*key, found) for key, found in asked.items()])
-    return _Held(program, included, len(text) + sum(len(found or "") for _, _, found in included))
-
-
-programs = Programs()  # of this process
 
 
 # ----------------------------------------------------------------------------------------------------------- one ruling
@@ -211,7 +123,7 @@ class Ruling:
         """Once in each mailbox, with the flags of all who want it there."""
         there = self.places.get(place.mailbox)
         if there is not None:
-            words = tuple(dict.fromkeys((*there.keywords, *place.keywords)))
+            words = keywords.fitting((*there.keywords, *place.keywords))
             place = there._replace(flags=there.flags | place.flags, keywords=words, create=there.create or place.create)
         self.places[place.mailbox] = place
 
@@ -272,7 +184,8 @@ def _went_wrong(ruling: Ruling, case: Case, script: Script, text: str) -> None:
         ruling.fault(text)
     else:
         ruling.tell(0, f"went wrong: {text}")
-        log.trouble("global-script", script=script.name, error=text, user=str(case.address))
+        if programs.complain(script.text, text):
+            log.trouble("global-script", script=script.name, error=text, user=str(case.address))
 
 
 def _sent(case: Case) -> Sent:

@@ -23,8 +23,9 @@ from daemon.limits import LIMITS
 from daemon.serve import tls
 from daemon.serve.connection import Connection, Owner
 from daemon.serve.imap.service import Imap
-from daemon.serve.listen import IMAP_WORDS, POP3_WORDS, SMTP_WORDS, Bound, Doors, Service
+from daemon.serve.listen import IMAP_WORDS, MANAGESIEVE_WORDS, POP3_WORDS, SMTP_WORDS, Bound, Doors, Service
 from daemon.serve.login import Door
+from daemon.serve.managesieve import ManageSieve
 from daemon.serve.pop3 import Pop3
 from daemon.serve.refusals import Refusals
 from daemon.serve.renewal import keep_renewed
@@ -57,6 +58,7 @@ class House:
         self.imap = Imap(store, config, self.door, self._context, tls.end_point_of)
         self.web = Web(store, config, self.keyring)
         self.pop3 = Pop3(store, config, self.door, self._context, tls.end_point_of)
+        self.managesieve = ManageSieve(store, config, self.door, self._context, tls.end_point_of)
 
     def reload_certificates(self) -> None:
         self.keyring.reload()
@@ -112,6 +114,7 @@ class House:
                 ("imaps", self.imap.serve, IMAP_WORDS, True),
                 ("pop3", self.pop3.serve, POP3_WORDS, False),
                 ("pop3s", self.pop3.serve, POP3_WORDS, True),
+                ("managesieve", self.managesieve.serve, MANAGESIEVE_WORDS, False),
             )
         ]
         services += [

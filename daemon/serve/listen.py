@@ -74,6 +74,7 @@ class Service:
 SMTP_WORDS = "421 4.3.2 {}"
 IMAP_WORDS = "* BYE [UNAVAILABLE] {}"  # RFC 5530 §3
 POP3_WORDS = "-ERR [SYS/TEMP] {}"  # RFC 3206 §4
+MANAGESIEVE_WORDS = 'BYE (TRYLATER) "{}"'  # RFC 5804 §1.3
 
 Bound = list[tuple[str, socket.socket]]
 """Names of services with their sockets, listening."""

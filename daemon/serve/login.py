@@ -147,9 +147,11 @@ class Door:
         initial: bytes | None,
         ask: Ask,
         end_point: bytes | None = None,
+        last: Callable[[bytes], None] | None = None,
     ) -> Identity:
         """A SASL exchange. `initial` is the rest of the command line (base64, `=` or None), `end_point` the hash of
-        our certificate (`tls.end_point_of`). What `ask` raises passes through.
+        our certificate (`tls.end_point_of`). `last` takes the mechanism's last word (base64) where the protocol says
+        it with its OK. What `ask` raises passes through.
         """
         attempt = self._begin(peer, "", tls)
         try:
@@ -158,7 +160,7 @@ class Door:
             )
             if steps is None:
                 raise self._refuse(attempt, "mechanism")
-            result, known = await self._converse(attempt, steps, ask)
+            result, known = await self._converse(attempt, steps, ask, last)
         except mechanisms.Refused as refused:
             if refused.reason == "wrong-password":
                 reason = refused.reason if attempt.known else "unknown-user"
@@ -285,7 +287,11 @@ class Door:
             raise self._refuse(attempt, "busy") from None
 
     async def _converse(
-        self, attempt: _Attempt, exchange: mechanisms.Exchange[mechanisms.Claim | mechanisms.Proof], ask: Ask
+        self,
+        attempt: _Attempt,
+        exchange: mechanisms.Exchange[mechanisms.Claim | mechanisms.Proof],
+        ask: Ask,
+        last: Callable[[bytes], None] | None,
     ) -> tuple[mechanisms.Claim | mechanisms.Proof, Credentials | None]:
         known: Credentials | None = None
         try:
@@ -295,6 +301,9 @@ class Door:
                     attempt.login = want.login
                     known = await self._known(attempt)
                     want = exchange.send(await self._scram_user(known, want.login))
+                elif want.last and last is not None:
+                    last(mechanisms.encode(want.data))
+                    want = exchange.send(b"")
                 else:
                     want = exchange.send(mechanisms.decode(await ask(mechanisms.encode(want.data))))
         except StopIteration as end:

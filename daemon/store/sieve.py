@@ -8,6 +8,7 @@ whether the row is new: of two messages at once one finds that the other was bef
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import NamedTuple
 
 from daemon.limits import LIMITS
@@ -140,6 +141,8 @@ def check_name(name: str) -> None:
         raise Invalid(f"the name of a script has 1 to {LIMITS.sieve_script_name} characters")
     if _UNFIT.search(name):
         raise Invalid("the name of a script has no control characters")
+    if not unicodedata.is_normalized("NFC", name):  # ManageSieve composes what it is asked for
+        raise Invalid("the name of a script has composed characters (NFC)")
 
 
 # ---------------------------------------------------------------------------------------------- of the administrator

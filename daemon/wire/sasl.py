@@ -1,6 +1,6 @@
 """SASL: who the peer says it is, as octets (RFC 4422). Nothing here knows a user, a password hash or a socket.
 
-The server's side of a mechanism is a generator, the same for SMTP, IMAP and POP3. It yields
+The server's side of a mechanism is a generator, the same for SMTP, IMAP, POP3 and ManageSieve. It yields
 
 * `Challenge(data)` - say it to the peer (in base64) and send back the peer's response (out of base64), or
 * `WantKeys(login)` - send back the `ScramUser` of that name, a made-up one for a name that nobody has,
@@ -42,7 +42,11 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
+    """`last`: with it the server has proved itself. A protocol that can say so together with its OK asks nothing more,
+    and sends back b"" (RFC 4422 §3.6)."""
+
     data: bytes
+    last: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +188,7 @@ def scram(initial: bytes | None, nonce: str, end_point: bytes | None, *, plus: b
     if index < 0:
         raise Refused("wrong-password", "authentication failed")
     signature = _hmac(user.keys[index].server, message)
-    yield from _ask(b"v=" + encode(signature))  # what the peer answers says nothing more
+    yield Challenge(b"v=" + encode(signature), last=True)  # what the peer answers says nothing more
     return Proof(name, index)
 
 

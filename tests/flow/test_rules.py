@@ -7,89 +7,15 @@ import re
 
 import pytest
 
-from daemon.flow import receive, rules
-from daemon.flow.envelope import Envelope, Origin, Recipient
-from daemon.flow.rules import Programs
+from daemon.flow import programs, receive, rules
+from daemon.flow.programs import Programs
 from daemon.limits import LIMITS
-from daemon.mail.address import parse_address
 from daemon.sieve import ScriptErrors
-from daemon.store import accounts, events, mailboxes, messages, sieve
-from daemon.store.check import check
+from daemon.store import accounts, mailboxes, sieve
 from daemon.store.keywords import FLAGGED, SEEN
-from daemon.store.spool import Body
 from daemon.store.tx import Tx
 from tests.flow.house import House
-
-ANN, BOB, CARL = "ann@here.example", "bob@here.example", "carl@far.example"
-MAIL = (
-    b"From: Carl <carl@far.example>\r\nTo: Ann <ann@here.example>\r\nSubject: Lunch\r\nMessage-ID: <m1@far.example>\r\n"
-    b"References: <m0@far.example>\r\n\r\nToday?\r\n"
-)
-
-
-def account(house: House, user: str) -> int:
-    return house.store.peek(accounts.get, parse_address(user)).id
-
-
-def script(house: House, user: str, text: str, name: str = "main") -> None:
-    number = account(house, user)
-
-    def work(tx: Tx) -> None:
-        sieve.put(tx, number, name, text)
-        sieve.activate(tx, number, name)
-
-    house.store.write_now(work)
-
-
-def everybody(house: House, name: str, text: str, place: str = "before", domain: str = "") -> None:
-    house.store.write_now(lambda tx: sieve.put_global(tx, name, text, place=place, domain=domain))
-
-
-async def accept(
-    house: House, *to: str, sender: str = CARL, kind: str = "smtp", data: bytes = MAIL, notify: str | None = None
-) -> receive.Receipt:
-    envelope = Envelope(
-        parse_address(sender) if sender else None, [Recipient(parse_address(t), notify=notify) for t in to]
-    )
-    origin = Origin(kind, peer="192.0.2.1", helo="far.example")
-    receipt = await receive.accept(house.store, origin, envelope, Body.of(data), config=house.config)
-    assert [*check(house.store)] == []
-    return receipt
-
-
-def boxes(house: House, user: str) -> dict[str, list[bytes]]:
-    """What is in each of a user's mailboxes that has something."""
-
-    def work(tx: Tx) -> dict[str, list[bytes]]:
-        found: dict[str, list[bytes]] = {}
-        for box in mailboxes.everyone(tx, account(house, user)):
-            rows = messages.fetch(tx, box.id, messages.ALL, ("prefix", "segment_id", "offset", "length"))
-            if rows:
-                found[box.name] = [prefix + house.store.segments.read(*place) for prefix, *place in rows]
-        return found
-
-    return house.store.read_now(work)
-
-
-def marks(house: House, user: str, mailbox: str) -> list[tuple[int, str]]:
-    """Flags and keywords of what is in a mailbox."""
-    return house.store.read_now(
-        Tx.all,
-        "select m.flags, k.names from membership m join keyword_set k on k.id = m.keywords join mailbox b"
-        " on b.id = m.mailbox_id where b.account_id = ? and b.name = ?",
-        account(house, user), mailbox,
-    )  # fmt: skip
-
-
-def steps(house: House, receipt: receive.Receipt) -> list[str]:
-    """What the trace says that scripts did."""
-    told = [e for e in house.store.read_now(events.of_trace, receipt.trace) if e.kind == "ruled"]
-    return [f"{s['script']}:{s['line']} {s['did']}" for e in told for s in e.detail["steps"]]
-
-
-def text(house: House, user: str, mailbox: str = "INBOX", at: int = 0) -> str:
-    return boxes(house, user)[mailbox][at].decode()
-
+from tests.flow.ruled import ANN, BOB, CARL, MAIL, Fewer, accept, account, boxes, everybody, marks, script, steps, text
 
 # ------------------------------------------------------------------------------------------------------------- keeping
 
@@ -131,6 +57,29 @@ async def test_special_use_and_id_name_a_mailbox(house: House) -> None:
     )  # fmt: skip
     await accept(house, ANN)
     assert [*boxes(house, ANN)] == ["INBOX", "Archive", "Trash"]
+
+
+async def test_there_are_not_more_mailboxes_and_keywords_than_may_be(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    monkeypatch.setattr(mailboxes, "LIMITS", Fewer(imap_mailboxes=8))  # he has six
+    script(
+        house, ANN,
+        'require ["fileinto", "mailbox", "copy"]; fileinto :create "a/b/c"; fileinto :copy :create "d";'
+        'fileinto :copy :create "e"; fileinto :copy :create "f";',
+    )  # fmt: skip
+    await accept(house, ANN)
+    found = boxes(house, ANN)
+    assert [*found] == ["INBOX", "d", "e"]
+    assert [b"rules do not work" in each for each in found["INBOX"]] == [False, False, True]
+    for name, start in (("first", 0), ("second", 60)):
+        words = " ".join(f"$k{at}" for at in range(start, start + 60))
+        everybody(
+            house, name, f'require ["fileinto", "imap4flags", "copy"]; fileinto :copy :flags "{words}" "Archive";'
+        )
+    await accept(house, ANN)
+    ((_, kept),) = marks(house, ANN, "Archive")
+    assert len(kept.split()) == LIMITS.imap_keywords
 
 
 async def test_inbox_by_name_and_keep_are_one_copy(house: House) -> None:
@@ -381,132 +330,6 @@ async def test_what_another_script_did_stands_beside_a_refusal(house: House) -> 
     assert boxes(house, ANN) == {}
 
 
-# ----------------------------------------------------------------------------------------------------------- vacations
-
-AWAY = 'require "vacation"; vacation :days 3 "I am away.";'
-
-
-async def test_a_vacation_answers_each_sender_once_in_its_time(house: House) -> None:
-    script(house, ANN, AWAY)
-    receipt = await accept(house, ANN)
-    (row,) = house.queued()
-    assert (row.sender, row.recipient) == ("", CARL) and len(boxes(house, ANN)["INBOX"]) == 1
-    assert steps(house, receipt) == ["main:1 answered to carl@far.example"]
-    assert house.story(receipt) == ["accepted smtp", "ruled script", "delivered", "notified vacation", "queued notice"]
-    receipt = await accept(house, ANN)
-    assert steps(house, receipt) == ["main:1 not answered: carl@far.example was answered already"]
-    await accept(house, ANN, sender="dora@far.example")
-    assert len(house.queued()) == 2
-    house.clock.now += 3 * 86_400_000
-    await accept(house, ANN)
-    assert len(house.queued()) == 3
-
-
-async def test_an_answer_says_that_it_is_one(house: House) -> None:
-    script(house, BOB, AWAY)
-    await accept(
-        house,
-        BOB,
-        sender=ANN,
-        data=MAIL.replace(b"To: Ann <ann", b"To: <Bob+x").replace(b"Lunch", b"=?utf-8?Q?Caf=C3=A9?="),
-    )
-    answer = text(house, ANN)
-    head, _, body = answer.partition("\r\n\r\n")
-    for line in (
-        "Return-Path: <>", "From: <bob@here.example>", "To: <ann@here.example>", "In-Reply-To: <m1@far.example>",
-        "References: <m0@far.example>\r\n <m1@far.example>", "Auto-Submitted: auto-replied (vacation)",
-        "Subject: =?UTF-8?B?QXV0bzogQ2Fmw6k=?=", "Content-Type: text/plain; charset=utf-8",
-    ):  # fmt: skip
-        assert f"{line}\r\n" in head + "\r\n", line
-    assert body == "I am away.\r\n"
-
-
-async def test_an_answer_as_its_writer_wants_it(house: House) -> None:
-    house.alias("sales@here.example", ANN)
-    script(
-        house, ANN,
-        'require ["vacation", "vacation-seconds", "fcc", "mailbox", "imap4flags"]; vacation :seconds 0 :mime'
-        ' :fcc "Answers" :create :flags "\\\\Seen" :subject "Gone" :from "Sales <sales@here.example>"'
-        ' :addresses "old@far.example"'
-        ' "Content-Type: text/html\r\nBcc: x@y.example\r\n\r\n<p>Gone";',
-    )  # fmt: skip
-    for _ in range(2):
-        await accept(house, ANN, data=MAIL.replace(b"To: Ann <ann@here", b"To: <old@far"), sender=BOB)
-    answers = boxes(house, BOB)["INBOX"]
-    assert len(answers) == len(boxes(house, ANN)["Answers"]) == 2 and marks(house, ANN, "Answers")[0] == (SEEN, "")
-    answer = answers[0].decode()
-    assert 'From: "Sales" <sales@here.example>\r\n' in answer and "Subject: Gone\r\n" in answer and "Bcc" not in answer
-    assert answer.endswith("MIME-Version: 1.0\r\nContent-Type: text/html\r\n\r\n<p>Gone")
-
-
-async def test_nobody_writes_in_another_s_name(house: House) -> None:
-    script(house, ANN, 'require "vacation"; vacation :from "bob@here.example" "away";')
-    await accept(house, ANN, sender=BOB)
-    assert "From: <ann@here.example>" in text(house, BOB)
-
-
-_LONG = b"".join(b"To: x%d@far.example\r\n" % at for at in range(LIMITS.vacation_named + 1))
-
-
-@pytest.mark.parametrize(
-    "sender,change,why",
-    [
-        ("", (b"", b""), "it has no sender"),
-        ("owner-x@far.example", (b"", b""), "is no person"),
-        ("x-request@far.example", (b"", b""), "is no person"),
-        ("MAILER-DAEMON@far.example", (b"", b""), "is no person"),
-        ("no-reply@far.example", (b"", b""), "is no person"),
-        (CARL, (b"From", b"List-Id: <x>\r\nFrom"), "List-Id"),
-        (CARL, (b"From", b"List-Unsubscribe: <x>\r\nFrom"), "List-Unsubscribe"),
-        (CARL, (b"From", b"Precedence: Bulk\r\nFrom"), "Precedence"),
-        (CARL, (b"From", b"Precedence: junk\r\nFrom"), "Precedence"),
-        (CARL, (b"From", b"Auto-Submitted: auto-generated; x\r\nFrom"), "Auto-Submitted"),
-        (CARL, (b"From", b"X-Auto-Response-Suppress: DR, OOF\r\nFrom"), "X-Auto-Response-Suppress"),
-        ("ann@here.example", (b"", b""), "he wrote it himself"),
-        ("ann+x@here.example", (b"", b""), "he wrote it himself"),
-        (CARL, (b"ann@here", b"team@here"), "none of his addresses"),
-        (CARL, (b"ann@here", b"bob@here"), "none of his addresses"),
-        (CARL, (b"To: Ann <ann@here.example>\r\n", _LONG), "too many recipients"),
-        ("nobody@here.example", (b"", b""), "cannot be reached"),
-    ],
-)  # fmt: skip
-async def test_whom_a_vacation_never_answers(house: House, sender: str, change: tuple[bytes, bytes], why: str) -> None:
-    house.alias("team@here.example", ANN, BOB)
-    script(house, ANN, AWAY)
-    receipt = await accept(house, ANN, sender=sender, data=MAIL.replace(*change, 1))
-    (step,) = steps(house, receipt)
-    assert why in step and house.queued() == [] and len(boxes(house, ANN)["INBOX"]) == 1
-
-
-@pytest.mark.parametrize("field", [b"Auto-Submitted: no", b"Precedence: first-class", b"Resent-To: ann@here.example"])
-async def test_whom_it_does_answer(house: House, field: bytes) -> None:
-    script(house, ANN, AWAY)
-    to = b"ann@here" if field[:1] != b"R" else b"x@here"
-    await accept(house, ANN, data=field + b"\r\n" + MAIL.replace(b"ann@here", to))
-    assert len(house.queued()) == 1
-
-
-async def test_two_at_once_are_answered_once(house: House) -> None:
-    script(house, ANN, AWAY)
-    receipts = await asyncio.gather(*(accept(house, ANN) for _ in range(10)))
-    assert all(receipt.taken for receipt in receipts)
-    assert len(house.queued()) == 1 and len(boxes(house, ANN)["INBOX"]) == 10
-
-
-async def test_two_on_vacation_do_not_answer_each_other(house: House) -> None:
-    script(house, ANN, AWAY)
-    script(house, BOB, AWAY)
-    await accept(house, ANN, sender=BOB)
-    assert len(boxes(house, BOB)["INBOX"]) == 1 and len(boxes(house, ANN)["INBOX"]) == 1
-
-
-async def test_a_long_line_of_an_answer_is_encoded(house: House) -> None:
-    script(house, ANN, f'require "vacation"; vacation "{"é" * 2000}";')
-    await accept(house, ANN, sender=BOB)
-    answer = boxes(house, BOB)["INBOX"][0]
-    assert b"Content-Transfer-Encoding: quoted-printable" in answer and max(map(len, answer.split(b"\r\n"))) < 100
-
-
 # -------------------------------------------------------------------------------------------------- notices, duplicates
 
 
@@ -563,7 +386,7 @@ def test_programs_are_compiled_once_and_so_many_are_held(house: House, monkeypat
 
     first = get(with_comment[0])
     assert get(with_comment[0]) is first
-    monkeypatch.setattr(rules, "LIMITS", _Fewer(sieve_programs=2100))
+    monkeypatch.setattr(programs, "LIMITS", Fewer(sieve_programs=2100))
     get(with_comment[1])
     get(with_comment[2])
     assert len(held) == 2 and get(with_comment[0]) is not first
@@ -572,15 +395,11 @@ def test_programs_are_compiled_once_and_so_many_are_held(house: House, monkeypat
             get("nonsense")
 
 
-class _Fewer:
-    """Limits that a test can reach."""
-
-    def __init__(self, **fewer: int) -> None:
-        self.fewer = fewer
-
-    def __getattr__(self, name: str) -> int:
-        found: int = self.fewer[name] if name in self.fewer else getattr(LIMITS, name)
-        return found
+def test_a_fault_of_a_global_script_is_logged_once() -> None:
+    held = Programs()
+    assert [held.complain("text", "fault") for _ in range(2)] == [True, False]
+    assert all(held.complain("text", str(at)) for at in range(LIMITS.sieve_complaints))
+    assert held.complain("text", "fault")
 
 
 async def test_long_messages_and_scripts_are_looked_at_in_a_thread(
@@ -603,7 +422,7 @@ async def test_long_messages_and_scripts_are_looked_at_in_a_thread(
 
 
 async def test_a_script_that_took_long_is_run_in_a_thread(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rules, "LIMITS", _Fewer(sieve_quick=-1))
+    monkeypatch.setattr(programs, "LIMITS", Fewer(sieve_quick=-1))
     script(house, ANN, 'require "fileinto"; # slow\nfileinto "Archive";')
     await accept(house, ANN)
     threads: list[object] = []
@@ -616,7 +435,7 @@ async def test_a_script_that_took_long_is_run_in_a_thread(house: House, monkeypa
     monkeypatch.setattr(house.store, "read", read)
     await accept(house, ANN)
     assert threads == [receive.prepare]
-    monkeypatch.setattr(rules, "LIMITS", LIMITS)
+    monkeypatch.setattr(programs, "LIMITS", LIMITS)
     for _ in range(2):
         await accept(house, ANN)
     assert threads == [receive.prepare] * 2 and len(boxes(house, ANN)["Archive"]) == 4

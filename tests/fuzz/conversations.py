@@ -9,7 +9,7 @@ from daemon.limits import LIMITS
 from daemon.mail.address import BadAddress, parse_path
 from daemon.mail.changes import Add, Insert, Remove, Replace, edit
 from daemon.mail.header import header_end
-from daemon.wire import milter, pop3, sasl
+from daemon.wire import managesieve, milter, pop3, sasl
 from daemon.wire.imap import Bad, Command, read_command, read_done, read_response
 from daemon.wire.imap_commands import Authenticate, Idle, Login, parse
 from daemon.wire.smtp import Refused, command, hello, skip_line
@@ -271,6 +271,33 @@ def _told(data: bytes, pieces: list[bytes], story: Story) -> None:
 
 
 POP3 = Target("pop3", lambda pieces: drive(_pop3, pieces))
+
+
+# -- ManageSieve -------------------------------------------------------------------------------------------------------
+
+
+def _managesieve(stream: Stream, story: Story) -> Reading[None]:
+    """Commands, and answers to AUTHENTICATE; every string can be told back."""
+    bounds = managesieve.Bounds(LINE, SKIPPED, CONTENT)
+    while True:
+        try:
+            asked = yield from managesieve.read_command(stream, bounds)
+            story.add(asked.verb, *asked.values)
+            strings = [value for value in asked.values if isinstance(value, bytes)]
+            assert sum(map(len, strings)) <= LINE + 3 * SKIPPED, "more octets than were promised"
+            managesieve.check_arguments(asked, "ss", 1)
+            names = [managesieve.script_name(value) for value in strings]
+            story.add(managesieve.listing((name, True) for name in names), managesieve.no(names[0], "TAG"))
+            if asked.verb == "AUTHENTICATE":
+                story.add((yield from managesieve.read_response(stream, bounds)))
+        except managesieve.BadCommand as bad:
+            story.add("bad", str(bad), bad.code or "")
+        except (TooLong, EndOfStream) as end:
+            story.add(type(end).__name__)
+            return
+
+
+MANAGESIEVE = Target("managesieve", lambda pieces: drive(_managesieve, pieces))
 
 
 # -- milter, the server's side -----------------------------------------------------------------------------------------

@@ -23,7 +23,9 @@ from daemon.store import accounts, dkim_keys, domains, settings
 from daemon.store.db import Store
 from daemon.store.tx import Tx
 
-PROTOCOLS = ("smtp", "submission", "submissions", "lmtp", "imap", "imaps", "pop3", "pop3s", "http", "https")
+PROTOCOLS = (
+    "smtp", "submission", "submissions", "lmtp", "imap", "imaps", "pop3", "pop3s", "managesieve", "http", "https",
+)  # fmt: skip
 NO_DNS = "127.0.0.1:1"  # nobody answers there: unless a test has its own DNS, no name of the world is looked up
 PATIENCE = 30  # seconds for a start or a stop before the test fails
 _QUIET = (10_000, 32_000)  # below what systems give to outgoing connections

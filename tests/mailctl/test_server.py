@@ -39,6 +39,7 @@ _imaps._tcp.example.org. SRV 0 1 993 mail.example.org.
 _imap._tcp.example.org. SRV 0 1 143 mail.example.org.
 _pop3s._tcp.example.org. SRV 0 1 995 mail.example.org.
 _pop3._tcp.example.org. SRV 0 1 110 mail.example.org.
+_sieve._tcp.example.org. SRV 0 1 4190 mail.example.org.
 """
 
 
@@ -185,7 +186,7 @@ def test_status_counts_everything(named: Ctl, letter: Path) -> None:
     assert (s["running"], s["domains"], s["users"], s["messages"], s["waiting"], s["held"]) == (False, 1, 2, 2, 1, 1)
     assert s["stored"] < s["used"], "bytes are shared"
     assert {one["name"] for one in s["listeners"]} == {
-        "smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "http", "https"
+        "smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "managesieve", "http", "https"
     }  # fmt: skip
     text = named.ok("status")
     assert "stopped" in text and "2 users" in text and "1 held" in text

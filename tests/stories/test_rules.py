@@ -7,6 +7,7 @@ import contextlib
 import json
 import smtplib
 import threading
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,14 @@ def prepare(server: Server, user: str, script: str, **ways: int) -> None:
     store.close()
 
 
+async def started(stack: AsyncExitStack, path: Path, user: str) -> Server:
+    quick = {"limits.exempt_networks": "127.0.0.0/8", "queue.retry": "1s"}
+    server = Server(path, {user: "wonderland"}, {**quick, "hostname": f"mx.{user.partition('@')[2]}"})
+    stack.push_async_callback(asyncio.to_thread, server.kill)
+    await asyncio.to_thread(server.start)
+    return server
+
+
 def queued(server: Server) -> int:
     store = Store.open(server.data)
     try:
@@ -53,21 +62,15 @@ def queued(server: Server) -> int:
 
 @pytest.mark.parametrize("copy", ["", ":copy "])
 async def test_two_that_forward_to_each_other_and_are_away_answer_once(tmp_path: Path, copy: str) -> None:
-    quick = {"limits.exempt_networks": "127.0.0.0/8", "queue.retry": "1s"}
-    one = Server(tmp_path / "one", {ANN: "wonderland"}, {**quick, "hostname": "mx.one.test"})
-    two = Server(tmp_path / "two", {BOB: "wonderland"}, {**quick, "hostname": "mx.two.test"})
     script = 'require ["vacation", "copy"];\nvacation "I am away.";\nredirect ' + copy
-    async with Sink() as world:
+    async with Sink() as world, AsyncExitStack() as stack:
+        one = await started(stack, tmp_path / "one", ANN)
+        two = await started(stack, tmp_path / "two", BOB)
         prepare(one, ANN, f'{script}"{BOB}";', two=two.ports["smtp"], far=world.port)
         prepare(two, BOB, f'{script}"{ANN}";', one=one.ports["smtp"], far=world.port)
-        try:
-            await asyncio.gather(*(asyncio.to_thread(server.start) for server in (one, two)))
-            await asyncio.to_thread(_send, one, ANN, "hello")
-            await soon(lambda: world.copies, "the answer")
-            await soon(lambda: not queued(one) and not queued(two), lambda: one.log() + two.log())
-        finally:
-            for server in (one, two):
-                await asyncio.to_thread(server.kill)
+        await asyncio.to_thread(_send, one, ANN, "hello")
+        await soon(lambda: len(world.copies) >= 2, lambda: one.log() + two.log())
+        await soon(lambda: not queued(one) and not queued(two), lambda: one.log() + two.log())
     notices = [each for each in world.copies if b"multipart/report" in each.data]
     answers = [each for each in world.copies if b"auto-replied (vacation)" in each.data]
     assert len(answers) == 1 and len(notices) == 1 and len(world.copies) == 2
