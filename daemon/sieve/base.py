@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from daemon.mail.address import BadAddress, parse_address
 from daemon.mail.mailboxes import Mailbox
 from daemon.sieve.actions import Discard, Keep, Redirect
+from daemon.sieve.addresses import one_address
 from daemon.sieve.flags import FLAGS, flags_of
 from daemon.sieve.index import INDEX, chosen
 from daemon.sieve.matching import matcher, options
@@ -66,25 +66,17 @@ def fileinto(call: Call) -> Do:
 @command("redirect", STRING, options=(COPY,))
 def redirect(call: Call) -> Do:
     address, copy = call.text(0), call.has("copy")
-    if address.constant is not None and not _is_address(address.constant):
+    if address.constant is not None and one_address(address.constant) is None:
         call.fault(f"{address.constant!r} is no address to redirect to", 0)
 
     def do(run: Run) -> Flow:
-        to = address(run)
-        if not _is_address(to):
-            raise run.fault(f"{to!r} is no address to redirect to")
+        to = one_address(address(run))
+        if to is None:
+            raise run.fault(f"{address(run)!r} is no address to redirect to")
         run.act(Redirect(to, call.line, run.message), copy=copy)
         return None
 
     return do
-
-
-def _is_address(text: str) -> bool:
-    try:
-        parse_address(text)
-    except BadAddress:
-        return False
-    return True
 
 
 def _do(act: Callable[[Run], None]) -> Do:
@@ -130,7 +122,7 @@ def allof(call: Call) -> Ask:
 
 @test("exists", STRINGS, options=HEADS)
 def exists(call: Call) -> Ask:
-    names, where = field_names(call, 0), heads(call)
+    names, where = call.texts(0), heads(call)
     return lambda run: all(any(head.has(name) for head in where(run)) for name in names(run))
 
 
@@ -146,7 +138,7 @@ def size(call: Call) -> Ask:
 
 @test("header", STRINGS, STRINGS, options=(*options(), *INDEX, *HEADS, *FACETS))
 def header(call: Call) -> Ask:
-    names, pick, where, part = field_names(call, 0), chosen(call), heads(call), facet(call)
+    names, pick, where, part = call.texts(0), chosen(call), heads(call), facet(call)
     match = matcher(call, call.texts(1), 1)
 
     def values(run: Run) -> Iterator[str]:
@@ -163,7 +155,7 @@ def header(call: Call) -> Ask:
 
 @test("address", STRINGS, STRINGS, options=(*options(), *PARTS, *INDEX, *HEADS))
 def address(call: Call) -> Ask:
-    names, part, pick, where = field_names(call, 0), address_part(call), chosen(call), heads(call)
+    names, part, pick, where = call.texts(0), address_part(call), chosen(call), heads(call)
     match = matcher(call, call.texts(1), 1)
     for name in names.constant or ():
         if name.lower() not in _ADDRESS_FIELDS:
@@ -204,15 +196,6 @@ def envelope(call: Call) -> Ask:
                 yield value
 
     return lambda run: match(run, values(run))
-
-
-def field_names(call: Call, at: int) -> Texts:
-    """The names of header fields (RFC 5322 section 2.2)."""
-    names = call.texts(at)
-    for name in names.constant or ():
-        if not name or not name.isascii() or not name.isprintable() or ":" in name or " " in name:
-            call.fault(f"{name!r} is no name of a header field", at)
-    return names
 
 
 def address_part(call: Call) -> Callable[[Mailbox], str | None]:

@@ -74,7 +74,8 @@ def hasflag(call: Call) -> Ask:
     def ask(run: Run) -> bool:
         if named is None:
             return match(run, run.flags or ())
-        return match(run, listed(run.variable(name.lower()) for name in named(run)))
+        held = [listed((run.variable(name.lower()),)) for name in named(run)]
+        return match(run, [flag for flags in held for flag in flags])  # :count is their sum (section 4)
 
     return ask
 

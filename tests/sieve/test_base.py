@@ -33,7 +33,7 @@ def actions(script: str, letter: bytes = LETTER) -> tuple[Action, ...]:
         ('if not exists ["from", "date"] { stop; } discard;', (Keep(0),)),
         ("if allof (true, not false) { if anyof (false, false) { keep; } else { discard; } }", (Discard(1),)),
         ("# one\n/* two\n * three */ keep # four\n ;", (Keep(3),)),
-        ('require "fileinto"; fileinto text:\nA\n.\n;', (FileInto("A\n", 1),)),
+        ('require "fileinto"; fileinto text:\nA\n.\n;', (FileInto("A\r\n", 1),)),
     ],
 )
 def test_a_script_decides(script: str, wanted: tuple[Action, ...]) -> None:
