@@ -13,7 +13,6 @@ from daemon.sieve.matching import matcher, options
 from daemon.sieve.mime import FACETS, HEADS, facet, heads
 from daemon.sieve.places import PLACE, filing
 from daemon.sieve.run import Run
-from daemon.sieve.strings import Texts
 from daemon.sieve.words import NUMBER, STRING, STRINGS, Ask, Call, Do, Flow, Option, command, test
 
 SEPARATOR = "+"  # between user and detail

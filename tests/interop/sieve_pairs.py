@@ -17,7 +17,7 @@ _NOTE = re.compile(r"(?m)^# (on|differs on ([a-z ]+)): *(.*)\n")
 
 
 class Script(NamedTuple):
-    """`messages`: the names of those it runs on; `differs`: of these, where others decide otherwise, with the reason."""
+    """`messages`: those it runs on, by name; `differs`: where others decide otherwise, and why."""
 
     name: str
     text: str

@@ -1,8 +1,8 @@
 """A second opinion on rules: Debian's sieve-test (Pigeonhole) on the scripts and messages of tests/sieve/pairs.
 
-Both must decide the same for each pair, or the pair says why they do not; a reason for a difference that is none fails,
-too. What is decided is written as lines like `store Bills +\\seen` in any order; `refused` is a script that is not taken,
-`failed` one that stops with an error when mail comes, both of which keep the message.
+Both must decide the same for each pair, or the pair says why they do not; a reason for a difference that is none
+fails, too. What is decided is written as lines like `store Bills +\\seen` in any order; `refused` is a script that is not
+taken, `failed` one that stops with an error when mail comes, both of which keep the message.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ def theirs(house: Path, script: str, message: str, sender: str) -> list[str]:
         cwd=house, env={"PATH": os.environ["PATH"], "HOME": str(house), "TZ": "UTC", "USER": "me"}, check=False,
         capture_output=True, timeout=60,
     )  # fmt: skip
-    said, told = done.stdout.decode(), done.stderr.decode()
+    said, told = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
     if "failed to compile sieve script" in told:
         return ["refused"]
     if "final result: failed" in told:
