@@ -234,6 +234,20 @@ _ROWS = (
     _allowance("recipients", "day", LIMITS.allowance_recipients_day),
     _allowance("strangers", "hour", LIMITS.allowance_strangers_hour),
     _allowance("strangers", "day", LIMITS.allowance_strangers_day),
+    Setting(
+        "sieve.scripts",
+        "number",
+        str(LIMITS.sieve_scripts),
+        "How many Sieve scripts one user may have; 0: he cannot put any.",
+        "scripts",
+    ),
+    Setting(
+        "sieve.storage",
+        "size",
+        f"{LIMITS.sieve_storage >> 20}M",
+        "How much all Sieve scripts of one user may have together.",
+        "octets",
+    ),
     Setting("auth.require_tls", "yes/no", "yes", "Passwords only over TLS. `no` is for tests on loopback."),
     Setting(
         "auth.scram_plus",

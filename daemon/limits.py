@@ -366,6 +366,20 @@ class Limits:
     sieve_include_depth: int = 8  # scripts in scripts in scripts
     sieve_loops: int = 4  # foreverypart in foreverypart
     sieve_edits: int = 50  # changes of one message by one script
+    sieve_scripts: int = 32  # of one user; setting sieve.scripts
+    sieve_storage: int = 2 * MIB  # octets of all of them; setting sieve.storage
+    sieve_script_name: int = 128  # characters; RFC 5804 §1.6 asks for 128
+    sieve_globals: int = 1000  # of the administrator: some for each domain
+    sieve_seen: int = 10_000  # that `duplicate` remembers for one user; beyond, the oldest are forgotten
+    sieve_refusal: int = 400  # characters of a script's words for a refusal; a reply line has 512 octets
+    vacation_named: int = 100  # recipients named in a message that a vacation answers: beyond, it is a mailing
+    vacation_subject: int = 500  # characters of the subject of an answer or a notice
+    vacation_references: int = 20  # message ids of an answer's References
+    vacation_answers: int = 10_000  # senders whom one user's vacation remembers; beyond, nobody new is answered
+    sieve_programs: int = 2 * MIB  # characters of scripts that are held ready, compiled: some ten times that in memory
+    sieve_complaints: int = 100  # faults of global scripts that are logged once, before all are forgotten
+    sieve_quick: int = 5  # milliseconds of a run on the event loop; a script that took longer is run in a thread
+    sieve_inline: int = 16 * KIB  # characters of a script compiled on the event loop; longer ones in a thread
     sieve_digits: int = 40  # of a number in a text: beyond, one is as large as the other
 
     # -- store --------------------------------------------------------------------------------------------------------

@@ -234,6 +234,15 @@ def _of(said: dict[str, Any]) -> str:
     return f"{said.get('result', 'none')}{whose}{why}"
 
 
+def _ruled(tx: Tx, e: Event) -> str:
+    """What scripts did, each with its line."""
+    said = []
+    for step in e.detail.get("steps", ()):
+        line = f", line {step['line']}" if step.get("line") else ""
+        said.append(f"{step.get('did')} (script {step.get('script')}{line})")
+    return f"rules of {e.detail.get('user') or e.recipient}: {'; '.join(said)}"
+
+
 def _delivered(tx: Tx, e: Event) -> str:
     user = e.detail.get("user") or e.recipient
     whose = f" for {e.recipient}" if e.recipient and user != e.recipient else ""
@@ -335,6 +344,7 @@ _TELL: dict[str, Any] = {
     "accepted": _accepted,
     "authenticated": _authenticated,
     "judged": _judged,
+    "ruled": _ruled,
     "delivered": _delivered,
     "queued": _queued,
     "held": _held,

@@ -20,6 +20,8 @@ from daemon.store.spool import Body
 from daemon.store.tx import Tx
 from daemon.wire.smtp_parameters import from_xtext
 
+REJECTED = "rejected"  # the reason of a denial that a script gives (RFC 5429)
+
 
 @dataclass(frozen=True, slots=True)
 class Fate:
@@ -28,6 +30,11 @@ class Fate:
     recipient: Recipient
     address: Address
     denial: Denial | None = None
+
+    @property
+    def refused(self) -> bool:
+        """Whether the owner's rules do not want it."""
+        return self.denial is not None and self.denial.reason == REJECTED
 
     @property
     def worth_telling(self) -> bool:

@@ -2,7 +2,8 @@
 
 `accept` returns after the commit that made the message durable and findable, or tells why each recipient refuses it.
 It asks the resolver (unless the door has asked it at RCPT), sees loops, makes the prefix of each copy, and hands a plan
-of copies and queue rows to `deliver.commit`, in one write. Two recipients that end in one mailbox get one copy.
+of copies and queue rows to `deliver.commit`, in one write. Two recipients that end in one mailbox get one copy; where
+its owner has rules (`rules`), they decide what is done instead.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from dataclasses import dataclass
 
 from daemon import log
 from daemon.config import Config
-from daemon.flow import containing, forward, keeping, notify, signing
-from daemon.flow.deliver import Copy, Plan, Sending, Stale, commit
+from daemon.flow import answers, applying, containing, forward, keeping, notify, rules, signing
+from daemon.flow.deliver import Copy, Plan, Sending, Stale, Version, commit
 from daemon.flow.envelope import Envelope, Origin, Recipient
 from daemon.flow.judged import Judged, tell_refusal
 from daemon.flow.keeping import Refused
@@ -25,6 +26,7 @@ from daemon.mail.address import Address, BadAddress, parse_address
 from daemon.mail.decode import unfold
 from daemon.mail.header import field_matcher, header_end
 from daemon.mail.summary import Summary, message_id_in, summarize
+from daemon.sieve.subject import Head
 from daemon.store import accounts, addresses, events, mailboxes, queue, settings
 from daemon.store.addresses import NOT_OURS, Denial, Onward, Resolution
 from daemon.store.db import Store, StoreBusy, StoreFull
@@ -98,14 +100,20 @@ async def accept(
             summary = summarize(body.view())
         signature = await signing.fields(store, origin, body)
         for attempt in range(_TRIES):
-            plan, receipt = store.peek(prepare, origin, envelope, body, summary, config, attempt, signature, judged)
+            about = (origin, envelope, body, summary, config, attempt, signature, judged)
+            try:
+                plan, receipt = store.peek(prepare, *about, True)
+            except rules.Heavy:
+                plan, receipt = await store.read(prepare, *about)
             try:
                 if not plan.empty:
                     await store.write(commit, plan, bodies=plan.bodies)
             except Stale:
                 continue
             if plan.empty and judged is not None:
-                await _tell_refusal(store, origin, envelope, body, judged, receipt)
+                await _tell_refusal(store, origin, envelope, body, judged, receipt, ruled=plan.ruled)
+            elif plan.empty and plan.ruled:
+                await store.write(events.record_all, plan.ruled + _refusals(receipt))
             _say(plan, envelope)
             return receipt
         raise StoreBusy("the mailboxes of this message keep changing")
@@ -135,7 +143,11 @@ def _refusal(trace: str, envelope: Envelope, judged: Judged, refused: Verdict) -
 def _told(origin: Origin, envelope: Envelope, body: Body, judged: Judged, receipt: Receipt) -> list[events.New]:
     """The story of a message that nobody got: what was found, and what each recipient says."""
     told = judged.story(receipt.trace, origin, envelope.reverse_path, message_id_in(body.view()) or None)
-    return told + [
+    return told + _refusals(receipt)
+
+
+def _refusals(receipt: Receipt) -> list[events.New]:
+    return [
         events.New(receipt.trace, "refused", o.denial.reason, recipient=str(o.recipient.address),
                    detail={"text": o.denial.text})
         for o in receipt.outcomes if o.denial
@@ -150,9 +162,10 @@ async def _tell_refusal(
     judged: Judged,
     receipt: Receipt,
     kept: Refused | None = None,
+    ruled: Sequence[events.New] = (),
 ) -> None:
     """Nobody got it: the trace tells what was found, and the log has a line. It may be kept, if there is room."""
-    sender, told = envelope.reverse_path, _told(origin, envelope, body, judged, receipt)
+    sender, told = envelope.reverse_path, [*ruled, *_told(origin, envelope, body, judged, receipt)]
     denials = [(o.recipient.address, o.denial) for o in receipt.outcomes if o.denial]
     try:
         await store.write(keeping.tell, told, judged, kept, bodies=[body] if kept is not None else [])
@@ -176,7 +189,7 @@ def _kept(
     if not keeping.wanted(config, decided.reason, body.size):
         return None
     origin = origin._replace(trace=trace)
-    planning = _Planning(tx, origin, envelope, body, None, config, b"", judged, careful=False)
+    planning = _Planning(tx, origin, envelope, body, None, config, b"", judged, careful=False, follow=False)
     for recipient in envelope.recipients:
         planning.add(recipient)
     copies = [
@@ -223,6 +236,8 @@ def accept_now(
             try:
                 if not plan.empty:
                     store.write_now(commit, plan, bodies=plan.bodies)
+                elif plan.ruled:
+                    store.write_now(events.record_all, plan.ruled + _refusals(receipt))
             except Stale:
                 continue
             return receipt
@@ -244,16 +259,18 @@ def prepare(
     attempt: int,
     signature: bytes | None = None,
     judged: Judged | None = None,
+    inline: bool = False,
 ) -> tuple[Plan, Receipt]:
     """What is to be done, and what each recipient will be told when it is.
 
     The first attempt takes it that there is room (the writer looks anyway), the next ones look who has none. Without a
-    `signature` the message is signed here, if it is ours.
+    `signature` the message is signed here, if it is ours. Raises `rules.Heavy`, `inline`, when rules need a thread.
     """
     if signature is None:
         signature = signing.signature(tx, origin, body)
     planning = _Planning(
-        tx, origin, envelope, body, summary, config or settings.load(tx), signature, judged, careful=attempt > 0
+        tx, origin, envelope, body, summary, config or settings.load(tx), signature, judged, careful=attempt > 0,
+        inline=inline,
     )  # fmt: skip
     outcomes = tuple(Outcome(r, planning.add(r)) for r in envelope.recipients)
     planning.finish(outcomes)
@@ -275,6 +292,8 @@ class _Planning:
         judged: Judged | None,
         *,
         careful: bool,
+        inline: bool = False,
+        follow: bool = True,
     ) -> None:
         self.tx = tx
         self.origin = origin
@@ -282,6 +301,8 @@ class _Planning:
         self.config = config
         self.signature = signature
         self.careful = careful
+        self.inline = inline
+        self.follow = follow  # the owners' rules
         self.sender = envelope.reverse_path
         trace = origin.trace or events.new_trace(tx.now, _CHANCE.randbytes)
         self.plan = Plan(trace, origin, self.sender, body, summary, config["limits.quota"], judged=judged)
@@ -293,7 +314,9 @@ class _Planning:
         self.protocol = _protocol(origin, envelope)
         self.about: keeping.About | None = None
         self.mailboxes: dict[int, Denial | None] = {}
-        self.sendings: dict[tuple[str, str], Sending] = {}
+        self.ruling: set[int] = set()  # the accounts whose rules are being followed just now
+        self.made: dict[bytes, int] = {}  # versions of the message by their octets
+        self.sendings: dict[tuple[str, str, str | None, int], Sending] = {}
         self.externals: set[tuple[str, str]] = set()
         self.fates: list[Fate] = []  # of copies: what the sender may want to hear
         self.junked: set[int] = set()  # the recipients for whom it is junk, by identity
@@ -308,7 +331,7 @@ class _Planning:
         if found.denial is NOT_OURS and (self.origin.may_relay or recipient.added):
             if recipient.added and self.judged is not None and self._junk(None):
                 return self.judged.not_forwarded(None)
-            return self._send(recipient, Onward(str(recipient.address), ""))
+            return self.send(recipient, Onward(str(recipient.address), ""))
         denial = found.denial_for(self.envelope.sender)
         if denial is not None:
             return denial
@@ -322,7 +345,7 @@ class _Planning:
         first: Denial | None = None
         asked = recipient.notify is not None  # only then is success told; of what goes into the queue the queue tells
         for local in found.locals:
-            denial = self._copy(recipient, local)
+            denial = self.copy(recipient, local)
             if denial is None:
                 taken = True
             if self._junk(local.account_id):
@@ -334,7 +357,7 @@ class _Planning:
             junk = self._junk(onward.account_id)
             if junk:
                 self.junked.add(id(recipient))
-            denial = self._keep(recipient, onward) if junk else self._send(recipient, onward)
+            denial = self._keep(recipient, onward) if junk else self.send(recipient, onward)
             if denial is None:
                 taken = True
             else:
@@ -348,36 +371,68 @@ class _Planning:
     def _junk(self, account_id: int | None) -> bool:
         return self.judged is not None and self.judged.junk(account_id)
 
-    def _copy(self, recipient: Recipient, local: addresses.Local) -> Denial | None:
-        """One copy for one mailbox, however many recipients lead there."""
-        if local.account_id in self.mailboxes:
-            return self.mailboxes[local.account_id]
-        denial: Denial | None = None
-        prefix = b"".join(
-            (
-                headers.return_path(self.envelope.sender), headers.delivered_to(local.address),
-                b"" if self.judged is None else self.judged.fields(local.account_id), self._received(recipient),
-            )
-        )  # fmt: skip
+    def copy(self, recipient: Recipient, local: addresses.Local, message: bytes | None = None) -> Denial | None:
+        """For one mailbox, however many recipients lead there; of the `message` as somebody's rules have changed it."""
+        if local.account_id not in self.mailboxes:
+            self.mailboxes[local.account_id] = None
+            self.mailboxes[local.account_id] = self._copy(recipient, local, message)
+        return self.mailboxes[local.account_id]
+
+    def _copy(self, recipient: Recipient, local: addresses.Local, message: bytes | None) -> Denial | None:
+        account_id = local.account_id
+        prefix = headers.return_path(self.envelope.sender) + headers.delivered_to(local.address)
+        if message is None:  # else it has these already
+            prefix += b"" if self.judged is None else self.judged.fields(account_id)
+            prefix += self._received(recipient)
         if local.address.key in self.been:
-            denial = LOOP
-        elif self.careful:
-            try:
-                accounts.check_room(self.tx, local.account_id, len(prefix) + self.plan.body.size, self.plan.quota)
-            except OverQuota:
-                denial = FULL
-            except Missing:
-                denial = GONE
+            return LOOP
+        junk = self._junk(account_id)
+        home = (mailboxes.for_use(self.tx, account_id, "\\Junk") if junk else None) or mailboxes.INBOX
+        version = self.version(message)
+        size = self.plan.body.size if message is None else len(message)
+        if self.follow:
+            read = self.plan.body.bytes if message is None else lambda: message
+            case = rules.Case(
+                account_id, local.address, recipient, self.envelope, self.origin, prefix, read, size, self.config,
+                self.judged, home, junk, self.inline, version,
+            )  # fmt: skip
+            ruling = rules.rule(self.tx, case)
+            if ruling is not None:
+                return self._followed(case, ruling)
+        denial = self.room(account_id, len(prefix) + size) if self.careful else None
         if denial is None:
-            junk = self._junk(local.account_id)
-            box = mailboxes.for_use(self.tx, local.account_id, "\\Junk") if junk else None
-            to, address = box or mailboxes.INBOX, str(local.address)
-            kept = self._note(local.account_id, recipient) if junk else None
-            self.plan.copies.append(Copy(local.account_id, address, prefix, str(recipient.address), to, kept))
-        self.mailboxes[local.account_id] = denial
+            kept = self.note(account_id, recipient) if junk else None
+            to = str(recipient.address)
+            self.plan.copies.append(Copy(account_id, str(local.address), prefix, to, home, kept, version=version))
         return denial
 
-    def _note(self, account_id: int, recipient: Recipient) -> Kept | None:
+    def _followed(self, case: rules.Case, ruling: rules.Ruling) -> Denial | None:
+        self.ruling.add(case.account_id)
+        try:
+            return applying.apply(self, case, ruling)
+        finally:
+            self.ruling.discard(case.account_id)
+
+    def room(self, account_id: int, size: int) -> Denial | None:
+        """Why there is none."""
+        try:
+            accounts.check_room(self.tx, account_id, size, self.plan.quota)
+        except OverQuota:
+            return FULL
+        except Missing:
+            return GONE
+        return None
+
+    def version(self, message: bytes | None) -> int:
+        """The number of the message as a script changed it; 0: as it came."""
+        if message is None:
+            return 0
+        if message not in self.made:
+            self.plan.versions.append(Version(Body.of(message), summarize(message)))
+            self.made[message] = len(self.plan.versions)
+        return self.made[message]
+
+    def note(self, account_id: int, recipient: Recipient) -> Kept | None:
         """What is remembered of a message that this user does not find in his INBOX."""
         if self.judged is None or not self.config["quarantine.keep"]:
             return None
@@ -391,9 +446,11 @@ class _Planning:
             assert self.judged is not None
             return self.judged.not_forwarded(None)
         self.plan.unsent.append(onward.address)
-        return self._copy(recipient, addresses.Local(onward.account_id, parse_address(onward.via)))
+        return self.copy(recipient, addresses.Local(onward.account_id, parse_address(onward.via)))
 
-    def _send(self, recipient: Recipient, onward: Onward) -> Denial | None:
+    def send(
+        self, recipient: Recipient, onward: Onward, *, ret: str | None = None, version: int = 0
+    ) -> Denial | None:  # fmt: skip
         """A row in the queue. What an alias or a user sends on goes in an envelope of its own."""
         if onward.via and parse_address(onward.via).key in self.been:
             return LOOP
@@ -402,15 +459,18 @@ class _Planning:
             return None
         self.externals.add(address.key)
         sender = forward.reverse_path(self.tx, self.envelope.sender, onward.via) if onward.via else self.sender
-        sending = self.sendings.get((sender, onward.via))
+        ret = ret or self.envelope.ret
+        sending = self.sendings.get((sender, onward.via, ret, version))
         if sending is None:
-            sending = self.sendings[sender, onward.via] = self._sending(sender, onward, recipient.added)
+            sending = self._sending(sender, onward, recipient.added, ret, version)
+            self.sendings[sender, onward.via, ret, version] = sending
         sending.recipients.append(queue.NewRecipient(onward.address, recipient.orcpt, recipient.notify))
         return None
 
-    def _sending(self, sender: str, onward: Onward, added: bool) -> Sending:
+    def _sending(self, sender: str, onward: Onward, added: bool, ret: str | None, version: int) -> Sending:
         only = self.envelope.recipients[0] if len(self.envelope.recipients) == 1 else None
-        prefix = self.field + self._received(only)
+        prefix = b"" if version else self.field + self._received(only)  # what was changed has them
+        size = self.plan.versions[version - 1].body.size if version else self.plan.body.size
         if onward.via:
             prefix = headers.delivered_to(parse_address(onward.via)) + prefix
             origin = "alias" if onward.account_id is None else "forward"
@@ -419,15 +479,20 @@ class _Planning:
             origin = self.origin.kind if self.origin.may_relay else other
         config, envelope = self.config, self.envelope
         message = queue.NewMessage(
-            self.plan.trace, sender, origin, prefix, len(prefix) + self.plan.body.size,
+            self.plan.trace, sender, origin, prefix, len(prefix) + size,
             lifetime=config["queue.lifetime"] * 1000, warn_after=config["queue.warn_after"] * 1000,
             account_id=onward.account_id if onward.via else self.origin.account_id,
-            eightbit=envelope.eightbit, smtputf8=envelope.smtputf8, ret=envelope.ret, envid=envelope.envid,
+            eightbit=envelope.eightbit or version > 0, smtputf8=envelope.smtputf8, ret=ret, envid=envelope.envid,
             tls="required" if envelope.requiretls else self.tls,
         )  # fmt: skip
-        sending = Sending(message, [], held=_HELD if config["queue.hold_external"] else None)
+        sending = Sending(message, [], _HELD if config["queue.hold_external"] else None, version)
         self.plan.sendings.append(sending)
         return sending
+
+    def letter(self, origin: Origin, envelope: Envelope, data: bytes) -> Plan:
+        """The plan for a message of ours that goes out with this one."""
+        plan, _ = prepare(self.tx, origin, envelope, Body.of(data), summarize(data), self.config, 1)
+        return plan
 
     def _received(self, recipient: Recipient | None) -> bytes:
         """The trace of this hop, and below it what we signed."""
@@ -436,6 +501,11 @@ class _Planning:
             peer=self.peer, recipient=recipient.address if recipient is not None else None,
         )  # fmt: skip
         return trace + self.signature
+
+    @property
+    def head(self) -> Head:
+        view = self.plan.body.view()
+        return Head(bytes(view[: header_end(view, 0, len(view))]))
 
     def finish(self, outcomes: Sequence[Outcome]) -> None:
         """Add what the sender must be told. Where one answer stands for all recipients, those who were refused too."""
@@ -451,15 +521,14 @@ class _Planning:
             return
         plan.failures = [(fate.address, fate.denial) for fate in self.fates if fate.denial is not None]
         heard = [fate for fate in self.fates if id(fate.recipient) not in self.junked]  # the sender may well be forged
+        if any(fate.refused for fate in heard) and answers.automatic(self.head):  # RFC 5429 section 2.1
+            heard = [fate for fate in heard if not fate.refused]
         hostname = self.config["hostname"]
         for about, letter in notify.letters(self.tx, heard, self.envelope, plan.body, hostname=hostname):
             sender = self.envelope.sender
             assert sender is not None
             origin = Origin("notice", trace=plan.trace)
-            told, _ = prepare(
-                self.tx, origin, _notice_to(sender, self.envelope.requiretls), Body.of(letter), summarize(letter),
-                self.config, 1,
-            )  # fmt: skip
+            told = self.letter(origin, _notice_to(sender, self.envelope.requiretls), letter)
             told.about = about
             if not told.empty:
                 plan.notices.append(told)

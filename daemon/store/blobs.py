@@ -47,6 +47,13 @@ def keep(tx: Tx, body: Body, summary: Summary | None = None, holders: int = 1) -
     return blob_id
 
 
+def unused(tx: Tx, body: Body) -> None:
+    """Bytes that are in a segment by now, and that nobody wants after all."""
+    if not body.counted:
+        body.counted = True
+        dead(tx, body.segment, HEAD.size + body.size)
+
+
 def hold(tx: Tx, blob_id: int) -> None:
     """One row more that points to it."""
     tx.run("update blob set refs = refs + 1, freed_at = null where id = ?", blob_id)

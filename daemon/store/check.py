@@ -15,7 +15,7 @@ from typing import Any
 
 from daemon.config import BadSetting
 from daemon.limits import LIMITS
-from daemon.store import dkim_keys, incidents, quarantine, settings, spam
+from daemon.store import dkim_keys, incidents, quarantine, settings, sieve, spam
 from daemon.store.db import Store
 from daemon.store.keywords import DELETED, SEEN
 from daemon.store.mailboxes import INBOX
@@ -53,6 +53,7 @@ def check(store: Store, progress: Progress | None = None, deep: bool = True) -> 
         _lessons,
         _quarantine,
         _incidents,
+        _rules,
         _segments,
         _bytes,
     ):
@@ -321,6 +322,11 @@ def _quarantine(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
 def _incidents(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
     for subject, text in store.read_now(incidents.wrong, _MANY):
         yield Finding("error", "incident-wrong", subject, text)
+
+
+def _rules(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
+    for subject, text in store.read_now(sieve.wrong, _MANY):
+        yield Finding("error", "rules-wrong", subject, text)
 
 
 # ------------------------------------------------------------------------------------------------- segments and bytes

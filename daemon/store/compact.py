@@ -32,6 +32,7 @@ from daemon.store import (
     messages,
     quarantine,
     queue,
+    sieve,
     standing,
     tls_memory,
 )
@@ -85,7 +86,7 @@ class Janitor:
             self.forget_blobs, self.rewrite_segments, self.remove_files, self.forget_events, self.forget_refusals,
             self.forget_tombstones, self.forget_bans, self.forget_addresses, self.forget_destinations,
             self.forget_orders, self.forget_tls, self.forget_senders, self.forget_greylist, self.end_quarantine,
-            self.forget_allowances, self.forget_incidents,
+            self.forget_allowances, self.forget_incidents, self.forget_rules,
         )  # fmt: skip
 
     async def forget_blobs(self) -> None:
@@ -137,6 +138,9 @@ class Janitor:
 
     async def forget_allowances(self) -> None:
         await self._in_steps(_forget_allowances, None)
+
+    async def forget_rules(self) -> None:
+        await self._in_steps(_forget_rules, None)
 
     async def forget_incidents(self) -> None:
         await self._in_steps(incidents.forget, self.store.clock() - self.config()["trace.retention"] * 1000)
@@ -199,6 +203,10 @@ def _forget_greylist(tx: Tx, _: None, rows: int) -> int:
 
 def _forget_allowances(tx: Tx, _: None, rows: int) -> int:
     return allowance.forget(tx, rows)
+
+
+def _forget_rules(tx: Tx, _: None, rows: int) -> int:
+    return sieve.forget(tx, rows)
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:

@@ -35,5 +35,9 @@ class Invalid(Refusal):
     """The value breaks a rule."""
 
 
+class InUse(Refusal):
+    """It stays as it is while it is used."""
+
+
 class OverQuota(Refusal):
     """The mailbox's owner has no room: 452 4.2.2, NO [OVERQUOTA]."""

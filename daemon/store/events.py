@@ -19,6 +19,7 @@ KINDS = {
     "authenticated": "the proofs of the message were checked, and a verdict was found",
     "judged": "a verdict was found for some of its recipients, or for all",
     "refused": "the message or a recipient was refused",
+    "ruled": "the owner's rules decided what is done with it",
     "delivered": "a copy is in a mailbox",
     "queued": "a recipient waits in the queue",
     "sent": "another server took the message",

@@ -34,6 +34,15 @@ def set_id(tx: Tx, names: Iterable[str]) -> int:
     return known if known is not None else tx.insert("insert into keyword_set (names) values (?)", text)
 
 
+def fitting(names: Iterable[str]) -> tuple[str, ...]:
+    """Those that may be keywords, each once, as many as a message may have."""
+    found: dict[str, str] = {}
+    for name in names:
+        if len(name) <= LIMITS.imap_keyword_name and _ATOM.fullmatch(name):
+            found.setdefault(name.lower(), name)
+    return tuple(found.values())[: LIMITS.imap_keywords]
+
+
 def names_of(tx: Tx, number: int) -> tuple[str, ...]:
     """The keywords of a set. A set never changes, so the answer may be kept for ever."""
     return tuple((tx.value("select names from keyword_set where id = ?", number) or "").split())

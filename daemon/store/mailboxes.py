@@ -135,8 +135,7 @@ def create(tx: Tx, account_id: int, name: str, special_use: str | None = None) -
     if special_use is not None and special_use not in SPECIAL_USES:
         raise Invalid(f"{special_use} is not a use a mailbox can be made for")
     levels = name.split(SEPARATOR)
-    count = tx.value("select count(*) from mailbox where account_id = ?", account_id)
-    if count + len(levels) > LIMITS.imap_mailboxes:
+    if not has_room(tx, account_id, name):
         raise Invalid(f"a user has at most {LIMITS.imap_mailboxes} mailboxes")
     for depth in range(1, len(levels)):
         above = SEPARATOR.join(levels[:depth])
@@ -144,6 +143,12 @@ def create(tx: Tx, account_id: int, name: str, special_use: str | None = None) -
             _insert(tx, account_id, above, None, subscribed=False)
     _insert(tx, account_id, name, special_use, subscribed=False)
     return get(tx, account_id, name)
+
+
+def has_room(tx: Tx, account_id: int, name: str) -> bool:
+    """Whether one of this name may be made, with the levels above it."""
+    count: int = tx.value("select count(*) from mailbox where account_id = ?", account_id)
+    return count + len(name.split(SEPARATOR)) <= LIMITS.imap_mailboxes
 
 
 def rename(tx: Tx, account_id: int, old: str, new: str) -> None:

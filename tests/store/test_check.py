@@ -90,6 +90,8 @@ def test_progress_goes_from_nothing_to_all(full: Store) -> None:
 
 
 WRONG: list[tuple[str, str]] = [
+    ("rules-wrong", "insert into sieve_script (account_id, name, text, size, changed_at) values (1, 'a', '', 7, 0)"),
+    ("reference-broken", "insert into vacation_answer (account_id, handle, sender, until_at) values (99, 'h', 's', 0)"),
     ("counter-wrong", "update mailbox set total = total + 1 where name = 'INBOX' and account_id = 1"),
     ("counter-wrong", "update mailbox set unseen = unseen - 1 where name = 'INBOX' and account_id = 2"),
     ("counter-wrong", "update mailbox set deleted = 0 where name = 'INBOX' and account_id = 1"),

@@ -1,0 +1,113 @@
+"""Scripts made ready: compiled once, held by their content, bounded in memory; and which of them take long."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from threading import Lock
+from typing import NamedTuple
+
+from daemon.limits import LIMITS
+from daemon.sieve import Program, ScriptErrors, compile
+from daemon.store import sieve
+from daemon.store.tx import Tx
+
+
+class Heavy(Exception):
+    """Too much for the loop that serves everybody: plan again in a thread."""
+
+
+_Asked = tuple[tuple[str, bool, str | None], ...]  # what was included: name, whether a global one, its text
+
+
+class _Held(NamedTuple):
+    program: Program | ScriptErrors
+    included: _Asked
+    size: int
+
+
+class Programs:
+    """Compiled scripts by content, the ones used last, and what is wrong with those that cannot be compiled."""
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[object, _Held] = OrderedDict()
+        self._size = 0
+        self._slow: set[object] = set()  # those of the held that took their time at the last run
+        self._complaints: set[tuple[int, str]] = set()
+        self._lock = Lock()
+
+    def get(self, tx: Tx, account_id: int, text: str, *, inline: bool = False) -> Program:
+        """Raises `ScriptErrors`; and `Heavy`, `inline`, for what takes long to compile, or did to run."""
+        key = _key(account_id, text)
+        if inline and key in self._slow:
+            raise Heavy
+        with self._lock:
+            held = self._held.get(key)
+        if held is None or any(sieve.included(tx, account_id, name, all_) != was for name, all_, was in held.included):
+            if inline and len(text) > LIMITS.sieve_inline:
+                raise Heavy
+            held = _compiled(tx, account_id, text)
+            self._keep(key, held)
+        else:
+            with self._lock:
+                if key in self._held:
+                    self._held.move_to_end(key)
+        if isinstance(held.program, ScriptErrors):
+            raise held.program
+        return held.program
+
+    def _keep(self, key: object, held: _Held) -> None:
+        with self._lock:
+            old = self._held.pop(key, None)
+            self._size += held.size - (old.size if old is not None else 0)
+            self._held[key] = held
+            while self._size > LIMITS.sieve_programs and len(self._held) > 1:
+                gone, old = self._held.popitem(last=False)
+                self._size -= old.size
+                self._slow.discard(gone)
+
+    def took(self, account_id: int, text: str, seconds: float) -> None:
+        """How long a run was: the loop is not kept from its work twice."""
+        key = _key(account_id, text)
+        with self._lock:
+            if seconds * 1000 > LIMITS.sieve_quick and key in self._held:
+                self._slow.add(key)
+            else:
+                self._slow.discard(key)
+
+    def complain(self, text: str, fault: str) -> bool:
+        """Whether nobody was told of this fault yet: a script of all users would fill the log with it."""
+        with self._lock:
+            key = (hash(text), fault)
+            if key in self._complaints:
+                return False
+            if len(self._complaints) >= LIMITS.sieve_complaints:
+                self._complaints.clear()
+            self._complaints.add(key)
+            return True
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+
+def _key(account_id: int, text: str) -> object:
+    """The same text includes other scripts for another user."""
+    return (account_id, text) if "include" in text else text
+
+
+def _compiled(tx: Tx, account_id: int, text: str) -> _Held:
+    asked: dict[tuple[str, bool], str | None] = {}
+
+    def library(name: str, everyone: bool) -> str | None:
+        asked[name, everyone] = found = sieve.included(tx, account_id, name, everyone)
+        return found
+
+    program: Program | ScriptErrors
+    try:
+        program = compile(text, library)
+    except ScriptErrors as errors:
+        program = errors
+    included = tuple([(*key, found) for key, found in asked.items()])
+    return _Held(program, included, len(text) + sum(len(found or "") for _, _, found in included))
+
+
+programs = Programs()  # of this process

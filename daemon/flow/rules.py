@@ -1,0 +1,332 @@
+"""What the owner of a mailbox, and the administrator, want done with one message: their scripts, run in their order.
+
+Global scripts of before, the user's active one, global scripts of after. A script that neither keeps nor lets the
+implicit keep stand is the last; the mail that the next one sees is as this one changed it.
+
+Junk stays in Junk: where Pigeonhole is, nearly everybody has a global script that files spam and stops, so rules never
+see it, and a forged sender does not get into the folder of his friends. A script that asks for it (`require` of
+spamtest, spamtestplus or virustest) takes the matter into its own hands: it runs, and what it says is done, `redirect`
+too. Its `keep` is Junk for junk.
+
+A user who forwards and keeps no copy has no mailbox that it goes to, so that his rules are not asked; what reaches two
+of his addresses at once is one message, for the first of them.
+
+Whatever goes wrong keeps the message in INBOX. The owner hears of it once a day, of global scripts the log and trace.
+Here nothing is written: a `Ruling` is a value, `applying` makes the plan of it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Generic, NamedTuple, TypeVar
+
+from daemon import log
+from daemon.config import Config
+from daemon.flow.envelope import Envelope, Origin, Recipient
+from daemon.flow.judged import Judged
+from daemon.flow.programs import Heavy as Heavy
+from daemon.flow.programs import programs
+from daemon.limits import LIMITS
+from daemon.mail.address import Address, BadAddress, parse_address
+from daemon.sieve import Facts, ScriptErrors, Sent, SpamScore, Subject
+from daemon.sieve.actions import Action, Discard, FileInto, Keep, Notify, Redirect, Reject, Seen, Vacation
+from daemon.store import correspondents, keywords, mailboxes, sieve
+from daemon.store.errors import Invalid
+from daemon.store.sieve import Script
+from daemon.store.tx import Tx
+
+A = TypeVar("A", covariant=True)
+_FOR_JUNK = frozenset(("spamtest", "spamtestplus", "virustest"))
+ADDRESS_BOOK = "urn:ietf:params:sieve:addrbook:default"  # RFC 6134 section 2.2; here: whom the user has written to
+_VIRUS = {"clean": "clean", "infected": "infected", "error": "unsure", "too-large": "unsure", "off": ""}
+
+
+# ----------------------------------------------------------------------------------------------------------- one ruling
+
+
+class Case(NamedTuple):
+    """A message on its way to one mailbox, `home` unless a script says otherwise: INBOX, or Junk for `junk`. `inline`:
+    on the loop, so that what takes long is `Heavy`. `version`: which of the plan it is, see `deliver.Copy`."""
+
+    account_id: int
+    address: Address  # the user's own
+    recipient: Recipient
+    envelope: Envelope
+    origin: Origin
+    prefix: bytes
+    body: Callable[[], bytes]
+    size: int
+    config: Config
+    judged: Judged | None = None
+    home: str = mailboxes.INBOX
+    junk: bool = False
+    inline: bool = False
+    version: int = 0
+
+
+class Place(NamedTuple):
+    """A mailbox and how the message lies there. `message`: as a script changed it."""
+
+    mailbox: str
+    flags: int = 0
+    keywords: tuple[str, ...] = ()
+    message: bytes | None = None
+    create: bool = False
+
+
+class Fault(NamedTuple):
+    """What went wrong in which script."""
+
+    script: str
+    text: str
+
+
+class Said(NamedTuple, Generic[A]):
+    """An action, and the script that wants it."""
+
+    script: str
+    action: A
+
+
+class Did(NamedTuple):
+    """What a script did, for the trace; `line` 0: it said nothing else."""
+
+    script: str
+    line: int
+    what: str
+
+
+@dataclass(slots=True)
+class Ruling:
+    """What is to be done. `places` in their order, each mailbox once; `faults` are of the owner's script."""
+
+    data: bytes = b""  # the message as the scripts saw it
+    places: dict[str, Place] = field(default_factory=dict)
+    redirects: list[Said[Redirect]] = field(default_factory=list)
+    reject: Said[Reject] | None = None
+    vacation: Said[Vacation] | None = None
+    notices: list[Said[Notify]] = field(default_factory=list)
+    seen: list[Seen] = field(default_factory=list)
+    did: list[Did] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    script: str = ""  # the one whose actions are taken in
+
+    @property
+    def idle(self) -> bool:
+        """Nothing was decided but that it is kept."""
+        more = self.places or self.redirects or self.reject or self.vacation or self.notices
+        return not (more or self.seen or self.did or self.faults)
+
+    def place(self, place: Place) -> None:
+        """Once in each mailbox, with the flags of all who want it there."""
+        there = self.places.get(place.mailbox)
+        if there is not None:
+            words = keywords.fitting((*there.keywords, *place.keywords))
+            place = there._replace(flags=there.flags | place.flags, keywords=words, create=there.create or place.create)
+        self.places[place.mailbox] = place
+
+    def tell(self, line: int, what: str) -> None:
+        self.did.append(Did(self.script, line, what))
+
+    def fault(self, text: str) -> None:
+        self.faults.append(Fault(self.script, text))
+        self.tell(0, f"went wrong: {text}")
+
+
+def rule(tx: Tx, case: Case) -> Ruling | None:
+    """What the scripts say; None for a user without any that concern this message. Raises `Heavy`."""
+    scripts = sieve.scripts(tx, case.account_id)
+    return _rule(tx, case, scripts) if scripts else None
+
+
+def _rule(tx: Tx, case: Case, scripts: list[Script]) -> Ruling | None:
+    if case.inline and case.size > LIMITS.parse_inline:
+        raise Heavy
+    ruling = Ruling()
+    subject: Subject | None = None
+    kept: Keep | None = Keep()
+    for script in scripts:
+        ruling.script = script.name
+        try:
+            program = programs.get(tx, case.account_id, script.text, inline=case.inline)
+        except ScriptErrors as errors:
+            _went_wrong(ruling, case, script, str(errors.errors[0]))
+            continue
+        if case.junk and not program.required & _FOR_JUNK:
+            continue
+        if subject is None:
+            ruling.data = case.prefix + case.body()
+            subject = Subject(ruling.data, _sent(case), facts(tx, case))
+        began = time.thread_time()
+        result = program.run(subject)
+        programs.took(case.account_id, script.text, time.thread_time() - began)
+        if result.error is not None:
+            _went_wrong(ruling, case, script, str(result.error))
+            continue
+        ruling.seen += result.seen
+        kept = _take_in(tx, case, ruling, result.actions, kept)
+        if kept is None:
+            break
+        if kept.message is not None and kept.message is not subject.data:
+            subject = Subject(kept.message, subject.sent, subject.facts)
+    if ruling.idle and kept == Keep():
+        return None
+    if kept is not None:
+        ruling.place(Place(case.home, *marks(kept.flags), kept.message))
+    return ruling
+
+
+def _went_wrong(ruling: Ruling, case: Case, script: Script, text: str) -> None:
+    """A script that does not work does nothing."""
+    if script.place == "own":
+        ruling.fault(text)
+    else:
+        ruling.tell(0, f"went wrong: {text}")
+        if programs.complain(script.text, text):
+            log.trouble("global-script", script=script.name, error=text, user=str(case.address))
+
+
+def _sent(case: Case) -> Sent:
+    recipient, envelope = case.recipient, case.envelope
+    given = {"orcpt": recipient.orcpt, "notify": recipient.notify, "ret": envelope.ret, "envid": envelope.envid}
+    extra = tuple([(name, value) for name, value in given.items() if value])
+    return Sent(envelope.reverse_path, str(case.address), str(recipient.address), extra)
+
+
+def _take_in(tx: Tx, case: Case, ruling: Ruling, actions: tuple[Action, ...], before: Keep | None) -> Keep | None:
+    """Note what one script decided; the keep that stands after it, with what earlier ones said of flags."""
+    kept: Keep | None = None
+    for action in actions:
+        match action:
+            case Keep():
+                kept = action
+                if before is not None and before.flags:
+                    kept = kept._replace(flags=(*before.flags, *(kept.flags or ())))
+                if before is not None and before.message is not None and kept.message is None:
+                    kept = kept._replace(message=before.message)
+                if action.line:
+                    ruling.tell(action.line, "kept" + _with(action.flags))
+                elif action.flags or action.message is not None:
+                    ruling.tell(0, ("kept, changed" if action.message is not None else "kept") + _with(action.flags))
+            case FileInto():
+                _file(tx, case, ruling, action)
+            case Redirect():
+                ruling.redirects.append(Said(ruling.script, action))
+            case Discard():
+                ruling.tell(action.line, "discarded")
+            case Reject():
+                ruling.reject = ruling.reject or Said(ruling.script, action)
+            case Vacation():
+                ruling.vacation = ruling.vacation or Said(ruling.script, action)
+            case Notify():
+                ruling.notices.append(Said(ruling.script, action))
+    return kept
+
+
+def _with(flags: tuple[str, ...] | None) -> str:
+    return f" with {' '.join(flags)}" if flags else ""
+
+
+def _file(tx: Tx, case: Case, ruling: Ruling, action: FileInto) -> None:
+    """Into its mailbox; where it would go without a script, and a fault, if there is none."""
+    place = located(tx, case.account_id, action)
+    if isinstance(place, str):
+        ruling.tell(action.line, f"filed into {case.home}: {place}")
+        ruling.faults.append(Fault(ruling.script, f"line {action.line}: {place}"))
+        place = Place(case.home, *marks(action.flags), action.message)
+    else:
+        made = ", which is made" if place.create else ""
+        ruling.tell(action.line, f"filed into {place.mailbox}{made}{_with(action.flags)}")
+    ruling.place(place)
+
+
+def located(tx: Tx, account_id: int, action: FileInto) -> Place | str:
+    """Where an action files to; why it cannot, in words."""
+    flags, words = marks(action.flags)
+    name: str | None = None
+    if action.special_use:
+        name = mailboxes.for_use(tx, account_id, action.special_use)
+    if action.mailbox_id:
+        name = by_id(tx, account_id, action.mailbox_id)
+    if name is None:
+        try:
+            name = mailboxes.normal_name(action.mailbox)
+        except Invalid as error:
+            return f"{action.mailbox[:100]!r}: {error}"
+        if mailboxes.find(tx, account_id, name) is None:
+            if not action.create:
+                return f"there is no mailbox {name!r}"
+            if not mailboxes.has_room(tx, account_id, name):
+                return f"there are too many mailboxes to make {name!r}"
+            return Place(name, flags, words, action.message, create=True)
+    return Place(name, flags, words, action.message)
+
+
+def marks(flags: tuple[str, ...] | None) -> tuple[int, tuple[str, ...]]:
+    """System flags as bits, and the keywords."""
+    bits = 0
+    for flag in flags or ():
+        bits |= keywords.SYSTEM.get(flag.lower(), 0)
+    return bits, keywords.fitting([flag for flag in flags or () if not flag.startswith("\\")])
+
+
+# ---------------------------------------------------------------------------------------------------------------- facts
+
+
+def facts(tx: Tx, case: Case) -> Facts:
+    """What this case's scripts may ask; each question looks into the store when it is asked."""
+    account_id, judged = case.account_id, case.judged
+    spam = None
+    if judged is not None and judged.required:
+        spam = SpamScore(judged.of(account_id).score, judged.required)
+    return Facts(
+        now=tx.now,
+        zone=(time.localtime(tx.now / 1000).tm_gmtoff or 0) // 60,
+        mailbox_exists=lambda name: _exists(tx, account_id, name),
+        special_use=lambda use: mailboxes.for_use(tx, account_id, use),
+        mailbox_by_id=lambda number: by_id(tx, account_id, number),
+        duplicate=lambda handle: sieve.seen(tx, account_id, handle),
+        has_list=lambda name: name == ADDRESS_BOOK,
+        in_list=lambda name, value: name == ADDRESS_BOOK and _known(tx, account_id, value),
+        environment=_environment(case).get,
+        addresses=(str(case.address),),
+        spam=spam,
+        virus=_VIRUS.get(judged.signals.scan.result, "") if judged is not None else "",
+    )
+
+
+def _environment(case: Case) -> dict[str, str]:
+    """RFC 5183 section 4.1."""
+    found = {
+        "name": "mailctl",
+        "location": "MDA",
+        "phase": "during",
+        "host": str(case.config["hostname"]),
+        "domain": case.address.domain,
+    }
+    if case.origin.peer:
+        found["remote-ip"] = case.origin.peer
+        found["remote-host"] = case.judged.signals.iprev.name if case.judged is not None else ""
+    return found
+
+
+def _exists(tx: Tx, account_id: int, name: str) -> bool:
+    try:
+        return mailboxes.find(tx, account_id, mailboxes.normal_name(name)) is not None
+    except Invalid:
+        return False
+
+
+def by_id(tx: Tx, account_id: int, number: str) -> str | None:
+    """The name of a mailbox of his by its number."""
+    box = mailboxes.by_id(tx, int(number)) if number.isascii() and number.isdigit() and len(number) < 16 else None
+    return box.name if box is not None and box.account_id == account_id else None
+
+
+def _known(tx: Tx, account_id: int, value: str) -> bool:
+    try:
+        return correspondents.knows(tx, account_id, parse_address(value))
+    except BadAddress:
+        return False
