@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 from daemon.mail.address import BadAddress, parse_address
@@ -16,6 +17,8 @@ from daemon.sieve.run import Run
 from daemon.sieve.strings import Texts
 from daemon.sieve.words import NUMBER, STRING, STRINGS, Ask, Call, Do, Flow, Option, command, test
 
+_NOTIFY = re.compile(r"NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY)){0,2}", re.IGNORECASE)
+_RET = re.compile(r"FULL|HDRS", re.IGNORECASE)
 SEPARATOR = "+"  # between user and detail
 COPY = Option("copy", needs="copy")
 PARTS = (
@@ -63,17 +66,35 @@ def fileinto(call: Call) -> Do:
     return _do(lambda run: run.act(place(run), copy=copy))
 
 
-@command("redirect", STRING, options=(COPY,))
+_REDIRECT = (
+    COPY,
+    Option("list", needs="extlists"),
+    Option("notify", STRING, needs="redirect-dsn"),
+    Option("ret", STRING, needs="redirect-dsn"),
+)
+
+
+@command("redirect", STRING, options=_REDIRECT)
 def redirect(call: Call) -> Do:
-    address, copy = call.text(0), call.has("copy")
-    if address.constant is not None and not _is_address(address.constant):
+    """To an address, or to all of a list (RFC 6134 section 2.4); with what RFC 6009 lets say of notices."""
+    address, copy, listed = call.text(0), call.has("copy"), call.has("list")
+    notify, ret = call.option_text("notify"), call.option_text("ret")
+    if address.constant is not None and not (listed or _is_address(address.constant)):
         call.fault(f"{address.constant!r} is no address to redirect to", 0)
+    if notify is not None and notify.constant is not None and not _NOTIFY.fullmatch(notify.constant):
+        call.fault(":notify is NEVER, or some of SUCCESS, FAILURE and DELAY with commas between them")
+    if ret is not None and ret.constant is not None and not _RET.fullmatch(ret.constant):
+        call.fault(":ret is FULL or HDRS")
 
     def do(run: Run) -> Flow:
-        to = address(run)
-        if not _is_address(to):
-            raise run.fault(f"{to!r} is no address to redirect to")
-        run.act(Redirect(to, call.line, run.message), copy=copy)
+        to, when, what = address(run), notify(run) if notify else "", ret(run) if ret else ""
+        if listed and not run.subject.facts.has_list(to):
+            raise run.fault(f"there is no list {to[:80]!r} to redirect to")
+        if not (listed or _is_address(to)):
+            raise run.fault(f"{to[:80]!r} is no address to redirect to")
+        if not (_NOTIFY.fullmatch(when or "NEVER") and _RET.fullmatch(what or "FULL")):
+            raise run.fault(f":notify {when[:40]!r} or :ret {what[:40]!r} makes no sense")
+        run.act(Redirect(to, call.line, run.message, when.upper(), what.upper(), listed), copy=copy)
         return None
 
     return do
@@ -131,7 +152,13 @@ def allof(call: Call) -> Ask:
 @test("exists", STRINGS, options=HEADS)
 def exists(call: Call) -> Ask:
     names, where = field_names(call, 0), heads(call)
-    return lambda run: all(any(head.has(name) for head in where(run)) for name in names(run))
+
+    def ask(run: Run) -> bool:
+        wanted, found = names(run), where(run)
+        run.spend(len(wanted) * len(found) // 5)
+        return all(any(head.has(name) for head in found) for name in wanted)
+
+    return ask
 
 
 @test("size", NUMBER, options=(Option("over", group="size"), Option("under", group="size")))
@@ -152,6 +179,7 @@ def header(call: Call) -> Ask:
     def values(run: Run) -> Iterator[str]:
         for head in where(run):
             for name in names(run):
+                run.spend(1)
                 if part is None:
                     yield from pick(head.texts(name))
                 else:
@@ -172,6 +200,7 @@ def address(call: Call) -> Ask:
     def values(run: Run) -> Iterator[str]:
         for head in where(run):
             for name in names(run):
+                run.spend(1)
                 if name.lower() in _ADDRESS_FIELDS:
                     found = [part(each) for raw in pick(head.raw(name)) for each in head.people(raw)]
                     yield from [value for value in found if value is not None]
@@ -194,12 +223,14 @@ def envelope(call: Call) -> Ask:
             call.fault(f"the envelope has no {name!r}", 0)
 
     def values(run: Run) -> Iterator[str]:
+        if run.subject.facts.event is not None:
+            raise run.fault("what lies in a mailbox has no envelope")
         for name in names(run):
             text = _ENVELOPE[name.lower()](run.subject.sent) if name.lower() in _ENVELOPE else None
             if text is None:
                 continue
             local, at, host = text.rpartition("@")
-            value = part(Mailbox(None, None, local, host) if at else Mailbox(None, None, text, None))
+            value = part(Mailbox(None, None, local, host) if at else Mailbox(None, None, text, None)) if text else ""
             if value is not None:
                 yield value
 

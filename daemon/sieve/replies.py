@@ -126,6 +126,7 @@ _NOTIFY = (
     Option("message", STRING),
     *_FCC,
 )
+_IMPORTANCE = ("1", "2", "3")
 _CAPABILITIES = {"online": "maybe"}
 
 
@@ -136,7 +137,7 @@ def notify(call: Call) -> Do:
     wanted, copy = call.option_texts("options"), fcc(call)
     if method.constant is not None and not is_method(method.constant):
         call.fault(f"{method.constant!r} is no way to notify somebody: it should be mailto:address", 0)
-    if importance is not None and importance.constant not in (None, "1", "2", "3"):
+    if importance is not None and importance.constant not in (None, *_IMPORTANCE):
         call.fault(":importance is 1, 2 or 3")
 
     def do(run: Run) -> Flow:
@@ -145,10 +146,12 @@ def notify(call: Call) -> Do:
             raise run.fault(f"{uri!r} is no way to notify somebody")
         if sum(isinstance(action, Notify) for action in run.actions) >= LIMITS.sieve_redirects:
             raise run.fault(f"a script may notify {LIMITS.sieve_redirects} times")
-        writer = sender(run) if sender else ""
+        writer, weight = sender(run) if sender else "", importance(run) if importance else "2"
+        if weight not in _IMPORTANCE:
+            raise run.fault(f":importance is 1, 2 or 3, not {weight[:20]!r}")
         run.act(
             Notify(
-                uri, call.line, writer if _one_address(writer) else "", importance(run) if importance else "2",
+                uri, call.line, writer if _one_address(writer) else "", weight,
                 tuple(wanted(run)) if wanted else (), message(run) if message else "", copy(run) if copy else None,
             )
         )  # fmt: skip
@@ -159,7 +162,10 @@ def notify(call: Call) -> Do:
 
 def is_method(uri: str) -> bool:
     """RFC 5436: mailto with at least one address."""
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return False
     return (
         parts.scheme.lower() == "mailto"
         and bool(parts.path)
