@@ -22,7 +22,10 @@ def casemap(text: str) -> str:
 def numeric(text: str) -> float:
     """i;ascii-numeric: the digits in front; what begins with none is above every number."""
     found = _DIGITS.match(text)
-    return int(found[0][: LIMITS.sieve_digits]) if found else float("inf")
+    if found is None:
+        return float("inf")
+    digits = found[0].lstrip("0")
+    return int(digits or "0") if len(digits) <= LIMITS.sieve_digits else 10**LIMITS.sieve_digits
 
 
 def unicode_casemap(text: str) -> str:

@@ -67,7 +67,7 @@ _declare("removeflag", _remove)
 @test("hasflag", STRINGS, STRINGS, needs="imap4flags", options=options(), lacks="first")
 def hasflag(call: Call) -> Ask:
     named: Texts | None = call.texts(0) if len(call.given) == 2 else None
-    if named is not None and "variables" not in call.required:
+    if named is not None and not call.allows("variables"):
         call.fault('a variable needs: require "variables"', 0)
     match = matcher(call, call.texts(-1), -1)
 
@@ -84,7 +84,7 @@ def _variable(call: Call) -> str:
     """The variable whose flags are changed; "" for the internal one."""
     if len(call.given) < 2:
         return ""
-    if "variables" not in call.required:
+    if not call.allows("variables"):
         call.fault('a variable needs: require "variables"', 0)
     return variable_name(call, 0)
 

@@ -17,7 +17,7 @@ PLACE = (
     Option("mailboxid", STRING, needs="mailboxid"),
 )
 USES = ("\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash", "\\Important")
-_USE = re.compile(r"\\[^\x00-\x20(){%*\"\\\]\x7f-\U0010ffff]+")
+_USE = re.compile(r"\\[A-Za-z0-9._$-]+")  # one that we do not know is one that no mailbox has
 _NORMAL = {use.lower(): use for use in USES}
 
 
@@ -30,15 +30,13 @@ def filing(call: Call, mailbox: Text) -> Callable[[Run], FileInto]:
     flags, create, line = flags_of(call), call.has("create"), call.line
     use, number = call.option_text("specialuse"), call.option_text("mailboxid")
     if use is not None and use.constant is not None and not _USE.fullmatch(use.constant):
-        call.fault(f"{use.constant!r} is no special use")
+        call.fault(f"{use.constant!r} is no special use: it should be one like \\Junk")
 
     def place(run: Run) -> FileInto:
         name = mailbox(run)
         if not name:
             raise run.fault("a mailbox has a name")
-        special = _NORMAL.get(use(run).lower(), "") if use is not None else ""  # "": none that a mailbox may have here
-        if name.upper() == "INBOX":
-            name = "INBOX"  # in whatever case (RFC 3501 section 5.1)
+        special = _NORMAL.get(use(run).lower(), "") if use is not None else ""
         return FileInto(name, line, flags(run), run.message, create, special, number(run) if number is not None else "")
 
     return place
