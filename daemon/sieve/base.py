@@ -5,16 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from daemon.mail.address import BadAddress, parse_address
 from daemon.mail.mailboxes import Mailbox
 from daemon.sieve.actions import Discard, Keep, Redirect
+from daemon.sieve.addresses import one_address
 from daemon.sieve.flags import FLAGS, flags_of
 from daemon.sieve.index import INDEX, chosen
 from daemon.sieve.matching import matcher, options
 from daemon.sieve.mime import FACETS, HEADS, facet, heads
 from daemon.sieve.places import PLACE, filing
 from daemon.sieve.run import Run
-from daemon.sieve.strings import Texts
 from daemon.sieve.words import NUMBER, STRING, STRINGS, Ask, Call, Do, Flow, Option, command, test
 
 _NOTIFY = re.compile(r"NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY)){0,2}", re.IGNORECASE)
@@ -79,7 +78,7 @@ def redirect(call: Call) -> Do:
     """To an address, or to all of a list (RFC 6134 section 2.4); with what RFC 6009 lets say of notices."""
     address, copy, listed = call.text(0), call.has("copy"), call.has("list")
     notify, ret = call.option_text("notify"), call.option_text("ret")
-    if address.constant is not None and not (listed or _is_address(address.constant)):
+    if address.constant is not None and not (listed or one_address(address.constant)):
         call.fault(f"{address.constant!r} is no address to redirect to", 0)
     if notify is not None and notify.constant is not None and not _NOTIFY.fullmatch(notify.constant):
         call.fault(":notify is NEVER, or some of SUCCESS, FAILURE and DELAY with commas between them")
@@ -90,22 +89,15 @@ def redirect(call: Call) -> Do:
         to, when, what = address(run), notify(run) if notify else "", ret(run) if ret else ""
         if listed and not run.subject.facts.has_list(to):
             raise run.fault(f"there is no list {to[:80]!r} to redirect to")
-        if not (listed or _is_address(to)):
+        plain = to if listed else one_address(to)
+        if plain is None:
             raise run.fault(f"{to[:80]!r} is no address to redirect to")
         if not (_NOTIFY.fullmatch(when or "NEVER") and _RET.fullmatch(what or "FULL")):
             raise run.fault(f":notify {when[:40]!r} or :ret {what[:40]!r} makes no sense")
-        run.act(Redirect(to, call.line, run.message, when.upper(), what.upper(), listed), copy=copy)
+        run.act(Redirect(plain, call.line, run.message, when.upper(), what.upper(), listed), copy=copy)
         return None
 
     return do
-
-
-def _is_address(text: str) -> bool:
-    try:
-        parse_address(text)
-    except BadAddress:
-        return False
-    return True
 
 
 def _do(act: Callable[[Run], None]) -> Do:
@@ -151,7 +143,7 @@ def allof(call: Call) -> Ask:
 
 @test("exists", STRINGS, options=HEADS)
 def exists(call: Call) -> Ask:
-    names, where = field_names(call, 0), heads(call)
+    names, where = call.texts(0), heads(call)
 
     def ask(run: Run) -> bool:
         wanted, found = names(run), where(run)
@@ -173,7 +165,7 @@ def size(call: Call) -> Ask:
 
 @test("header", STRINGS, STRINGS, options=(*options(), *INDEX, *HEADS, *FACETS))
 def header(call: Call) -> Ask:
-    names, pick, where, part = field_names(call, 0), chosen(call), heads(call), facet(call)
+    names, pick, where, part = call.texts(0), chosen(call), heads(call), facet(call)
     match = matcher(call, call.texts(1), 1)
 
     def values(run: Run) -> Iterator[str]:
@@ -191,7 +183,7 @@ def header(call: Call) -> Ask:
 
 @test("address", STRINGS, STRINGS, options=(*options(), *PARTS, *INDEX, *HEADS))
 def address(call: Call) -> Ask:
-    names, part, pick, where = field_names(call, 0), address_part(call), chosen(call), heads(call)
+    names, part, pick, where = call.texts(0), address_part(call), chosen(call), heads(call)
     match = matcher(call, call.texts(1), 1)
     for name in names.constant or ():
         if name.lower() not in _ADDRESS_FIELDS:
@@ -235,15 +227,6 @@ def envelope(call: Call) -> Ask:
                 yield value
 
     return lambda run: match(run, values(run))
-
-
-def field_names(call: Call, at: int) -> Texts:
-    """The names of header fields (RFC 5322 section 2.2)."""
-    names = call.texts(at)
-    for name in names.constant or ():
-        if not name or not name.isascii() or not name.isprintable() or ":" in name or " " in name:
-            call.fault(f"{name!r} is no name of a header field", at)
-    return names
 
 
 def address_part(call: Call) -> Callable[[Mailbox], str | None]:

@@ -22,6 +22,7 @@ _TOKEN = re.compile(
 )
 _TEXT_END = re.compile(r"^\.\r?$\n?", re.MULTILINE)
 _STUFFED = re.compile(r"^\.\.", re.MULTILINE)
+_BARE = re.compile(r"(?<!\r)\n")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _FACTOR = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _BIGGEST = (1 << 63) - 1  # RFC 5228 section 2.4.1 asks for 2**31 - 1
@@ -56,7 +57,8 @@ def tokens(script: str) -> Iterator[Token]:
             close = _TEXT_END.search(script, at)
             if close is None:
                 raise ScriptError(place(here), "the text that begins here has no end: a line with a single dot")
-            yield Token("string", _checked(_STUFFED.sub(".", script[at : close.start()]), place(here)), place(here))
+            text = _BARE.sub("\r\n", _STUFFED.sub(".", script[at : close.start()]))
+            yield Token("string", _checked(text, place(here)), place(here))
             at = close.end()
         elif kind == "string":
             yield Token("string", _checked(_ESCAPED.sub(r"\1", word[1:-1]), place(here)), place(here))

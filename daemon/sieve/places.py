@@ -37,6 +37,8 @@ def filing(call: Call, mailbox: Text) -> Callable[[Run], FileInto]:
         if not name:
             raise run.fault("a mailbox has a name")
         special = _NORMAL.get(use(run).lower(), "") if use is not None else ""
+        if name.upper() == "INBOX":
+            name = "INBOX"  # in whatever case (RFC 3501 section 5.1)
         return FileInto(name, line, flags(run), run.message, create, special, number(run) if number is not None else "")
 
     return place

@@ -1,6 +1,6 @@
 """Scripts and the messages they run on, for a second opinion: tests/sieve/pairs/*.sieve, a file for each extension.
 
-A file holds many scripts. Each begins with a line of `###` and its title; comments behind it say what it runs on (`on:`,
+A file holds many scripts. Each begins with a line of `###` and its title; comments behind it say what it runs on (`on`,
 else on all messages of `USUAL`), and where another house decides otherwise, and why (`differs on NAMES: WHY`).
 """
 

@@ -1,8 +1,8 @@
 """A second opinion on rules: Debian's sieve-test (Pigeonhole) on the scripts and messages of tests/sieve/pairs.
 
 Both must decide the same for each pair, or the pair says why they do not; a reason for a difference that is none
-fails, too. What is decided is written as lines like `store Bills +\\seen` in any order; `refused` is a script that is not
-taken, `failed` one that stops with an error when mail comes, both of which keep the message.
+fails, too. What is decided is written as lines like `store Bills +\\seen` in any order; `refused` is one not taken,
+`failed` one that stops with an error when mail comes, both of which keep the message.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ plugin {{
   sieve_global = file:{at}/global
   sieve_user_email = me@here.example
   sieve_extensions = +editheader +spamtest +spamtestplus +virustest +vacation-seconds +special-use
+  sieve_vacation_min_period = 0
   sieve_spamtest_status_type = score
   sieve_spamtest_status_header = X-Spam-Score
   sieve_spamtest_max_value = 10
@@ -155,8 +156,9 @@ def addressed(uri: str) -> tuple[list[str], str, str]:
     parts = urlsplit(uri)
     more = {name.lower(): value for name, value in parse_qsl(parts.query)}
     to = [unquote(each) for each in parts.path.split(",")]
+    to += [*more.get("to", "").split(","), *more.get("cc", "").split(",")]
     return (
-        sorted([*to, *more.get("to", "").split(","), *more.get("cc", "").split(",")]),
+        sorted(filter(None, to)),
         more.get("subject", ""),
         more.get("body", ""),
     )
@@ -204,10 +206,10 @@ def their_line(text: str) -> str:
         case "discard":
             return "discard"
         case "reject message with reason":
-            return f"reject {flat(f'{value} {more}')}"
+            return f"reject {flat(value.replace('??', ' '))}"
         case "send vacation message":
             said = re.search(r"START MESSAGE\n(.*)\nEND MESSAGE", more, re.DOTALL)
-            handle = "" if facts["handle"].endswith("MIME>") else facts["handle"]
+            handle = "" if "MIME>\n" in more else facts["handle"]
             subject, sender = facts.get("subject", ""), facts.get("from", "")
             return f"vacation {facts['seconds']} {subject!r} {sender!r} {handle!r} {flat(said[1] if said else '')}"
         case "send notification with method 'mailto:'":

@@ -166,5 +166,4 @@ keep { discard; }
 
 ### arguments out of order
 # on: bill
-# differs on bill: we read tags behind other arguments, too
 if header "from" :contains "ann" { discard; }

@@ -33,6 +33,7 @@ if header :matches "subject" "*BILL*" { fileinto "a${7}${0009}${nothing}${1}"; }
 
 ### what is no name stays as it is
 # on: bill
+# differs on all: a namespace that nobody knows is a fault (RFC 5229 section 3)
 require ["variables", "fileinto"];
 set "a" "one";
 fileinto "${} ${a.b} ${a-b} $a ${ a} $${a} ${${a}} ${1a} ${-1}";
