@@ -369,7 +369,8 @@ class Limits:
     sieve_variables: int = 256  # of one script; RFC 5229 §6 asks for 128
     sieve_flags: int = 64  # in one list of flags
     sieve_pattern: int = 4096  # characters of a regular expression
-    sieve_regex: int = 1 * MIB  # octets of memory of a compiled one
+    sieve_regex: int = 256 * KIB  # octets of memory of a compiled one
+    sieve_regexes: int = 100  # of one script and those it includes
     sieve_duplicate: int = 90 * 86400  # seconds a `duplicate` is remembered at most
     vacation_longest: int = 365 * 86400  # seconds between two answers to one sender at most
     sieve_includes: int = 32  # scripts that one includes while it runs
@@ -390,6 +391,7 @@ class Limits:
     sieve_complaints: int = 100  # faults of global scripts that are logged once, before all are forgotten
     sieve_quick: int = 5  # milliseconds of a run on the event loop; a script that took longer is run in a thread
     sieve_inline: int = 16 * KIB  # characters of a script compiled on the event loop; longer ones in a thread
+    sieve_versions: int = 100 * MIB  # octets of changed messages that the actions of one script hold
     sieve_digits: int = 40  # of a number in a text: beyond, one is as large as the other
 
     # -- store --------------------------------------------------------------------------------------------------------

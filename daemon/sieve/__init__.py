@@ -14,9 +14,9 @@ from daemon.sieve.check import Library, compile
 from daemon.sieve.errors import ScriptError, ScriptErrors
 from daemon.sieve.language import CAPABILITIES
 from daemon.sieve.run import Program
-from daemon.sieve.subject import Facts, Sent, SpamScore, Subject
+from daemon.sieve.subject import Event, Facts, Sent, SpamScore, Subject
 
 __all__ = [
-    "CAPABILITIES", "Facts", "Library", "Program", "Result", "ScriptError", "ScriptErrors", "Sent", "SpamScore",
-    "Subject", "compile",
+    "CAPABILITIES", "Event", "Facts", "Library", "Program", "Result", "ScriptError", "ScriptErrors", "Sent",
+    "SpamScore", "Subject", "compile",
 ]  # fmt: skip

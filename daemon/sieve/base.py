@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
-from daemon.mail.address import BadAddress, parse_address
 from daemon.mail.mailboxes import Mailbox
 from daemon.sieve.actions import Discard, Keep, Redirect
+from daemon.sieve.addresses import one_address
 from daemon.sieve.flags import FLAGS, flags_of
 from daemon.sieve.index import INDEX, chosen
 from daemon.sieve.matching import matcher, options
 from daemon.sieve.mime import FACETS, HEADS, facet, heads
 from daemon.sieve.places import PLACE, filing
 from daemon.sieve.run import Run
-from daemon.sieve.strings import Texts
 from daemon.sieve.words import NUMBER, STRING, STRINGS, Ask, Call, Do, Flow, Option, command, test
 
+_NOTIFY = re.compile(r"NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY)){0,2}", re.IGNORECASE)
+_RET = re.compile(r"FULL|HDRS", re.IGNORECASE)
 SEPARATOR = "+"  # between user and detail
 COPY = Option("copy", needs="copy")
 PARTS = (
@@ -63,28 +65,39 @@ def fileinto(call: Call) -> Do:
     return _do(lambda run: run.act(place(run), copy=copy))
 
 
-@command("redirect", STRING, options=(COPY,))
+_REDIRECT = (
+    COPY,
+    Option("list", needs="extlists"),
+    Option("notify", STRING, needs="redirect-dsn"),
+    Option("ret", STRING, needs="redirect-dsn"),
+)
+
+
+@command("redirect", STRING, options=_REDIRECT)
 def redirect(call: Call) -> Do:
-    address, copy = call.text(0), call.has("copy")
-    if address.constant is not None and not _is_address(address.constant):
+    """To an address, or to all of a list (RFC 6134 section 2.4); with what RFC 6009 lets say of notices."""
+    address, copy, listed = call.text(0), call.has("copy"), call.has("list")
+    notify, ret = call.option_text("notify"), call.option_text("ret")
+    if address.constant is not None and not (listed or one_address(address.constant)):
         call.fault(f"{address.constant!r} is no address to redirect to", 0)
+    if notify is not None and notify.constant is not None and not _NOTIFY.fullmatch(notify.constant):
+        call.fault(":notify is NEVER, or some of SUCCESS, FAILURE and DELAY with commas between them")
+    if ret is not None and ret.constant is not None and not _RET.fullmatch(ret.constant):
+        call.fault(":ret is FULL or HDRS")
 
     def do(run: Run) -> Flow:
-        to = address(run)
-        if not _is_address(to):
-            raise run.fault(f"{to!r} is no address to redirect to")
-        run.act(Redirect(to, call.line, run.message), copy=copy)
+        to, when, what = address(run), notify(run) if notify else "", ret(run) if ret else ""
+        if listed and not run.subject.facts.has_list(to):
+            raise run.fault(f"there is no list {to[:80]!r} to redirect to")
+        plain = to if listed else one_address(to)
+        if plain is None:
+            raise run.fault(f"{to[:80]!r} is no address to redirect to")
+        if not (_NOTIFY.fullmatch(when or "NEVER") and _RET.fullmatch(what or "FULL")):
+            raise run.fault(f":notify {when[:40]!r} or :ret {what[:40]!r} makes no sense")
+        run.act(Redirect(plain, call.line, run.message, when.upper(), what.upper(), listed), copy=copy)
         return None
 
     return do
-
-
-def _is_address(text: str) -> bool:
-    try:
-        parse_address(text)
-    except BadAddress:
-        return False
-    return True
 
 
 def _do(act: Callable[[Run], None]) -> Do:
@@ -130,8 +143,14 @@ def allof(call: Call) -> Ask:
 
 @test("exists", STRINGS, options=HEADS)
 def exists(call: Call) -> Ask:
-    names, where = field_names(call, 0), heads(call)
-    return lambda run: all(any(head.has(name) for head in where(run)) for name in names(run))
+    names, where = call.texts(0), heads(call)
+
+    def ask(run: Run) -> bool:
+        wanted, found = names(run), where(run)
+        run.spend(len(wanted) * len(found) // 5)
+        return all(any(head.has(name) for head in found) for name in wanted)
+
+    return ask
 
 
 @test("size", NUMBER, options=(Option("over", group="size"), Option("under", group="size")))
@@ -146,12 +165,13 @@ def size(call: Call) -> Ask:
 
 @test("header", STRINGS, STRINGS, options=(*options(), *INDEX, *HEADS, *FACETS))
 def header(call: Call) -> Ask:
-    names, pick, where, part = field_names(call, 0), chosen(call), heads(call), facet(call)
+    names, pick, where, part = call.texts(0), chosen(call), heads(call), facet(call)
     match = matcher(call, call.texts(1), 1)
 
     def values(run: Run) -> Iterator[str]:
         for head in where(run):
             for name in names(run):
+                run.spend(1)
                 if part is None:
                     yield from pick(head.texts(name))
                 else:
@@ -163,7 +183,7 @@ def header(call: Call) -> Ask:
 
 @test("address", STRINGS, STRINGS, options=(*options(), *PARTS, *INDEX, *HEADS))
 def address(call: Call) -> Ask:
-    names, part, pick, where = field_names(call, 0), address_part(call), chosen(call), heads(call)
+    names, part, pick, where = call.texts(0), address_part(call), chosen(call), heads(call)
     match = matcher(call, call.texts(1), 1)
     for name in names.constant or ():
         if name.lower() not in _ADDRESS_FIELDS:
@@ -172,6 +192,7 @@ def address(call: Call) -> Ask:
     def values(run: Run) -> Iterator[str]:
         for head in where(run):
             for name in names(run):
+                run.spend(1)
                 if name.lower() in _ADDRESS_FIELDS:
                     found = [part(each) for raw in pick(head.raw(name)) for each in head.people(raw)]
                     yield from [value for value in found if value is not None]
@@ -194,25 +215,18 @@ def envelope(call: Call) -> Ask:
             call.fault(f"the envelope has no {name!r}", 0)
 
     def values(run: Run) -> Iterator[str]:
+        if run.subject.facts.event is not None:
+            raise run.fault("what lies in a mailbox has no envelope")
         for name in names(run):
             text = _ENVELOPE[name.lower()](run.subject.sent) if name.lower() in _ENVELOPE else None
             if text is None:
                 continue
             local, at, host = text.rpartition("@")
-            value = part(Mailbox(None, None, local, host) if at else Mailbox(None, None, text, None))
+            value = part(Mailbox(None, None, local, host) if at else Mailbox(None, None, text, None)) if text else ""
             if value is not None:
                 yield value
 
     return lambda run: match(run, values(run))
-
-
-def field_names(call: Call, at: int) -> Texts:
-    """The names of header fields (RFC 5322 section 2.2)."""
-    names = call.texts(at)
-    for name in names.constant or ():
-        if not name or not name.isascii() or not name.isprintable() or ":" in name or " " in name:
-            call.fault(f"{name!r} is no name of a header field", at)
-    return names
 
 
 def address_part(call: Call) -> Callable[[Mailbox], str | None]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from daemon.limits import LIMITS
-from daemon.mail.decode import decode_text, decode_transfer
+from daemon.mail.decode import decode_text
 from daemon.mail.message import Part
-from daemon.mail.text import strip_html
 from daemon.sieve.matching import matcher, options
 from daemon.sieve.run import Run
 from daemon.sieve.subject import Subject
@@ -29,7 +28,7 @@ def body(call: Call) -> Ask:
     def values(run: Run) -> Iterator[str]:
         found = _raw(run.subject) if raw else _texts(run.subject) if types is None else _content(run, types(run))
         for value in found:
-            run.spend(1 + len(value) // 10_000)
+            run.spend(5 + len(value) // 10_000)
             yield value
 
     def ask(run: Run) -> bool:
@@ -50,16 +49,14 @@ def _texts(subject: Subject) -> Iterator[str]:
     """Every part that can be read, HTML without its elements."""
     for part in subject.message.root.walk():
         if part.type == "text":
-            text = decoded(subject, part)
-            yield strip_html(text) if part.subtype == "html" else text
+            yield subject.readable(part)
 
 
 def _content(run: Run, types: tuple[str, ...]) -> Iterator[str]:
     """The parts of these types, decoded; of a multipart what is in front of its first and behind its last part, of a
     message inside its header (section 5.2)."""
     wanted = [word.strip().lower() for word in types]
-    if any(word.startswith("/") or word.endswith("/") or word.count("/") > 1 for word in wanted):
-        wanted = [word for word in wanted if word and word.count("/") <= 1 and word.strip("/") == word]
+    wanted = [word for word in wanted if word.count("/") <= 1 and word.strip("/") == word]  # others match nothing
     subject = run.subject
     for part in subject.message.root.walk():
         if not any(word in ("", part.type, part.media) for word in wanted):
@@ -69,16 +66,10 @@ def _content(run: Run, types: tuple[str, ...]) -> Iterator[str]:
         elif part.is_message:
             yield decode_text(bytes(subject.data[part.parts[0].header : part.parts[0].body]), "utf-8")
         else:
-            yield decoded(subject, part)
+            yield subject.text(part)
 
 
 def _around(subject: Subject, part: Part) -> Iterator[str]:
     if part.parts:
         yield decode_text(bytes(subject.data[part.body : part.parts[0].header][: LIMITS.search_text]), "utf-8")
         yield decode_text(bytes(subject.data[part.parts[-1].end : part.end][: LIMITS.search_text]), "utf-8")
-
-
-def decoded(subject: Subject, part: Part) -> str:
-    """The text of a part, at most `LIMITS.search_text` octets of it."""
-    raw = bytes(subject.data[part.body : min(part.end, part.body + LIMITS.search_text)])
-    return decode_text(decode_transfer(raw, part.encoding), part.charset or "utf-8", cut=True)

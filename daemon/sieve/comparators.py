@@ -11,18 +11,21 @@ from daemon.limits import LIMITS
 
 Key = str | float
 _DIGITS = re.compile(r"[0-9]+")
-_LOWER = {code: code + 32 for code in range(65, 91)}
+_UPPER = {code: code - 32 for code in range(97, 123)}
 
 
 def casemap(text: str) -> str:
-    """i;ascii-casemap: ASCII letters alone have no case."""
-    return text.lower() if text.isascii() else text.translate(_LOWER)
+    """i;ascii-casemap: ASCII letters alone have no case; in order they are upper-case (RFC 4790 section 9.2.1)."""
+    return text.upper() if text.isascii() else text.translate(_UPPER)
 
 
 def numeric(text: str) -> float:
     """i;ascii-numeric: the digits in front; what begins with none is above every number."""
     found = _DIGITS.match(text)
-    return int(found[0][: LIMITS.sieve_digits]) if found else float("inf")
+    if found is None:
+        return float("inf")
+    digits = found[0].lstrip("0")
+    return int(digits or "0") if len(digits) <= LIMITS.sieve_digits else 10**LIMITS.sieve_digits
 
 
 def unicode_casemap(text: str) -> str:

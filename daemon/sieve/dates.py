@@ -57,9 +57,11 @@ def date(call: Call) -> Ask:
     def ask(run: Run) -> bool:
         found = pick(run.subject.head.raw(name(run)))
         at = _moment(found[0]) if found else None
-        if at is None:
-            return False
-        return match(run, (part(at if original else at.astimezone(zone(run))),))
+        try:
+            at = at.astimezone(zone(run)) if at is not None and not original else at
+        except OverflowError:  # at the ends of the calendar
+            at = None
+        return match(run, () if at is None else (part(at),))
 
     return ask
 
@@ -91,7 +93,10 @@ def _moment(value: bytes) -> datetime | None:
 
 
 def _part(call: Call, at: int) -> Callable[[datetime], str]:
-    name = (call.text(at).constant or "").lower()
+    name = call.text(at).constant
+    if name is None:
+        call.fault("the part of a date is a constant", at)
+    name = name.lower()
     if name not in PARTS:
         call.fault(f"a date has no part {name!r}; it has {', '.join(PARTS)}", at)
     return PARTS[name]

@@ -25,7 +25,6 @@ def duplicate(call: Call) -> Ask:
     seconds = call.option_number("seconds")
     kept = min(LIMITS.sieve_duplicate, 7 * 86400 if seconds is None else seconds)
     last = call.has("last")
-    kind = "uniqueid" if unique is not None else "header"
 
     def ask(run: Run) -> bool:
         if unique is not None:
@@ -33,13 +32,17 @@ def duplicate(call: Call) -> Ask:
         else:
             found = run.subject.head.texts(header(run) if header is not None else "message-id")
             value = found[0] if found else ""
-        if not value:
+        if not value or not kept:
             return False
+        if run.subject.facts.event is not None:
+            raise run.fault("duplicate is for mail that comes in, not for what lies in a mailbox")
         name = handle(run) if handle is not None else ""
-        key = sha256(f"{name}\0{kind}\0{value}".encode("utf-8", "surrogateescape")).hexdigest()
-        known = run.subject.facts.duplicate(key) or any(seen.handle == key for seen in run.seen)
-        if (not known or last) and len(run.seen) < LIMITS.sieve_actions:
-            run.seen.append(Seen(key, kept, last))
+        key = sha256(f"{name}\0{value}".encode("utf-8", "replace")).hexdigest()  # wherever it was found (section 3.2)
+        known = run.subject.facts.duplicate(key)  # by earlier runs only, this one does not count (section 3)
+        if not known or last:
+            run.seen[key] = Seen(key, kept, last)
+            if len(run.seen) > LIMITS.sieve_actions:
+                raise run.fault(f"a script may look for {LIMITS.sieve_actions} duplicates")
         return known
 
     return ask

@@ -25,6 +25,10 @@ class ScriptError(ValueError):
         return f"line {self.place.line}, column {self.place.column}: {self.text}"
 
 
+class Missing(ScriptError):
+    """It uses an extension that it did not ask for, or that there is none of."""
+
+
 class ScriptErrors(ValueError):
     """Why a script is not taken: everything that was found, in the order of the script."""
 

@@ -67,14 +67,15 @@ _declare("removeflag", _remove)
 @test("hasflag", STRINGS, STRINGS, needs="imap4flags", options=options(), lacks="first")
 def hasflag(call: Call) -> Ask:
     named: Texts | None = call.texts(0) if len(call.given) == 2 else None
-    if named is not None and "variables" not in call.required:
+    if named is not None and not call.allows("variables"):
         call.fault('a variable needs: require "variables"', 0)
     match = matcher(call, call.texts(-1), -1)
 
     def ask(run: Run) -> bool:
         if named is None:
             return match(run, run.flags or ())
-        return match(run, listed(run.variable(name.lower()) for name in named(run)))
+        held = [listed((run.variable(name.lower()),)) for name in named(run)]
+        return match(run, [flag for flags in held for flag in flags])  # :count is their sum (section 4)
 
     return ask
 
@@ -83,7 +84,7 @@ def _variable(call: Call) -> str:
     """The variable whose flags are changed; "" for the internal one."""
     if len(call.given) < 2:
         return ""
-    if "variables" not in call.required:
+    if not call.allows("variables"):
         call.fault('a variable needs: require "variables"', 0)
     return variable_name(call, 0)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from daemon.limits import LIMITS
 from daemon.sieve.run import Run
 from daemon.sieve.words import STRING, STRINGS, Call, Do, Flow, Option, command
 
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OPTIONS = (
     Option("personal", group="location"),
     Option("global", group="location"),
@@ -20,12 +23,12 @@ def include(call: Call) -> Do:
     if name is None:
         call.fault("include takes a constant", 0)
     everyone, once, optional = call.has("global"), call.has("once"), call.has("optional")
-    block = call.library(name, everyone)
+    block = call.script.include(call.place, name, everyone, once)
     if block is None:
         if not optional:
             call.fault(f"there is no {'global' if everyone else 'personal'} script {name!r}", 0)
         return lambda run: None
-    key = f"{'global' if everyone else 'personal'} {name}"
+    key = (name, everyone)
 
     def do(run: Run) -> Flow:
         if once and key in run.included:
@@ -33,12 +36,8 @@ def include(call: Call) -> Do:
         run.included.append(key)
         if len(run.included) > LIMITS.sieve_includes:
             raise run.fault(f"a script may include {LIMITS.sieve_includes} others")
-        outer, run.variables, run.common = (run.variables, run.common), {}, frozenset()
-        try:
-            flow = run.block(block)
-        finally:
-            run.variables, run.common = outer
-        return "stop" if flow == "stop" else None
+        with run.apart(name):
+            return "stop" if run.block(block) == "stop" else None
 
     return do
 
@@ -51,12 +50,17 @@ def return_(call: Call) -> Do:
 @command("global", STRINGS, needs="include")
 def global_(call: Call) -> Do:
     """These variables are the same in all scripts that say so (section 3.4.1)."""
+    if not call.allows("variables"):
+        call.lacks('global needs: require "variables"')
     names = call.texts(0).constant
-    if names is None or "variables" not in call.required:
-        call.fault('global takes the names of variables, and needs: require "variables"')
-    lower = frozenset(name.lower() for name in names)
+    for name in names or ("",):
+        if not _NAME.fullmatch(name):
+            call.fault(f"{name!r} is no name of a variable", 0)
+    lower = frozenset(name.lower() for name in names or ())
 
     def do(run: Run) -> Flow:
+        for name in sorted((lower - run.common) & run.variables.keys()):
+            raise run.fault(f"the variable {name} was set before it was declared global")
         run.common |= lower
         return None
 

@@ -12,7 +12,7 @@ from daemon.sieve.errors import Place, ScriptError
 
 _TOKEN = re.compile(
     r"(?P<space>(?:[ \t\r\n]++|\#[^\n]*+|/\*(?:[^*]++|\*(?!/))*+\*/)++)"
-    r"|(?P<text>text:[ \t]*(?:\#[^\n]*+)?\r?\n)"
+    r"|(?P<text>(?i:text):[ \t]*(?:\#[^\n]*+)?\r?\n)"
     r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*+)"
     r"|(?P<tag>:[A-Za-z_][A-Za-z0-9_]*+)"
     r"|(?P<number>[0-9]++[KMGkmg]?(?![A-Za-z0-9_]))"
@@ -22,7 +22,8 @@ _TOKEN = re.compile(
 )
 _COMMENT = re.compile(r"\#[^\n]*+|/\*.*?\*/", re.DOTALL)
 _TEXT_END = re.compile(r"^\.\r?$\n?", re.MULTILINE)
-_STUFFED = re.compile(r"^\.", re.MULTILINE)
+_STUFFED = re.compile(r"^\.\.", re.MULTILINE)
+_BARE = re.compile(r"(?<!\r)\n")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _FACTOR = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _BIGGEST = (1 << 63) - 1  # RFC 5228 section 2.4.1 asks for 2**31 - 1
@@ -57,7 +58,8 @@ def tokens(script: str) -> Iterator[Token]:
             close = _TEXT_END.search(script, at)
             if close is None:
                 raise ScriptError(place(here), "the text that begins here has no end: a line with a single dot")
-            yield Token("string", _checked(_STUFFED.sub("", script[at : close.start()]), place(here)), place(here))
+            text = _BARE.sub("\r\n", _STUFFED.sub(".", script[at : close.start()]))
+            yield Token("string", _checked(text, place(here)), place(here))
             at = close.end()
         elif kind == "string":
             yield Token("string", _checked(_ESCAPED.sub(r"\1", word[1:-1]), place(here)), place(here))
@@ -93,7 +95,7 @@ def _checked(text: str, place: Place) -> str:
     if "\0" in text:
         raise ScriptError(place, "a string must not contain NUL")
     if len(text) > LIMITS.sieve_string:
-        raise ScriptError(place, f"a string may have {LIMITS.sieve_string} characters")
+        raise ScriptError(place, f"a string may have {LIMITS.sieve_string} characters, this one has {len(text)}")
     return text
 
 
@@ -101,7 +103,9 @@ def _number(word: str, place: Place) -> int:
     digits = word.rstrip("KMGkmg")
     value = int(digits) * _FACTOR.get(word[len(digits) :].lower(), 1) if len(digits) < 20 else _BIGGEST + 1
     if value > _BIGGEST:
-        raise ScriptError(place, f"the number {digits[:20]} is too large")
+        raise ScriptError(
+            place, f"the number {word[:20]}{'…' if len(word) > 20 else ''} is too large: at most {_BIGGEST}"
+        )
     return value
 
 

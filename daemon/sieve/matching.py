@@ -5,12 +5,11 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from daemon.limits import LIMITS
 from daemon.sieve.comparators import COMPARATORS, Comparator, Key, numeric
-from daemon.sieve.regex import regex, wrong
+from daemon.sieve.regex import BadPattern, regex
 from daemon.sieve.words import STRING, Call, Option
 
 if TYPE_CHECKING:
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
 
 Ready = Callable[["Run", Iterable[str]], bool]
 """Whether one of the values matches one of the keys it was made of."""
+_LONG = 2500  # characters from which on the search for a string takes time in proportion to the text alone
+COMPILING = 100  # steps for a regular expression that a message makes
 RELATIONS: dict[str, Callable[[Key, Key], bool]] = {
     "gt": operator.gt,
     "ge": operator.ge,
@@ -35,16 +36,25 @@ RELATIONS: dict[str, Callable[[Key, Key], bool]] = {
 def _is(keys: Sequence[str], comparator: Comparator, _: str) -> Ready:
     wanted = frozenset(map(comparator.normal, keys))
     normal = comparator.normal
-    return lambda run, values: any(normal(value) in wanted for value in values)
+
+    def ready(run: Run, values: Iterable[str]) -> bool:
+        for value in values:
+            run.spend(1 + len(value) // 5000)
+            if normal(value) in wanted:
+                return True
+        return False
+
+    return ready
 
 
 def _contains(keys: Sequence[str], comparator: Comparator, _: str) -> Ready:
     wanted = [str(comparator.normal(key)) for key in keys]
-    normal = comparator.normal
+    letters, normal = sum(map(len, wanted)), comparator.normal
 
     def ready(run: Run, values: Iterable[str]) -> bool:
         for value in values:
             text = str(normal(value))
+            run.spend(1 + (len(text) * letters // 4000 if len(text) < _LONG else len(text) * len(wanted) // 2000))
             if any([key in text for key in wanted]):
                 return True
         return False
@@ -53,7 +63,7 @@ def _contains(keys: Sequence[str], comparator: Comparator, _: str) -> Ready:
 
 
 def _matches(keys: Sequence[str], comparator: Comparator, _: str) -> Ready:
-    globs = [Glob(str(comparator.normal(key))) for key in keys]
+    globs = [Glob(key, lambda text: str(comparator.normal(text))) for key in keys]
     normal = comparator.normal
 
     def ready(run: Run, values: Iterable[str]) -> bool:
@@ -74,15 +84,26 @@ def _matches(keys: Sequence[str], comparator: Comparator, _: str) -> Ready:
 def _value(keys: Sequence[str], comparator: Comparator, relation: str) -> Ready:
     holds, normal = RELATIONS[relation], comparator.normal
     wanted = list(map(normal, keys))
-    return lambda run, values: any(holds(normal(value), key) for value in values for key in wanted)
+
+    def ready(run: Run, values: Iterable[str]) -> bool:
+        for value in values:
+            run.spend(1 + len(wanted) // 10 + len(value) // 5000)
+            known = normal(value)
+            if any([holds(known, key) for key in wanted]):
+                return True
+        return False
+
+    return ready
 
 
 def _count(keys: Sequence[str], comparator: Comparator, relation: str) -> Ready:
+    """How many values there are is a number, whatever the comparator (RFC 5231 section 4.2)."""
     holds = RELATIONS[relation]
     wanted = list(map(numeric, keys))
 
     def ready(run: Run, values: Iterable[str]) -> bool:
-        count = float(sum(1 for _ in values))
+        count = sum(1 for _ in values)
+        run.spend(1 + count + len(wanted) // 10)
         return any(holds(count, key) for key in wanted)
 
     return ready
@@ -94,7 +115,7 @@ def _list(keys: Sequence[str], comparator: Comparator, _: str) -> Ready:
     def ready(run: Run, values: Iterable[str]) -> bool:
         for value in values:
             for key in keys:
-                run.spend(10)
+                run.spend(100)
                 if run.subject.facts.in_list(key, value):
                     run.matched = (value,)
                     return True
@@ -104,14 +125,13 @@ def _list(keys: Sequence[str], comparator: Comparator, _: str) -> Ready:
 
 
 class Type(NamedTuple):
-    """A match type: how its keys are made ready; the capability it needs; whether it looks into strings; whether a
-    relation stands behind it. `check`: what is wrong with a key, when it is a constant."""
+    """A match type: how its keys are made ready (raises `BadPattern`); the capability it needs; whether it looks into
+    strings; whether a relation stands behind it."""
 
     ready: Callable[[Sequence[str], Comparator, str], Ready]
     needs: str = ""
     inside: bool = False
     relation: bool = False
-    check: Callable[[str], str | None] = lambda key: None
 
 
 TYPES: dict[str, Type] = {
@@ -119,7 +139,7 @@ TYPES: dict[str, Type] = {
     "contains": Type(_contains, inside=True),
     "matches": Type(_matches, inside=True),
     "list": Type(_list, "extlists"),
-    "regex": Type(regex, "regex", inside=True, check=wrong),
+    "regex": Type(regex, "regex", inside=True),
     "value": Type(_value, "relational", relation=True),
     "count": Type(_count, "relational", relation=True),
 }
@@ -137,14 +157,37 @@ def matcher(call: Call, keys: Texts, at: int) -> Ready:
     type, comparator, relation = TYPES[name], _comparator(call), _relation(call, name)
     if type.inside and not comparator.substrings:
         call.fault(f"this comparator knows no :{name}")
-    if keys.constant is not None:
-        for key in keys.constant:
-            wrong = type.check(key)
-            if wrong:
-                call.fault(wrong, at)
+    if name == "regex":
+        call.script.regexes[0] += len(keys)
+        if call.script.regexes[0] > LIMITS.sieve_regexes:
+            call.fault(f"a script may have {LIMITS.sieve_regexes} regular expressions", at)
+    if keys.constant is None:
+        return _made_of_variables(type, keys, comparator, relation)
+    try:
         return type.ready(keys.constant, comparator, relation)
-    made = lru_cache(maxsize=16)(lambda found: type.ready(found, comparator, relation))
-    return lambda run, values: made(keys(run))(run, values)
+    except BadPattern as error:
+        call.fault(str(error), at)
+
+
+def _made_of_variables(type: Type, keys: Texts, comparator: Comparator, relation: str) -> Ready:
+    """Keys that only the message makes: one that is no pattern matches nothing."""
+
+    def ready(run: Run, values: Iterable[str]) -> bool:
+        found = keys(run)
+        if type.ready is not regex:
+            run.spend(len(found) + sum(map(len, found)) // 100)
+            return type.ready(found, comparator, relation)(run, values)
+        good = list[Ready]()
+        for key in found:
+            run.spend(COMPILING + 4 * len(key))
+            try:
+                good.append(type.ready((key,), comparator, relation))
+            except BadPattern:
+                continue
+        all_values = tuple(values)
+        return any([one(run, all_values) for one in good]) if good else False
+
+    return ready
 
 
 def _comparator(call: Call) -> Comparator:
@@ -152,9 +195,9 @@ def _comparator(call: Call) -> Comparator:
     name = "i;ascii-casemap" if text is None else text.constant or ""
     comparator = COMPARATORS.get(name)
     if comparator is None:
-        call.fault(f"there is no comparator {name!r} here")
-    if comparator.needs and comparator.needs not in call.required:
-        call.fault(f'the comparator {name} needs: require "{comparator.needs}"')
+        call.lacks(f"there is no comparator {name!r} here")
+    if comparator.needs and not call.allows(comparator.needs):
+        call.lacks(f'the comparator {name} needs: require "{comparator.needs}"')
     return comparator
 
 
@@ -175,29 +218,32 @@ class Glob:
     """A pattern of `:matches`: `*` is any run of characters (as short as can be, RFC 5229 section 3.2), `?` one, a
     backslash takes them literally. Never backtracks: each run between two stars is looked for from the left."""
 
-    __slots__ = ("segments", "finders", "kinds")
+    __slots__ = ("segments", "finders", "longest")
 
-    def __init__(self, pattern: str) -> None:
+    def __init__(self, pattern: str, normal: Callable[[str], str] = str) -> None:
         segments: list[list[str]] = [[]]  # "" is any one character
         at = 0
         while at < len(pattern):
             letter = pattern[at]
             if letter == "\\" and at + 1 < len(pattern):
                 at += 1
-                segments[-1].append(pattern[at])
+                segments[-1] += normal(pattern[at])
             elif letter == "*":
                 segments.append([])
+            elif letter == "?":
+                segments[-1].append("")
             else:
-                segments[-1].append("" if letter == "?" else letter)
+                segments[-1] += normal(letter)
             at += 1
         self.segments = segments
+        self.longest = max(map(len, segments))
         self.finders = [
             re.compile("".join([re.escape(one) if one else "." for one in segment]), re.DOTALL) for segment in segments
         ]
 
     def cost(self, text: str) -> int:
         """Steps of a match at worst."""
-        return 1 + len(text) * (1 + max(map(len, self.segments))) // 20_000
+        return 1 + len(text) * (1 + self.longest) // 4000
 
     def match(self, text: str, original: str) -> tuple[str, ...] | None:
         """What matched: all, then each star and question mark; of `original`, which is `text` before normalization."""

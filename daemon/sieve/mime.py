@@ -31,10 +31,15 @@ def heads(call: Call) -> Callable[[Run], Sequence[Head]]:
     children = call.has("anychild")
 
     def found(run: Run) -> Sequence[Head]:
-        part = run.part or run.subject.message.root
+        if run.part is None or run.looped is None:
+            subject, part = run.subject, run.subject.message.root
+        else:
+            subject, part = run.looped, run.part
         parts = list(part.walk()) if children else [part]
         run.spend(len(parts))
-        return [run.subject.head_of(each) for each in parts]
+        if part is subject.message.root:  # whose header may have changed since the loop began
+            return [run.subject.head, *[subject.head_of(each) for each in parts[1:]]]
+        return [subject.head_of(each) for each in parts]
 
     return found
 
@@ -74,16 +79,18 @@ def _whole(value: bytes) -> Iterator[str]:
 
 @command("foreverypart", needs="foreverypart", options=_LOOP, block=True)
 def foreverypart(call: Call) -> Do:
-    name, block = call.option_text("name"), call.block or ()
-    label = "" if name is None else (name.constant or "")
+    label, block = call.label, call.block or ()
 
     def do(run: Run) -> Flow:
         outer, run.depth = run.part, run.depth + 1
+        if run.looped is None:
+            run.looped = run.subject
         if run.depth > LIMITS.sieve_loops:
             raise run.fault(f"loops over parts may be nested {LIMITS.sieve_loops} deep")
         flow: Flow = None
         try:
-            for part in _inside(outer or run.subject.message.root, outer is None):
+            for part in _inside(outer or run.looped.message.root, outer is None):
+                run.spend(5)
                 run.part = part
                 flow = run.block(block)
                 if flow == "break" and run.leaving in ("", label):
@@ -95,6 +102,7 @@ def foreverypart(call: Call) -> Do:
             run.part, run.depth = outer, run.depth - 1
         if outer is None:
             run.rewrite()
+            run.looped = None
         return flow
 
     return do
@@ -110,12 +118,13 @@ def _inside(part: Part, itself: bool) -> Iterator[Part]:
 
 @command("break", needs="foreverypart", options=_LOOP)
 def break_(call: Call) -> Do:
-    name = call.option_text("name")
-    label = "" if name is None else (name.constant or "")
+    label = call.label
+    if not call.script.loops:
+        call.fault("break stands only in a loop over parts")
+    if label and label not in call.script.loops:
+        call.fault(f"there is no loop {label!r} around this break")
 
     def do(run: Run) -> Flow:
-        if run.part is None:
-            raise run.fault("break stands only in a loop over parts")
         run.leaving = label
         return "break"
 

@@ -44,7 +44,7 @@ class _Parser:
 
     def want(self, kind: str, where: str) -> None:
         if not self.met(kind):
-            raise self.fault(f"{kind!r} is missing {where}")
+            raise self.fault(f"{kind!r} is missing {where}{_instead(self.next)}")
 
     def commands(self, depth: int) -> tuple[Node, ...]:
         found = []
@@ -54,17 +54,17 @@ class _Parser:
 
     def command(self, depth: int) -> Node:
         if self.next.kind != "name":
-            raise self.fault("a command should begin here")
+            raise self.fault(f"a command should begin here{_instead(self.next)}")
         node = self.node(depth)
         if self.next.kind == "{":
             if depth >= LIMITS.sieve_nesting:
-                raise self.fault(f"blocks may be nested {LIMITS.sieve_nesting} deep")
+                raise self.fault(f"commands and tests may be nested {LIMITS.sieve_nesting} deep")
             opened = self.take()
             block = self.commands(depth + 1)
             if not self.met("}"):
                 raise ScriptError(opened.place, "the block that begins here has no end")
             return Node(node.name, node.place, node.arguments, node.tests, node.several, block)
-        self.want(";", f"behind {node.name!r}")
+        self.want(";", f"behind the {node.name!r} of line {node.place.line}")
         return node
 
     def node(self, depth: int) -> Node:
@@ -73,7 +73,7 @@ class _Parser:
         if self.nodes > LIMITS.sieve_nodes:
             raise self.fault(f"a script may have {LIMITS.sieve_nodes} commands and tests")
         if depth > LIMITS.sieve_nesting:
-            raise self.fault(f"tests may be nested {LIMITS.sieve_nesting} deep")
+            raise self.fault(f"commands and tests may be nested {LIMITS.sieve_nesting} deep")
         name = self.take()
         arguments: list[Argument] = []
         while (argument := self.argument()) is not None:
@@ -93,7 +93,7 @@ class _Parser:
 
     def test(self, depth: int) -> Node:
         if self.next.kind != "name":
-            raise self.fault("a test should stand here")
+            raise self.fault(f"a test should stand here{_instead(self.next)}")
         return self.node(depth + 1)
 
     def argument(self) -> Argument | None:
@@ -114,7 +114,7 @@ class _Parser:
         found: list[str] = []
         while True:
             if self.next.kind != "string":
-                raise self.fault("a string should stand here")
+                raise self.fault(f"a string should stand here{_instead(self.next)}")
             found.append(str(self.take().value))
             if len(found) > LIMITS.sieve_list:
                 raise self.fault(f"a list may have {LIMITS.sieve_list} strings")
@@ -122,3 +122,12 @@ class _Parser:
                 break
         self.want("]", "behind the list of strings")
         return Strings(tuple(found), opened.place, listed=True)
+
+
+def _instead(found: Token) -> str:
+    """What stands where something else should."""
+    if found.kind == "end":
+        return ", but the script ends here"
+    if found.kind in ("string", "number"):
+        return f", not a {found.kind}"
+    return f", not {':' if found.kind == 'tag' else ''}{str(found.value)[:40]}"

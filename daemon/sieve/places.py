@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from daemon.sieve.actions import FileInto
@@ -16,6 +17,7 @@ PLACE = (
     Option("mailboxid", STRING, needs="mailboxid"),
 )
 USES = ("\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash", "\\Important")
+_USE = re.compile(r"\\[A-Za-z0-9._$-]+")  # one that we do not know is one that no mailbox has
 _NORMAL = {use.lower(): use for use in USES}
 
 
@@ -27,14 +29,16 @@ def filing(call: Call, mailbox: Text) -> Callable[[Run], FileInto]:
         call.fault(":specialuse and :mailboxid exclude each other")
     flags, create, line = flags_of(call), call.has("create"), call.line
     use, number = call.option_text("specialuse"), call.option_text("mailboxid")
-    if use is not None and use.constant is not None and use.constant.lower() not in _NORMAL:
-        call.fault(f"there is no special use {use.constant!r}")
+    if use is not None and use.constant is not None and not _USE.fullmatch(use.constant):
+        call.fault(f"{use.constant!r} is no special use: it should be one like \\Junk")
 
     def place(run: Run) -> FileInto:
         name = mailbox(run)
         if not name:
             raise run.fault("a mailbox has a name")
         special = _NORMAL.get(use(run).lower(), "") if use is not None else ""
+        if name.upper() == "INBOX":
+            name = "INBOX"  # in whatever case (RFC 3501 section 5.1)
         return FileInto(name, line, flags(run), run.message, create, special, number(run) if number is not None else "")
 
     return place

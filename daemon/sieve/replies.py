@@ -9,9 +9,8 @@ from hashlib import sha256
 from urllib.parse import unquote, urlsplit
 
 from daemon.limits import LIMITS
-from daemon.mail.address import BadAddress, parse_address
-from daemon.mail.mailboxes import mailboxes
 from daemon.sieve.actions import FileInto, Notify, Reject, Vacation
+from daemon.sieve.addresses import one_address
 from daemon.sieve.flags import FLAGS
 from daemon.sieve.matching import matcher, options
 from daemon.sieve.places import PLACE, filing
@@ -62,7 +61,7 @@ def vacation(call: Call) -> Do:
     text, subject, sender, handle = call.text(0), *map(call.option_text, ("subject", "from", "handle"))
     addresses, mime, period = call.option_texts("addresses"), call.has("mime"), _period(call)
     copy = fcc(call)
-    if sender is not None and sender.constant is not None and not _one_address(sender.constant):
+    if sender is not None and sender.constant is not None and not one_address(sender.constant):
         call.fault(f"{sender.constant!r} is no address to write from")
 
     def do(run: Run) -> Flow:
@@ -71,7 +70,7 @@ def vacation(call: Call) -> Do:
         words = text(run), subject(run) if subject else "", sender(run) if sender else ""
         name = handle(run) if handle else _handle(*words, str(mime))
         his = tuple(addresses(run)) if addresses else ()
-        writer = words[2] if _one_address(words[2]) else ""
+        writer = words[2] if one_address(words[2]) else ""
         run.act(
             Vacation(
                 words[0], call.line, mime, _HEADER.sub(" ", words[1]), writer, his, name, period,
@@ -96,17 +95,6 @@ def _handle(*words: str) -> str:
     return sha256("\0".join(words).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
-def _one_address(text: str) -> bool:
-    found = mailboxes(text.encode("utf-8", "replace"))
-    if len(found) != 1 or not found[0].host:
-        return False
-    try:
-        parse_address(found[0].address)
-    except BadAddress:
-        return False
-    return True
-
-
 def fcc(call: Call) -> Callable[[Run], FileInto] | None:
     """Where a copy of what is sent goes (RFC 8580)."""
     mailbox = call.option_text("fcc")
@@ -126,6 +114,7 @@ _NOTIFY = (
     Option("message", STRING),
     *_FCC,
 )
+_IMPORTANCE = ("1", "2", "3")
 _CAPABILITIES = {"online": "maybe"}
 
 
@@ -136,7 +125,7 @@ def notify(call: Call) -> Do:
     wanted, copy = call.option_texts("options"), fcc(call)
     if method.constant is not None and not is_method(method.constant):
         call.fault(f"{method.constant!r} is no way to notify somebody: it should be mailto:address", 0)
-    if importance is not None and importance.constant not in (None, "1", "2", "3"):
+    if importance is not None and importance.constant not in (None, *_IMPORTANCE):
         call.fault(":importance is 1, 2 or 3")
 
     def do(run: Run) -> Flow:
@@ -145,10 +134,12 @@ def notify(call: Call) -> Do:
             raise run.fault(f"{uri!r} is no way to notify somebody")
         if sum(isinstance(action, Notify) for action in run.actions) >= LIMITS.sieve_redirects:
             raise run.fault(f"a script may notify {LIMITS.sieve_redirects} times")
-        writer = sender(run) if sender else ""
+        writer, weight = sender(run) if sender else "", importance(run) if importance else "2"
+        if weight not in _IMPORTANCE:
+            raise run.fault(f":importance is 1, 2 or 3, not {weight[:20]!r}")
         run.act(
             Notify(
-                uri, call.line, writer if _one_address(writer) else "", importance(run) if importance else "2",
+                uri, call.line, writer if one_address(writer) else "", weight,
                 tuple(wanted(run)) if wanted else (), message(run) if message else "", copy(run) if copy else None,
             )
         )  # fmt: skip
@@ -159,11 +150,14 @@ def notify(call: Call) -> Do:
 
 def is_method(uri: str) -> bool:
     """RFC 5436: mailto with at least one address."""
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return False
     return (
         parts.scheme.lower() == "mailto"
         and bool(parts.path)
-        and all(_one_address(unquote(each)) for each in parts.path.split(","))
+        and all(one_address(unquote(each)) for each in parts.path.split(","))
     )
 
 

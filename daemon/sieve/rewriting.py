@@ -5,30 +5,29 @@ from __future__ import annotations
 import re
 
 from daemon.limits import LIMITS
-from daemon.mail.decode import decode_text, decode_transfer, encode_words
-from daemon.mail.header import fields
+from daemon.mail.changes import field_of
+from daemon.mail.header import fields, header_end
 from daemon.mail.message import Part
-from daemon.mail.text import strip_html
+from daemon.sieve.editing import FIELD_NAME, field_value
 from daemon.sieve.run import Run
 from daemon.sieve.variables import modified, modifier_options, variable_name
 from daemon.sieve.words import NUMBER, STRING, STRINGS, Call, Do, Flow, Option, command
 
 _LINES = re.compile(r"\r?\n|\r")
 _MIME = re.compile(rb"(?:mime-version|content-.*)", re.IGNORECASE)
-_CONTROLS = re.compile(r"[\r\n\0]+")
 
 
 @command("extracttext", STRING, needs="extracttext", options=(Option("first", NUMBER), *modifier_options()))
 def extracttext(call: Call) -> Do:
     """The text of the part at hand; "" when it is none (section 7)."""
-    if "variables" not in call.required:
+    if not call.allows("variables"):
         call.fault('extracttext needs: require "variables"')
     name, change, first = variable_name(call, 0), modified(call), call.option_number("first")
     most = LIMITS.sieve_variable if first is None else min(first, LIMITS.sieve_variable)
 
     def do(run: Run) -> Flow:
         if run.part is None:
-            raise run.fault("extracttext stands only in a loop over parts")
+            raise run.fault("extracttext is for a part of a message, in a loop over parts")
         run.set_variable(name, change(_text(run, run.part, most)))
         return None
 
@@ -39,9 +38,7 @@ def _text(run: Run, part: Part, most: int) -> str:
     if part.type != "text":
         return ""
     run.spend(10)
-    raw = bytes(run.subject.data[part.body : min(part.end, part.body + LIMITS.search_text)])
-    text = decode_text(decode_transfer(raw, part.encoding), part.charset or "utf-8", cut=True)
-    return (strip_html(text) if part.subtype == "html" else text)[:most]
+    return (run.looped or run.subject).readable(part)[:most]
 
 
 @command(
@@ -53,12 +50,12 @@ def replace(call: Call) -> Do:
     subject, author = call.option_text("subject"), call.option_text("from")
 
     def do(run: Run) -> Flow:
-        root = run.subject.message.root
-        part = run.part or root
+        part = run.part
         entity = _entity(text(run), mime)
-        if part is root:
+        if part is None or run.looped is None or part is run.looped.message.root:
             named = {b"Subject": subject(run) if subject else "", b"From": author(run) if author else ""}
             entity = _header(run, {name: value for name, value in named.items() if value}) + entity
+            part = None
         run.patch(part, entity)
         return None
 
@@ -71,19 +68,18 @@ def enclose(call: Call) -> Do:
     text, subject, more = call.text(0), call.option_text("subject"), call.option_texts("headers")
 
     def do(run: Run) -> Flow:
-        root = run.subject.message.root
         named = {b"Subject": subject(run)} if subject else {}
-        added = "".join(f"{line}\r\n" for value in (more(run) if more else ()) for line in _LINES.split(value) if line)
+        added = b"".join(_added(line) for value in (more(run) if more else ()) for line in _LINES.split(value))
         edge = b"=_enclosed_%d" % len(run.subject.data)
         while edge in run.subject.data:
             edge += b"_"
         whole = (
-            _header(run, named) + added.encode("utf-8", "replace")
-            + b'MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="' + edge + b'"\r\n\r\n--' + edge + b"\r\n"
+            _header(run, named) + added + b'Content-Type: multipart/mixed; boundary="' + edge
+            + b'"\r\n\r\n--' + edge + b"\r\n"
             + _entity(text(run), False) + b"\r\n--" + edge + b"\r\nContent-Type: message/rfc822\r\n\r\n"
             + bytes(run.subject.data) + b"\r\n--" + edge + b"--\r\n"
         )  # fmt: skip
-        run.patch(root, whole)
+        run.patch(None, whole)
         return None
 
     return do
@@ -97,19 +93,24 @@ def _entity(text: str, mime: bool) -> bytes:
     return b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + octets
 
 
+def _added(line: str) -> bytes:
+    """A line of `:headers` as a field; nothing when it is none."""
+    name, colon, value = line.partition(":")
+    if not colon or not FIELD_NAME.fullmatch(name):
+        return b""
+    return field_of(name.encode(), field_value(value.strip()))
+
+
 def _header(run: Run, named: dict[bytes, str]) -> bytes:
     """The fields of the message that a new body leaves as they are, those `named` with other values, and what says that
     it is MIME."""
-    data, root = run.subject.data, run.subject.message.root
-    block = bytes(data[: root.body])
+    data = run.subject.data
+    block = bytes(data[: header_end(data, 0, len(data))])
     gone = {name.lower() for name in named}
     kept = [
         block[field.start : field.end].rstrip(b"\r\n") + b"\r\n"
         for field in fields(block)
         if field.name not in gone and not _MIME.fullmatch(field.name)
     ]
-    new = [
-        name + b": " + encode_words(_CONTROLS.sub(" ", value)).encode("ascii", "replace") + b"\r\n"
-        for name, value in named.items()
-    ]
-    return b"".join([*kept, *new])
+    new = [field_of(name, field_value(value)) for name, value in named.items()]
+    return b"".join([*kept, *new, b"MIME-Version: 1.0\r\n"])

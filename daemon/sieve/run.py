@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from daemon.limits import LIMITS
-from daemon.sieve.actions import Action, Discard, FileInto, Keep, Redirect, Reject, Result, Seen, Step
+from daemon.sieve.actions import Action, Discard, FileInto, Keep, Redirect, Reject, Result, Seen, Step, Vacation
 from daemon.sieve.errors import Place, ScriptError
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ class Program:
             actions = state.finished()
         except ScriptError as error:
             return Result((Keep(),), (), error, tuple(state.steps or ()))
-        return Result(actions, tuple(state.seen), None, tuple(state.steps or ()))
+        return Result(actions, tuple(state.seen.values()), None, tuple(state.steps or ()))
 
 
 class Run:
@@ -53,7 +55,8 @@ class Run:
 
     __slots__ = (
         "subject", "place", "left", "actions", "seen", "keeping", "flags", "variables", "matched", "steps", "message",
-        "part", "depth", "patches", "leaving", "included", "edits", "shared", "common",
+        "part", "depth", "patches", "leaving", "looped", "script", "lent", "versions", "included", "edits",
+        "shared", "common",
     )  # fmt: skip
 
     def __init__(self, subject: Subject, told: bool = False) -> None:
@@ -61,7 +64,7 @@ class Run:
         self.place = Place(1, 1)
         self.left = LIMITS.sieve_steps
         self.actions: list[Action] = []
-        self.seen: list[Seen] = []
+        self.seen: dict[str, Seen] = {}
         self.keeping = True  # the implicit keep stands
         self.flags: tuple[str, ...] | None = None  # of RFC 5232's internal variable
         self.variables: dict[str, str] = {}
@@ -72,8 +75,12 @@ class Run:
         self.depth = 0  # of such loops
         self.patches: list[tuple[int, int, bytes]] = []  # what is to stand in place of parts
         self.leaving = ""  # the loop that `break` names
-        self.included: list[str] = []
+        self.looped: Subject | None = None  # what the outermost loop goes over
+        self.script = ""  # the one at work, "" for the main one
+        self.included: list[tuple[str, bool]] = []
+        self.lent = False  # it is a part of the message that the script at work has for one
         self.edits = 0
+        self.versions: dict[int, int] = {}  # octets of each changed message that an action holds
         self.shared: dict[str, str] = {}  # variables of all scripts that include each other
         self.common: frozenset[str] = frozenset()  # which of them this script sees
 
@@ -97,16 +104,17 @@ class Run:
             raise self.fault("the script takes too long")
 
     def fault(self, text: str) -> ScriptError:
-        return ScriptError(self.place, text)
+        return ScriptError(self.place, f"in the included script {self.script!r}: {text}" if self.script else text)
 
     def tell(self, place: Place, what: str, outcome: str) -> None:
         if self.steps is not None and len(self.steps) < LIMITS.sieve_told:
-            self.steps.append(Step(place.line, what, outcome))
+            self.steps.append(Step(place.line, f"{self.script}: {what}" if self.script else what, outcome))
 
     def variable(self, name: str) -> str:
         """`${name}`; "" when it was not set."""
         if name.isdigit():
-            number = int(name) if len(name) < 4 else len(self.matched)
+            digits = name.lstrip("0")
+            number = int(digits or "0") if len(digits) < 4 else len(self.matched)
             return self.matched[number] if number < len(self.matched) else ""
         return self._variables(name).get(name.removeprefix(_SHARED), "")
 
@@ -128,36 +136,77 @@ class Run:
             raise self.fault(f"a script may redirect a message {LIMITS.sieve_redirects} times")
         if len(self.actions) >= LIMITS.sieve_actions:
             raise self.fault(f"a script may have {LIMITS.sieve_actions} actions for a message")
+        if isinstance(action, Reject | Vacation) and self.subject.facts.event is not None:
+            raise self.fault("mail that lies in a mailbox can be neither refused nor answered")
+        if isinstance(action, Keep | FileInto | Redirect) and action.message is not None:
+            self.versions[id(action.message)] = len(action.message)
+            if sum(self.versions.values()) > LIMITS.sieve_versions:
+                raise self.fault("the script makes too many long messages of one")
         if isinstance(action, _CANCELS) and not copy:
             self.keeping = False
         self.actions.append(action)
 
-    def patch(self, part: Part, octets: bytes) -> None:
-        """Something else in place of a part, header and body; in a loop when that has ended."""
+    @contextmanager
+    def apart(self, script: str) -> Iterator[None]:
+        """An included script has variables of its own, and in a loop the part at hand for its message (RFC 6609)."""
+        kept = (
+            self.script, self.variables, self.common, self.matched, self.subject, self.part, self.looped, self.lent,
+            self.place,
+        )  # fmt: skip
+        self.script, self.variables, self.common, self.matched = script, {}, frozenset(), ()
+        part, whole = self.part, self.looped
+        if part is not None and whole is not None:
+            self.spend(1 + (part.end - part.header) // 5000)
+            self.subject = replace(whole, data=bytes(whole.data[part.header : part.end]))
+            self.part = self.looped = None
+            self.lent = True
+        try:
+            yield
+        finally:
+            if not self.lent or kept[7]:
+                kept = (*kept[:4], self.subject, *kept[5:])  # what it changed stays changed
+            (
+                self.script, self.variables, self.common, self.matched, self.subject, self.part, self.looped, self.lent,
+                self.place,
+            ) = kept  # fmt: skip
+
+    def patch(self, part: Part | None, octets: bytes) -> None:
+        """Something else in place of a part, header and body, or of all; in a loop when that has ended."""
         if len(octets) > LIMITS.message_size:
             raise self.fault("the script makes the message too long")
-        self.patches.append((part.header, part.end, octets))
+        if len(self.patches) >= LIMITS.mime_parts:
+            raise self.fault("the script changes too many parts")
+        self.spend(1 + len(octets) // 1000)
+        self.patches.append((part.header, part.end, octets) if part else (-1, -1, octets))
         if self.part is None:
             self.rewrite()
 
     def rewrite(self) -> None:
         """Make the new message of what was patched; what is inside of another patch is gone with it."""
-        if not self.patches:
+        patches, self.patches = self.patches, []
+        if not patches:
             return
+        last = patches[-1]
+        if last[0] < 0:  # all of it
+            return self.change(last[2])
         data, pieces, place = self.subject.data, list[bytes](), 0
-        for start, end, octets in sorted(self.patches, key=lambda each: (each[0], -each[1])):
-            if start >= place:
-                pieces += [bytes(data[place:start]), octets]
-                place = end
-        self.patches.clear()
+        moved = len(data) - len(self.looped.data) if self.looped else 0  # by changes of the header in the loop
+        for start, end, octets in sorted(patches, key=lambda each: (each[0], -each[1])):
+            if start >= 0 and start + moved >= place:
+                pieces += [bytes(data[place : start + moved]), octets]
+                place = end + moved
         self.change(b"".join([*pieces, bytes(data[place:])]))
 
     def change(self, message: bytes) -> None:
         """It is another message from here on."""
+        if self.lent:
+            raise self.fault("a script that is included for a part of a message cannot change it")
         self.edits += 1
         if self.edits > LIMITS.sieve_edits:
             raise self.fault(f"a script may change a message {LIMITS.sieve_edits} times")
-        self.spend(len(message) // 10_000)
+        if len(message) > LIMITS.message_size:
+            raise self.fault("the script makes the message too long")
+        self.spend(1 + len(message) // 10_000)
         self.message = message
         self.subject = replace(self.subject, data=message)
 
@@ -165,9 +214,11 @@ class Run:
         """The actions, the implicit keep among them, each once (RFC 5228 section 2.10.3)."""
         if self.keeping and not any(isinstance(action, Keep) for action in self.actions):
             self.actions.append(Keep(0, self.flags, self.message))
-        refused = any(isinstance(action, Reject) for action in self.actions)
-        if refused and any(isinstance(action, Keep | FileInto | Redirect) for action in self.actions):
-            raise self.fault("a message cannot be refused and be kept, filed or redirected as well")
+        refused = sum(isinstance(action, Reject) for action in self.actions)
+        if refused > 1:
+            raise self.fault("a message can be refused once")
+        if refused and any(isinstance(action, Keep | FileInto | Redirect | Vacation) for action in self.actions):
+            raise self.fault("a message cannot be refused and be kept, filed, redirected or answered as well")
         found: dict[object, Action] = {}
         for action in self.actions:
             found.setdefault(_what(action), action)
@@ -178,9 +229,11 @@ def _what(action: Action) -> object:
     """Two actions that do the same are one."""
     match action:
         case FileInto():
+            if action.mailbox.upper() == "INBOX" and not action.special_use and not action.mailbox_id:
+                return Keep
             return FileInto, action.mailbox, action.special_use, action.mailbox_id
         case Redirect():
-            return Redirect, action.address.lower()
+            return Redirect, action.address.lower(), action.listed
         case Keep() | Discard():
             return type(action)
     return action

@@ -12,9 +12,11 @@ from daemon.limits import LIMITS
 if TYPE_CHECKING:
     from daemon.sieve.run import Run
 
-_HEX = re.compile(r"\$\{hex:\s*((?:[0-9a-f]{1,2}\s*(?:(?<=\s)|(?=\})))+)\}", re.IGNORECASE)
-_UNICODE = re.compile(r"\$\{unicode:\s*((?:[0-9a-f]{1,6}\s*(?:(?<=\s)|(?=\})))+)\}", re.IGNORECASE)
-_VARIABLE = re.compile(r"\$\{((?:[a-z_][a-z0-9_]*\.)*[a-z_][a-z0-9_]*|[0-9]+)\}", re.IGNORECASE)
+_ENCODED = re.compile(
+    r"\$\{(?:hex:\s*+([0-9a-f]{1,2}(?:\s++[0-9a-f]{1,2})*+)|unicode:\s*+([0-9a-f]++(?:\s++[0-9a-f]++)*+))\s*+\}",
+    re.IGNORECASE | re.ASCII,
+)
+_VARIABLE = re.compile(r"\$\{((?:[a-z_][a-z0-9_]*+\.)*+(?:[a-z_][a-z0-9_]*+|[0-9]++))\}", re.IGNORECASE | re.ASCII)
 
 
 class BadCharacter(ValueError):
@@ -23,14 +25,20 @@ class BadCharacter(ValueError):
 
 def decode_characters(text: str) -> str:
     """`${hex:…}` and `${unicode:…}` as what they stand for. Raises `BadCharacter`."""
-    text = _HEX.sub(lambda found: bytes(int(word, 16) for word in found[1].split()).decode("utf-8", "replace"), text)
-    return _UNICODE.sub(lambda found: "".join(map(_character, found[1].split())), text)
+    return _ENCODED.sub(_decoded, text)
+
+
+def _decoded(found: re.Match[str]) -> str:
+    if found[1] is not None:
+        return bytes(int(word, 16) for word in found[1].split()).decode("utf-8", "replace")
+    return "".join(map(_character, found[2].split()))
 
 
 def _character(word: str) -> str:
-    number = int(word, 16)
+    digits = word.lstrip("0")
+    number = int(digits or "0", 16) if len(digits) <= 6 else 0x110000
     if number > 0x10FFFF or 0xD800 <= number < 0xE000:
-        raise BadCharacter(f"{word} is no character of Unicode")
+        raise BadCharacter(f"{word[:20]} is no character of Unicode")
     return chr(number)
 
 
@@ -48,11 +56,21 @@ class Text:
                 self.constant = None
                 self._pieces = tuple(piece.lower() if at % 2 else piece for at, piece in enumerate(pieces))
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the variables in it."""
+        return self._pieces[1::2]
+
     def __call__(self, run: Run) -> str:
         if self.constant is not None:
             return self.constant
-        filled = [run.variable(piece) if at % 2 else piece for at, piece in enumerate(self._pieces)]
-        return "".join(filled)[: LIMITS.sieve_variable]
+        room, filled = LIMITS.sieve_string, list[str]()
+        for at, piece in enumerate(self._pieces):
+            text = run.variable(piece) if at % 2 else piece
+            filled.append(text[:room])
+            room -= len(filled[-1])
+        run.spend(len(filled) // 5 + (LIMITS.sieve_string - room) // 500)
+        return "".join(filled)
 
 
 class Texts:
@@ -64,6 +82,9 @@ class Texts:
         self._texts = tuple(texts)
         constants = [text.constant for text in texts if text.constant is not None]
         self.constant: tuple[str, ...] | None = tuple(constants) if len(constants) == len(texts) else None
+
+    def __len__(self) -> int:
+        return len(self._texts)
 
     def __call__(self, run: Run) -> tuple[str, ...]:
         if self.constant is not None:

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from daemon.mail.decode import header_text
+from daemon.limits import LIMITS
+from daemon.mail.decode import decode_text, decode_transfer, header_text
 from daemon.mail.header import header_end, split_fields
 from daemon.mail.mailboxes import Mailbox, mailboxes
 from daemon.mail.message import Message, Part, scan
+from daemon.mail.text import strip_html
 
 if TYPE_CHECKING:
     from daemon.mail.header import Data
@@ -40,6 +42,19 @@ def _nothing(*_: object) -> None:
     return None
 
 
+class Event(NamedTuple):
+    """Why a script runs when mail does not come, but something is done with what lies in a mailbox (RFC 6785).
+
+    `cause` is APPEND, COPY or FLAG; `user` and `email` are who did it.
+    """
+
+    cause: str
+    mailbox: str
+    user: str = ""
+    email: str = ""
+    changed_flags: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Facts:
     """What a script may ask about the world. Every default is harmless, so that a test names only what it is about."""
@@ -57,6 +72,7 @@ class Facts:
     addresses: tuple[str, ...] = ()  # all by which the owner is known
     spam: SpamScore | None = None
     virus: str = ""  # "", clean, infected, unsure
+    event: Event | None = None  # None: the message is being delivered
 
 
 class Head:
@@ -102,6 +118,7 @@ class Subject:
     data: Data
     sent: Sent = Sent()
     facts: Facts = field(default_factory=Facts)
+    octets: int = field(default=0, init=False)  # of text that was decoded
 
     @cached_property
     def message(self) -> Message:
@@ -112,6 +129,33 @@ class Subject:
     def head(self) -> Head:
         """The header of the message; nothing else is looked at for it."""
         return Head(bytes(self.data[: header_end(self.data, 0, len(self.data))]))
+
+    def text(self, part: Part) -> str:
+        """A part as text, its encoding undone. Of all parts together `LIMITS.search_text` octets are looked at."""
+        known = self._texts.get(part.header)
+        if known is None:
+            self.octets += (size := min(part.size, LIMITS.search_text - self.octets))
+            raw = bytes(self.data[part.body : part.body + size])
+            known = decode_text(decode_transfer(raw, part.encoding), part.charset or "utf-8", cut=True)
+            self._texts[part.header] = known
+        return known
+
+    def readable(self, part: Part) -> str:
+        """The same, without the elements of HTML."""
+        if part.media != "text/html":
+            return self.text(part)
+        known = self._stripped.get(part.header)
+        if known is None:
+            known = self._stripped[part.header] = strip_html(self.text(part))
+        return known
+
+    @cached_property
+    def _texts(self) -> dict[int, str]:
+        return {}
+
+    @cached_property
+    def _stripped(self) -> dict[int, str]:
+        return {}
 
     @cached_property
     def _heads(self) -> dict[int, Head]:

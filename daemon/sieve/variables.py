@@ -11,7 +11,7 @@ from daemon.sieve.matching import matcher, options
 from daemon.sieve.run import Run
 from daemon.sieve.words import STRING, STRINGS, Ask, Call, Do, Flow, Option, command, test
 
-_NAME = re.compile(r"(?:global\.)?[A-Za-z_][A-Za-z0-9_]*", re.IGNORECASE)
+_NAME = re.compile(r"(?:global\.)?[a-z_][a-z0-9_]*", re.IGNORECASE | re.ASCII)
 _WILD = re.compile(r"([*?\\])")
 _MARKS = re.compile(r"([.*?+^$|\\()\[\]{}])")
 _NEEDS = {"quoteregex": "regex", "encodeurl": "enotify"}
@@ -51,7 +51,9 @@ def modified(call: Call) -> Callable[[str], str]:
 def variable_name(call: Call, at: int) -> str:
     """The name of a variable that is set: a constant."""
     name = call.text(at).constant
-    if name is None or not _NAME.fullmatch(name):
+    if name is None:
+        call.fault("the name of a variable is a constant", at)
+    if not _NAME.fullmatch(name) or ("." in name and not call.allows("include")):
         call.fault(f"{name!r} is no name of a variable", at)
     return name.lower()
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NoReturn
 
-from daemon.sieve.errors import Place, ScriptError
+from daemon.sieve.errors import Missing, Place, ScriptError
 from daemon.sieve.strings import Text, Texts
 
 if TYPE_CHECKING:
@@ -67,18 +67,32 @@ TESTS: dict[str, Word] = {}
 
 
 @dataclass(slots=True)
+class Script:
+    """The script around a command, as far as it was checked by then.
+
+    `required` are the capabilities it may use, `known` all there are. `loops` are the names of the loops over parts
+    around the command, "" for those without one. `include` compiles another script, by its name, of everybody or of the
+    owner, from a place of this one (`once`: going round in a circle is no fault); None: there is no such script.
+    `regexes` counts the regular expressions of all scripts that are compiled together.
+    """
+
+    required: set[str]
+    known: frozenset[str] = frozenset()
+    loops: list[str] = field(default_factory=list)
+    include: Callable[[Place, str, bool, bool], Block | None] = lambda place, name, everyone, once: None
+    regexes: list[int] = field(default_factory=lambda: [0])
+
+
+@dataclass(slots=True)
 class Call:
     """A command or a test whose arguments are right, to be made ready to run.
 
-    `required` are the script's capabilities, `known` all there are; `library` has the scripts
-    to include, by name, of everybody or of the owner. Positional arguments by number, options by name.
+    Positional arguments by number, options by name.
     """
 
     word: Word
     place: Place
-    required: frozenset[str]
-    known: frozenset[str] = frozenset()
-    library: Callable[[str, bool], Block | None] = lambda name, everyone: None
+    script: Script
     given: list[int | Text | Texts] = field(default_factory=list)
     options: dict[str, int | Text | Texts | None] = field(default_factory=dict)
     tests: list[Ask] = field(default_factory=list)
@@ -88,6 +102,16 @@ class Call:
     @property
     def line(self) -> int:
         return self.place.line
+
+    @property
+    def label(self) -> str:
+        """The name of the loop that this is or leaves, "" for none."""
+        name = self.option_text("name") if self.has("name") else None
+        return "" if name is None else name.constant or ""
+
+    def allows(self, capability: str) -> bool:
+        """Whether the script may use it here."""
+        return capability in self.script.required
 
     def number(self, at: int) -> int:
         value = self.given[at]
@@ -129,6 +153,10 @@ class Call:
     def fault(self, text: str, at: int | None = None) -> NoReturn:
         """Something is wrong with it, or with its positional argument `at`."""
         raise ScriptError(self.place if at is None else self.places[at], text)
+
+    def lacks(self, text: str, at: int | None = None) -> NoReturn:
+        """It uses an extension that the script did not ask for, or that there is none of."""
+        raise Missing(self.place if at is None else self.places[at], text)
 
 
 def command(

@@ -33,7 +33,7 @@ def actions(script: str, letter: bytes = LETTER) -> tuple[Action, ...]:
         ('if not exists ["from", "date"] { stop; } discard;', (Keep(0),)),
         ("if allof (true, not false) { if anyof (false, false) { keep; } else { discard; } }", (Discard(1),)),
         ("# one\n/* two\n * three */ keep # four\n ;", (Keep(3),)),
-        ('require "fileinto"; fileinto text:\nA\n.\n;', (FileInto("A\n", 1),)),
+        ('require "fileinto"; fileinto text:\nA\n.\n;', (FileInto("A\r\n", 1),)),
     ],
 )
 def test_a_script_decides(script: str, wanted: tuple[Action, ...]) -> None:
@@ -46,12 +46,12 @@ def test_a_script_decides(script: str, wanted: tuple[Action, ...]) -> None:
         ('require "nonsense";', "line 1, column 9: there is no extension 'nonsense' here"),
         ('fileinto "A";', 'line 1, column 1: fileinto needs: require "fileinto"'),
         ("if true keep;", "line 1, column 1: if is followed by commands in braces"),
-        ("keep", "line 1, column 5: ';' is missing behind 'keep'"),
+        ("keep", "line 1, column 5: ';' is missing behind the 'keep' of line 1, but the script ends here"),
         ("if true { keep;", "line 1, column 9: the block that begins here has no end"),
         ('\n  redirect "nobody";', "line 2, column 12: 'nobody' is no address to redirect to"),
         (
             'if header "a" { }',
-            "line 1, column 4: header takes a string or a list of strings, a string or a list of strings",
+            "line 1, column 4: header takes a string or a list of strings, then a string or a list of strings",
         ),
         ('keep; require "copy";', "line 1, column 7: require stands in front of all other commands"),
     ],

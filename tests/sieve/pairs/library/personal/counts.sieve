@@ -1,0 +1,3 @@
+require ["variables", "include"];
+global "count";
+set "count" "${count}x";

@@ -1,0 +1,5 @@
+require "fileinto";
+if exists "list-id" {
+    fileinto "Lists";
+    stop;
+}
