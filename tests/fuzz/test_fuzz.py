@@ -14,9 +14,12 @@ from hypothesis import strategies as st
 
 from tests.fuzz.conversations import IMAP, MANAGESIEVE, MILTER, POP3, SMTP, SMTP_CLIENT
 from tests.fuzz.harness import HERE, KIB, Target, campaign, judge
+from tests.fuzz.scripts import SIEVE
 from tests.fuzz.values import ADDRESS, CLIENT_HELLO, MESSAGE, SASL, SEARCH
 
-TARGETS = (SMTP, IMAP, POP3, MANAGESIEVE, SMTP_CLIENT, MILTER, MESSAGE, ADDRESS, SASL, SEARCH, CLIENT_HELLO)
+TARGETS = (
+    SMTP, IMAP, POP3, MANAGESIEVE, SMTP_CLIENT, MILTER, MESSAGE, ADDRESS, SASL, SEARCH, CLIENT_HELLO, SIEVE,
+)  # fmt: skip
 each = pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
 
 

@@ -126,8 +126,10 @@ def test_very_long_numbers_are_all_the_same() -> None:
 
 
 def test_parts_without_end_are_looked_at_once() -> None:
-    program: Program = compile('require ["foreverypart", "mime", "body"]; foreverypart {'
-                               ' if header :mime :anychild :contains "x" "y" {} } if body :contains "z" {}')  # fmt: skip
+    program: Program = compile(
+        'require ["foreverypart", "mime", "body"]; foreverypart {'
+        ' if header :mime :anychild :contains "x" "y" {} } if body :contains "z" {}'
+    )
     broken = b"Content-Type: multipart/mixed; boundary=a\r\n\r\n" + b"--a\r\nX: y\r\n" * 20_000
     started = time.process_time()
     result = program.run(Subject(broken))
