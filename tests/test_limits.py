@@ -260,11 +260,11 @@ PROOFS = {
     "test_a_script_that_took_long_is_run_in_a_thread": "sieve_quick",
     "test_words_of_rules_that_others_read_are_bounded": "sieve_refusal vacation_subject vacation_references",
     "test_whom_a_vacation_never_answers": "vacation_named",
-    "test_a_script_has_limits": "sieve_script sieve_string sieve_list sieve_arguments sieve_nodes sieve_nesting sieve_pattern"
-    " sieve_regex sieve_regexes",
+    "test_a_script_has_limits": "sieve_script sieve_string sieve_list sieve_arguments sieve_nodes sieve_nesting"
+    " sieve_pattern sieve_regex sieve_regexes",
     "test_so_many_faults_are_told": "sieve_errors",
-    "test_a_run_has_limits_and_beyond_them_the_message_is_kept": "sieve_steps sieve_redirects sieve_actions sieve_variables"
-    " sieve_includes sieve_loops sieve_edits",
+    "test_a_run_has_limits_and_beyond_them_the_message_is_kept": "sieve_steps sieve_redirects sieve_actions"
+    " sieve_variables sieve_includes sieve_loops sieve_edits",
     "test_steps_that_are_told_are_bounded": "sieve_told",
     "test_variables_stop_growing": "sieve_variable",
     "test_captures_and_flags_are_bounded": "sieve_captures sieve_flags",
