@@ -86,7 +86,7 @@ def test_questions(needs: str, question: str) -> None:
         ('require "ihave"; if not ihave "copy" { stop; } redirect :copy "a@example.org";',
          (Redirect("a@example.org", 1), Keep())),
         ('require "ihave"; if ihave "variables" { discard; }', (Keep(),)),
-        ('require ["fileinto"]; fileinto "inbox"; keep;', (FileInto("inbox", 1),)),
+        ('require ["fileinto"]; fileinto "inbox"; keep;', (FileInto("INBOX", 1),)),
         ('require "variables"; if header :contains "subject" "${a' + '"{ discard; }', (Keep(),)),
     ],
 )  # fmt: skip
