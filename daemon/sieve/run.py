@@ -221,8 +221,15 @@ class Run:
             raise self.fault("a message cannot be refused and be kept, filed, redirected or answered as well")
         found: dict[object, Action] = {}
         for action in self.actions:
-            found.setdefault(_what(action), action)
+            found[_what(action)] = _joined(found.get(_what(action)), action)
         return tuple(found.values())
+
+
+def _joined(first: Action | None, more: Action) -> Action:
+    """The first of two that do the same, with the flags of both."""
+    if isinstance(first, Keep | FileInto) and isinstance(more, Keep | FileInto) and more.flags is not None:
+        return first._replace(flags=tuple(dict.fromkeys((*(first.flags or ()), *more.flags))))
+    return first or more
 
 
 def _what(action: Action) -> object:
