@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
+from hypothesis import settings as trying
 from hypothesis import strategies as st
 
 from daemon.limits import LIMITS
@@ -175,7 +176,7 @@ _STEP = st.tuples(
 )  # fmt: skip
 
 
-@settings(deadline=None)  # a slow machine is no fault
+@trying(deadline=None)  # a slow machine is no fault
 @given(st.lists(_STEP, max_size=30))
 def test_the_memory_of_answers_and_duplicates_is_as_a_simple_model_has_it(steps: list[_Step]) -> None:
     with memory() as tx:
