@@ -51,8 +51,7 @@ class Link(NamedTuple):
 
 
 def find(text: str) -> Iterator[Link]:
-    """The links in a text or in HTML: those of one kind after those of another."""
-    text = text.lower()
+    """The links in a text or in HTML: those of one kind after those of another. Takes lower case."""
     for kind, form in _FORMS.items():
         for found in form.finditer(text):
             yield Link(kind, found[1], found[2])
@@ -86,7 +85,7 @@ def _authorities(text: str, is_html: bool) -> dict[str, None]:
         plain = [_BREAKS.sub("", value).strip() for value in values]  # as browsers do (WHATWG URL §4.4)
         text += "".join([f'\n"{new}"' for old, new in zip(values, plain, strict=True) if new != old])
     some: dict[str, None] = {}
-    for link in islice(find(text), LIMITS.links):
+    for link in islice(find(text.lower()), LIMITS.links):
         if link.kind != "mail":
             some[link.authority] = None
     return some

@@ -11,13 +11,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from daemon.limits import LIMITS
-from daemon.mail.header import field_matcher, header_end
+from daemon.mail.header import named
 from daemon.trust.verdict import Verdict
 
 if TYPE_CHECKING:
     from daemon.mail.header import Data
 
-_OURS = field_matcher(frozenset((b"x-spam-status", b"x-spam-reasons", b"x-spam-flag")))
+_OURS = (b"x-spam-status", b"x-spam-reasons", b"x-spam-flag")
 _QUOTES = str.maketrans("“”", '""')
 _UNSAFE = re.compile(r"[^ -~]")
 _LINE = 76  # characters
@@ -55,4 +55,4 @@ def _folded(name: str, text: str) -> list[str]:
 
 def forged(data: Data) -> list[tuple[int, int]]:
     """Where fields of these names stand in a message from outside, in order: they are not ours."""
-    return [found.span() for found in _OURS.finditer(data, 0, header_end(data, 0, len(data)))]
+    return [(field.start, field.end) for field in named(data, *_OURS)]
