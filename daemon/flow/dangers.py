@@ -5,6 +5,7 @@ Viruses are looked for in everything that comes in or goes out, attachments in w
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from daemon.config import Config
@@ -42,7 +43,7 @@ async def scan(case: Case) -> Scan:
     )
 
 
-async def attached(case: Case) -> tuple[Attachment, ...]:
+def attached(case: Case) -> tuple[Attachment, ...] | Awaitable[tuple[Attachment, ...]]:
     """On the loop while it is little work, else in a thread, not many at a time."""
     config = case.config
     programs, macros, closed = (config[key] != "accept" for key in _ACTIONS)
@@ -51,6 +52,10 @@ async def attached(case: Case) -> tuple[Attachment, ...]:
         looked = attachments.files(case.data)
         if looked.light:
             return attachments.judge(case.data, looked, policy)
+    return _attached(case, policy)
+
+
+async def _attached(case: Case, policy: Policy) -> tuple[Attachment, ...]:
     async with _turns():
         found: tuple[Attachment, ...] = await case.aside(attachments.check, case.data, policy)
         return found

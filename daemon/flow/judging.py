@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from inspect import iscoroutine
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from daemon.config import Config, contains
@@ -99,24 +100,25 @@ class Judge:
         config, incoming = case.config, case.incoming
         until = asyncio.get_running_loop().time() + LIMITS.judge_patience
         others = case.outside and engines.wanted(config, case.origin)
+        words: tuple[bytes, ...] = ()
+        found: dict[str, Any] = {}
+        signals, reading = Signals(), None
         async with asyncio.TaskGroup() as group:
-            start = group.create_task
-            proofs = start(self._proofs(case)) if _proved(case) else None
-            asking = start(self._engines(case, clean)) if others else None
-            parts = [
-                (part.field, start(checks.answer(part, case, until))) for part in checks.PARTS if part.wanted(case)
-            ]
-            words: tuple[bytes, ...] = ()
-            found: dict[str, Any] = {}
+            asking = group.create_task(self._engines(case, clean)) if others else None
+            said = {part.field: checks.begin(part, case, until) for part in checks.PARTS if part.wanted(case)}
+            waiting = {field: group.create_task(each) for field, each in said.items() if iscoroutine(each)}
             if config["spam.check"] and incoming:
                 found["rate"] = self._rate(case)
                 if len(case.data) > LIMITS.parse_inline:
-                    words, found["rules"] = await self.store.aside(_read, case.data)
+                    reading = group.create_task(self.store.aside(_read, case.data))
                 else:
                     words, found["rules"] = _read(case.data)
-        signals = proofs.result() if proofs is not None else Signals()
+            if _proved(case):
+                signals = await self._proofs(case)
+        if reading is not None:
+            words, found["rules"] = reading.result()
         asked = asking.result() if asking is not None else Asked((), clean, Changes())
-        found |= {field: task.result() for field, task in parts}
+        found |= said | {field: task.result() for field, task in waiting.items()}
         return signals._replace(opinions=asked.opinions, **found), words, asked
 
     async def _proofs(self, case: Case) -> Signals:

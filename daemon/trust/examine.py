@@ -1,21 +1,22 @@
 """All checks of one message, side by side, each in its time. What takes too long is a temporary error, like a server
-that does not answer; so a dead resolver costs one time-out, and no stranger's DNS holds a sender for ever."""
+that does not answer; so a dead resolver costs one time-out, and no stranger's DNS holds a sender for ever.
+
+A check whose questions were answered before, as those of most mail were, is done at once: no task, no time-out."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
-from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from daemon import log
 from daemon.limits import LIMITS
 from daemon.mail.decode import unfold
-from daemon.mail.header import field_matcher, header_end
-from daemon.resolver import Resolver
+from daemon.mail.header import named
+from daemon.resolver import Remembered, Resolver, Unknown, at_once
 from daemon.trust import arc, dkim, dmarc, iprev, spf
 from daemon.trust.author import authors
 from daemon.trust.results import ARC, DMARC, SPF, IPRev, Signals, Signature
@@ -25,17 +26,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _SLOW = "the check took too long"
-_SIGNATURE = field_matcher(frozenset((b"dkim-signature",)))
 _D = re.compile(rb"(?:\A|;)\s*d\s*=\s*([^\s;]{1,255})")
 
 
 class Checks(NamedTuple):
     """The checks as they are called; tests hand in others."""
 
-    iprev: Callable[[Resolver, str], Awaitable[IPRev]]
-    spf: Callable[..., Awaitable[SPF]]
-    dkim: Callable[..., Awaitable[tuple[Signature, ...]]]
-    arc: Callable[..., Awaitable[ARC]]
+    iprev: Callable[[Resolver, str], Coroutine[Any, Any, IPRev]]
+    spf: Callable[..., Coroutine[Any, Any, SPF]]
+    dkim: Callable[..., Coroutine[Any, Any, tuple[Signature, ...]]]
+    arc: Callable[..., Coroutine[Any, Any, ARC]]
 
 
 STANDARD = Checks(iprev.check, spf.check_host, dkim.verify, arc.verify)
@@ -56,42 +56,54 @@ async def examine(
     `now` in seconds; `receiver` our name. Never raises for what it was given."""
     call, clock = checks or STANDARD, asyncio.get_running_loop().time
     until = clock() + LIMITS.trust_patience
+    remembered = Remembered(resolver) if len(data) <= LIMITS.parse_inline else None  # hashing much goes aside
 
     def patience() -> asyncio.Timeout:
         return asyncio.timeout_at(min(until, clock() + LIMITS.trust_check))
 
-    async def sound(check: Awaitable[T], late: Callable[[], T]) -> T:
+    async def sound(check: Coroutine[Any, Any, T], late: Callable[[], T]) -> T:
         try:
             return await check
+        except Unknown:
+            raise
         except Exception as error:  # a fault of ours says nothing about the message
             log.fault("trust-fault", error, ip=ip)
             return late()
 
-    def start(check: Awaitable[T], late: Callable[[], T]) -> Callable[[], T]:
+    def start(check: Callable[[Resolver], Coroutine[Any, Any, T]], late: Callable[[], T]) -> Callable[[], T]:
         """What gives the result when the time is over."""
-        task = group.create_task(sound(check, late))
+        if remembered is not None:
+            with contextlib.suppress(Unknown):
+                result = at_once(sound(check(remembered), late))
+                return lambda: result
+        task = group.create_task(sound(check(resolver), late))
         return lambda: late() if task.cancelled() else task.result()
 
     def spf_of(identity: str) -> Callable[[], SPF]:
         """Of the reverse-path, or of HELO where `identity` is empty (RFC 7208 §2.4)."""
-        asked = call.spf(resolver, ip, helo, identity, now=now, receiver=receiver)
-        return start(asked, lambda: _late_spf(identity, helo))
+        return start(
+            lambda dns: call.spf(dns, ip, helo, identity, now=now, receiver=receiver),
+            lambda: _late_spf(identity, helo),
+        )
 
     who = authors(data)
     with contextlib.suppress(TimeoutError):
         async with patience(), asyncio.TaskGroup() as group:
-            name = start(call.iprev(resolver, ip), lambda: IPRev("temperror", reason=_SLOW))
+            name = start(lambda dns: call.iprev(dns, ip), lambda: IPRev("temperror", reason=_SLOW))
             mail_from = spf_of(sender)
             hello = spf_of("") if sender else None  # the null sender's identity is that of HELO already
-            signatures = start(call.dkim(resolver, data, now=now), lambda: _late_signatures(data))
-            chain = start(call.arc(resolver, data, now=now), lambda: ARC("temperror", reason=_SLOW))
+            signatures = start(lambda dns: call.dkim(dns, data, now=now), lambda: _late_signatures(data))
+            chain = start(lambda dns: call.arc(dns, data, now=now), lambda: ARC("temperror", reason=_SLOW))
             policies = [
-                start(dmarc.find(resolver, author), partial(dmarc.Found, author, failure=_SLOW))
+                start(partial(dmarc.find, domain=author), partial(dmarc.Found, author, failure=_SLOW))
                 for author in who.domains
             ]
 
     async def aligned(policy: dmarc.Found) -> DMARC:
         late = partial(DMARC, "temperror", policy.domain, reason=_SLOW)
+        if remembered is not None:
+            with contextlib.suppress(Unknown):
+                return at_once(sound(dmarc.check(remembered, policy, mail_from(), signatures()), late))
         with contextlib.suppress(TimeoutError):
             async with patience():
                 return await sound(dmarc.check(resolver, policy, mail_from(), signatures()), late)
@@ -120,6 +132,6 @@ def _late_signatures(data: Data) -> tuple[Signature, ...]:
 
 def signers(data: Data) -> tuple[str, ...]:
     """The domains that the DKIM signatures of a message are said to be of, one for each, looked at no further."""
-    found = islice(_SIGNATURE.finditer(data, 0, header_end(data, 0, len(data))), LIMITS.authres_results)
-    domains = (_D.search(unfold(field[0].partition(b":")[2])) for field in found)
+    found = named(data, b"dkim-signature")[: LIMITS.authres_results]
+    domains = (_D.search(unfold(field.value)) for field in found)
     return tuple(domain[1].decode("ascii", "replace").lower() for domain in domains if domain is not None)
