@@ -32,8 +32,9 @@ _FORMS: dict[Kind, re.Pattern[str]] = {
     "url": re.compile(rf":(?:(?<=\bhttp:)|(?<=\bhttps:)|(?<=\bftp:))[/\\]*({_HOST}){_REST}"),
     "mail": re.compile(rf":(?<=\bmailto:)[/\\]*({_HOST}){_REST}"),
     "bare": re.compile(rf"(www\.(?<![\w.@/-]www\.){_HOST}){_REST}"),
-    "same": re.compile(rf"[/\\](?<=[\"'=].)[/\\]+({_HOST}){_REST}"),
+    "same": re.compile(rf"/(?<=[\"'=].)[/\\]+({_HOST}){_REST}"),
 }
+_BACKSLASHED = re.compile(rf"[/\\](?<=[\"'=].)[/\\]+({_HOST}){_REST}")  # the last one where there are backslashes
 _VALUE = re.compile(r"=\s*(?:\"([^\"<>]{1,2000})\"|'([^'<>]{1,2000})')")
 _BREAKS = re.compile(r"[\t\r\n]")
 _NAME = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9_])?")
@@ -53,6 +54,8 @@ class Link(NamedTuple):
 def find(text: str) -> Iterator[Link]:
     """The links in a text or in HTML: those of one kind after those of another. Takes lower case."""
     for kind, form in _FORMS.items():
+        if kind == "same" and "\\" in text:
+            form = _BACKSLASHED
         for found in form.finditer(text):
             yield Link(kind, found[1], found[2])
 

@@ -42,8 +42,9 @@ def tokenize(data: Data) -> tuple[bytes, ...]:
     found = dict.fromkeys(header_tokens(message))
     for some in _body_tokens(data, message.root):
         found.update(dict.fromkeys(some))
-    if max(map(len, found)) > LIMITS.spam_token:
-        found = dict.fromkeys([token[: LIMITS.spam_token] for token in found])
+    most = LIMITS.spam_token
+    if max(map(len, found)) > most:
+        found = dict.fromkeys([token if len(token) <= most else token[:most] for token in found])
     return tuple(islice(found, LIMITS.spam_tokens))
 
 
@@ -78,7 +79,7 @@ def _body_tokens(data: Data, root: Part) -> Iterator[Iterable[bytes]]:
             texts.append(text)
     words = words_of("\n".join(texts))
     yield words
-    yield map(b" ".join, zip(words, words[1:], strict=False))  # each pair of neighbours
+    yield map(b" ".join, dict.fromkeys(zip(words, words[1:], strict=False)))  # each pair of neighbours
 
 
 def _part_tokens(part: Part) -> Iterator[bytes]:

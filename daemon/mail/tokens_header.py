@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 
 from daemon.limits import LIMITS
 from daemon.mail.decode import header_text, unfold
@@ -46,11 +47,7 @@ _BOUNDARY = re.compile(rb"boundary\s*=\s*\"?([^\";\r\n]{1,70})", re.IGNORECASE)
 
 def header_tokens(message: Message) -> Iterator[bytes]:
     """The tokens of a message's header."""
-    yield from _subject(message)
-    yield from _people(message)
-    yield from _message_id(message)
-    yield from _route(message)
-    yield from _others(message)
+    return chain(_subject(message), _people(message), _message_id(message), _route(message), _others(message))
 
 
 def _encode(text: str) -> bytes:

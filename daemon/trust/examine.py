@@ -70,14 +70,17 @@ async def examine(
             log.fault("trust-fault", error, ip=ip)
             return late()
 
+    waiting: list[Callable[[asyncio.TaskGroup], None]] = []
+
     def start(check: Callable[[Resolver], Coroutine[Any, Any, T]], late: Callable[[], T]) -> Callable[[], T]:
         """What gives the result when the time is over."""
         if remembered is not None:
             with contextlib.suppress(Unknown):
                 result = at_once(sound(check(remembered), late))
                 return lambda: result
-        task = group.create_task(sound(check(resolver), late))
-        return lambda: late() if task.cancelled() else task.result()
+        tasks: list[asyncio.Task[T]] = []
+        waiting.append(lambda group: tasks.append(group.create_task(sound(check(resolver), late))))
+        return lambda: late() if tasks[0].cancelled() else tasks[0].result()
 
     def spf_of(identity: str) -> Callable[[], SPF]:
         """Of the reverse-path, or of HELO where `identity` is empty (RFC 7208 §2.4)."""
@@ -87,17 +90,19 @@ async def examine(
         )
 
     who = authors(data)
-    with contextlib.suppress(TimeoutError):
-        async with patience(), asyncio.TaskGroup() as group:
-            name = start(lambda dns: call.iprev(dns, ip), lambda: IPRev("temperror", reason=_SLOW))
-            mail_from = spf_of(sender)
-            hello = spf_of("") if sender else None  # the null sender's identity is that of HELO already
-            signatures = start(lambda dns: call.dkim(dns, data, now=now), lambda: _late_signatures(data))
-            chain = start(lambda dns: call.arc(dns, data, now=now), lambda: ARC("temperror", reason=_SLOW))
-            policies = [
-                start(partial(dmarc.find, domain=author), partial(dmarc.Found, author, failure=_SLOW))
-                for author in who.domains
-            ]
+    name = start(lambda dns: call.iprev(dns, ip), lambda: IPRev("temperror", reason=_SLOW))
+    mail_from = spf_of(sender)
+    hello = spf_of("") if sender else None  # the null sender's identity is that of HELO already
+    signatures = start(lambda dns: call.dkim(dns, data, now=now), lambda: _late_signatures(data))
+    chain = start(lambda dns: call.arc(dns, data, now=now), lambda: ARC("temperror", reason=_SLOW))
+    policies = [
+        start(partial(dmarc.find, domain=author), partial(dmarc.Found, author, failure=_SLOW)) for author in who.domains
+    ]
+    if waiting:
+        with contextlib.suppress(TimeoutError):
+            async with patience(), asyncio.TaskGroup() as group:
+                for begin in waiting:
+                    begin(group)
 
     async def aligned(policy: dmarc.Found) -> DMARC:
         late = partial(DMARC, "temperror", policy.domain, reason=_SLOW)

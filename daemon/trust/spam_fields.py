@@ -43,14 +43,16 @@ def told(verdict: Verdict) -> str:
 
 def _folded(name: str, text: str) -> list[str]:
     """A field in lines that can be read; a word longer than a line is cut, for it says nothing."""
-    lines = [name]
+    lines: list[str] = []
+    line = name
     for word in _UNSAFE.sub("?", text.translate(_QUOTES)).split():
         word = word[:_LINE]
-        if len(lines[-1]) + 1 + len(word) <= _LINE:
-            lines[-1] += f" {word}"
+        if len(line) + len(word) < _LINE:
+            line = f"{line} {word}"
         else:
-            lines.append(f"\t{word}")
-    return lines
+            lines.append(line)
+            line = f"\t{word}"
+    return [*lines, line]
 
 
 def forged(data: Data) -> list[tuple[int, int]]:
