@@ -54,67 +54,32 @@ async def examine(
 ) -> Signals:
     """What can be found out about a message that `ip` handed us. `sender` is the reverse-path, "" for the null one;
     `now` in seconds; `receiver` our name. Never raises for what it was given."""
-    call, clock = checks or STANDARD, asyncio.get_running_loop().time
-    until = clock() + LIMITS.trust_patience
-    remembered = Remembered(resolver) if len(data) <= LIMITS.parse_inline else None  # hashing much goes aside
-
-    def patience() -> asyncio.Timeout:
-        return asyncio.timeout_at(min(until, clock() + LIMITS.trust_check))
-
-    async def sound(check: Coroutine[Any, Any, T], late: Callable[[], T]) -> T:
-        try:
-            return await check
-        except Unknown:
-            raise
-        except Exception as error:  # a fault of ours says nothing about the message
-            log.fault("trust-fault", error, ip=ip)
-            return late()
-
-    waiting: list[Callable[[asyncio.TaskGroup], None]] = []
-
-    def start(check: Callable[[Resolver], Coroutine[Any, Any, T]], late: Callable[[], T]) -> Callable[[], T]:
-        """What gives the result when the time is over."""
-        if remembered is not None:
-            with contextlib.suppress(Unknown):
-                result = at_once(sound(check(remembered), late))
-                return lambda: result
-        tasks: list[asyncio.Task[T]] = []
-        waiting.append(lambda group: tasks.append(group.create_task(sound(check(resolver), late))))
-        return lambda: late() if tasks[0].cancelled() else tasks[0].result()
+    call, begun = checks or STANDARD, _Begun(resolver, ip, data)
 
     def spf_of(identity: str) -> Callable[[], SPF]:
         """Of the reverse-path, or of HELO where `identity` is empty (RFC 7208 §2.4)."""
-        return start(
+        return begun.start(
             lambda dns: call.spf(dns, ip, helo, identity, now=now, receiver=receiver),
             lambda: _late_spf(identity, helo),
         )
 
     who = authors(data)
-    name = start(lambda dns: call.iprev(dns, ip), lambda: IPRev("temperror", reason=_SLOW))
+    name = begun.start(lambda dns: call.iprev(dns, ip), lambda: IPRev("temperror", reason=_SLOW))
     mail_from = spf_of(sender)
     hello = spf_of("") if sender else None  # the null sender's identity is that of HELO already
-    signatures = start(lambda dns: call.dkim(dns, data, now=now), lambda: _late_signatures(data))
-    chain = start(lambda dns: call.arc(dns, data, now=now), lambda: ARC("temperror", reason=_SLOW))
+    signatures = begun.start(lambda dns: call.dkim(dns, data, now=now), lambda: _late_signatures(data))
+    chain = begun.start(lambda dns: call.arc(dns, data, now=now), lambda: ARC("temperror", reason=_SLOW))
     policies = [
-        start(partial(dmarc.find, domain=author), partial(dmarc.Found, author, failure=_SLOW)) for author in who.domains
+        begun.start(partial(dmarc.find, domain=author), partial(dmarc.Found, author, failure=_SLOW))
+        for author in who.domains
     ]
-    if waiting:
-        with contextlib.suppress(TimeoutError):
-            async with patience(), asyncio.TaskGroup() as group:
-                for begin in waiting:
-                    begin(group)
-
-    async def aligned(policy: dmarc.Found) -> DMARC:
-        late = partial(DMARC, "temperror", policy.domain, reason=_SLOW)
-        if remembered is not None:
-            with contextlib.suppress(Unknown):
-                return at_once(sound(dmarc.check(remembered, policy, mail_from(), signatures()), late))
-        with contextlib.suppress(TimeoutError):
-            async with patience():
-                return await sound(dmarc.check(resolver, policy, mail_from(), signatures()), late)
-        return late()
-
-    judged = [await aligned(policy()) for policy in policies]
+    await begun.finish()
+    judged = []
+    for policy in policies:
+        about = partial(dmarc.check, found=policy(), spf=mail_from(), signatures=signatures())
+        aligned = begun.start(about, partial(DMARC, "temperror", policy().domain, reason=_SLOW))
+        await begun.finish()
+        judged.append(aligned())
     return Signals(
         iprev=name(),
         helo=hello() if hello else SPF("none", identity="helo"),
@@ -123,6 +88,46 @@ async def examine(
         arc=chain(),
         dmarc=dmarc.worst(judged, who),
     )
+
+
+class _Begun:
+    """Checks of one message: each is done at once where nobody has to be asked, else side by side with others."""
+
+    def __init__(self, resolver: Resolver, ip: str, data: Data) -> None:
+        self._resolver = resolver
+        self._remembered = Remembered(resolver) if len(data) <= LIMITS.parse_inline else None  # hashing much goes aside
+        self._ip = ip
+        self._waiting: list[Callable[[asyncio.TaskGroup], None]] = []
+        self._until = asyncio.get_running_loop().time() + LIMITS.trust_patience
+
+    def start(self, check: Callable[[Resolver], Coroutine[Any, Any, T]], late: Callable[[], T]) -> Callable[[], T]:
+        """What gives the result after `finish`."""
+        if self._remembered is not None:
+            with contextlib.suppress(Unknown):
+                result = at_once(self._sound(check(self._remembered), late))
+                return lambda: result
+        tasks: list[asyncio.Task[T]] = []
+        self._waiting.append(lambda group: tasks.append(group.create_task(self._sound(check(self._resolver), late))))
+        return lambda: late() if tasks[0].cancelled() else tasks[0].result()
+
+    async def finish(self) -> None:
+        """Wait for those who wait, until their time is over."""
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            now = asyncio.get_running_loop().time()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(min(self._until, now + LIMITS.trust_check)), asyncio.TaskGroup() as group:
+                    for begin in waiting:
+                        begin(group)
+
+    async def _sound(self, check: Coroutine[Any, Any, T], late: Callable[[], T]) -> T:
+        try:
+            return await check
+        except Unknown:
+            raise
+        except Exception as error:  # a fault of ours says nothing about the message
+            log.fault("trust-fault", error, ip=self._ip)
+            return late()
 
 
 def _late_spf(identity: str, helo: str) -> SPF:
