@@ -50,9 +50,13 @@ EMPTY = Table(array("H", bytes(2 * SLOTS)), bytes(SLOTS), bytes(SLOTS))
 @lru_cache(maxsize=2)
 def load(path: Path = SHIPPED) -> Table:
     """A prior, read once. `OSError`, or `ValueError` for a file that is none."""
-    octets = path.read_bytes()
+    return read(path.read_bytes(), str(path))
+
+
+def read(octets: bytes, name: str = "this") -> Table:
+    """The table of a file's octets. `ValueError` when they are none."""
     if len(octets) != 4 * SLOTS:
-        raise ValueError(f"{path} is not a table of words: {len(octets)} octets")
+        raise ValueError(f"{name} is not a table of words: {len(octets)} octets")
     return Table(_little(array("H", octets[: 2 * SLOTS])), octets[2 * SLOTS : 3 * SLOTS], octets[3 * SLOTS :])
 
 
