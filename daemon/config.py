@@ -104,6 +104,20 @@ def machine_name() -> str:
     return next((name for name in names if "." in name), names[0] if names else "localhost")
 
 
+_ALLOWED = {
+    "messages": "Messages to other servers that one user may send",
+    "recipients": "Recipients at other servers that one user may write to, message by message,",
+    "strangers": "Recipients at other servers whom he never wrote to before, that one user may write to",
+}
+
+
+def _allowance(what: str, span: str, most: int) -> Setting:
+    within = "an hour" if span == "hour" else "24 hours"
+    effect = f"{_ALLOWED[what]} in {within}; beyond that all he sends there is held until an administrator has looked."
+    effect += " 0: no limit."
+    return Setting(f"allowance.{what}_per_{span}", "number", str(most), effect, what.replace("strangers", "recipients"))
+
+
 _ROWS = (
     Setting(
         "hostname",
@@ -214,6 +228,12 @@ _ROWS = (
         "connections",
     ),
     Setting("limits.exempt_networks", "networks", "", "Peers without rate and connection limits.", "networks"),
+    _allowance("messages", "hour", LIMITS.allowance_messages_hour),
+    _allowance("messages", "day", LIMITS.allowance_messages_day),
+    _allowance("recipients", "hour", LIMITS.allowance_recipients_hour),
+    _allowance("recipients", "day", LIMITS.allowance_recipients_day),
+    _allowance("strangers", "hour", LIMITS.allowance_strangers_hour),
+    _allowance("strangers", "day", LIMITS.allowance_strangers_day),
     Setting("auth.require_tls", "yes/no", "yes", "Passwords only over TLS. `no` is for tests on loopback."),
     Setting(
         "auth.scram_plus",

@@ -213,6 +213,15 @@ class Limits:
     rate_networks: int = 10_000  # networks whose rate is remembered, some hundred octets each
     rate_usual: float = 5.0  # messages in ten minutes that are nothing unusual for anybody
 
+    # -- our own users ------------------------------------------------------------------------------------------------
+    allowance_messages_hour: int = 200  # to other servers, of one user; setting allowance.messages_per_hour, and so on
+    allowance_messages_day: int = 1000  # a person writes some dozens; a thief with a password sends thousands
+    allowance_recipients_hour: int = 1000  # as many as one message may have
+    allowance_recipients_day: int = 3000
+    allowance_strangers_hour: int = 200  # recipients he never wrote to: all that a thief writes to are
+    allowance_strangers_day: int = 500
+    incident_round: int = 60  # seconds between two looks for incidents nobody was told of; a new one is told at once
+
     # -- certificates -------------------------------------------------------------------------------------------------
     acme_round: int = 300  # seconds between two looks whether a certificate is due
     acme_patience: int = 120  # seconds for one order, from the first word to the certificate

@@ -41,6 +41,7 @@ NOUNS = {
         "selftest": "Send a message through the whole server, and read it back.",
         "config": "The settings: what they are, what they do, who changed them.",
         "cert": "The certificates TLS shows.",
+        "session": "Who is logged in over IMAP, POP3 and SMTP, and how that is ended.",
         "ban": "Networks that may not talk to the server for a while.",
         "version": "Say which version this is.",
         "completion": "What a shell needs to complete nouns, verbs and names.",

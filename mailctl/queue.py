@@ -15,11 +15,13 @@ from mailctl.grammar import noun
 from mailctl.out import Column, count, size, span, when
 
 if TYPE_CHECKING:
+    from daemon.admin.incidents import Incident
     from daemon.admin.queue import Entry, Shown
 
 command = noun(
     "queue",
-    "What waits to go out to other servers. Every recipient has a number of its own.",
+    "What waits to go out to other servers. Every recipient has a number of its own; what is held since a user sent"
+    " more than he may (settings allowance.*) is one incident, with a number for all of it.",
     "mailctl queue list --older 2h --error 'blocked|4\\.7\\.'",
     "mailctl queue flush --domain example.com",
 )
@@ -32,6 +34,9 @@ _filters = options.together(
     options.since,
     click.option("--error", metavar="REGEX", help="The last reply matches."),
 )
+_incident = click.option(
+    "--incident", type=click.IntRange(min=1), metavar="NUMBER", help="All that this incident holds, which ends with it."
+)
 _ids = click.argument("entries", metavar="[ID]...", nargs=-1)
 
 
@@ -41,29 +46,66 @@ def _wanted(entries: tuple[str, ...], filters: dict[str, Any], **more: Any) -> A
     return Wanted(ids=tuple(ids(entries)) if entries else None, **filters, **more)
 
 
-def _chosen(desk: Desk, entries: tuple[str, ...], everything: bool, filters: dict[str, Any]) -> list[Entry]:
-    """What a verb shall work on. A usage error when nothing says what."""
+def _chosen(
+    desk: Desk, entries: tuple[str, ...], everything: bool, filters: dict[str, Any], *, frees: bool = False
+) -> list[Entry]:
+    """What a verb shall work on. A usage error when nothing says what. One that `frees` what is held takes out of an
+    incident only what is named by its number: `--all` must not send what a thief wrote."""
     from daemon.admin import queue
 
     named = bool(entries) or any(v is not None for v in filters.values())
     if named == everything:
         raise click.UsageError("say which: numbers, a filter such as --domain, or --all")
-    return queue.entries(desk.store, _wanted(entries, filters))
+    found = queue.entries(desk.store, _wanted(entries, filters))
+    free = [e for e in found if e.incident is None or not frees or entries]
+    if left := len(found) - len(free):
+        desk.out.note(f"{count(left, 'recipient')} held by incidents stay; `mailctl queue release --incident NUMBER`")
+    return free
 
 
-@command.command("list", examples=("mailctl queue list", "mailctl queue list --to example.com --held --json"))
+def _of_incident(number: int | None, entries: tuple[str, ...], everything: bool, filters: dict[str, Any]) -> bool:
+    """Whether a verb is about a whole incident. A usage error when it is about something else, too."""
+    if number is not None and (entries or everything or any(v is not None for v in filters.values())):
+        raise click.UsageError("--incident stands alone: it is all that the incident holds, or numbers and filters")
+    return number is not None
+
+
+@command.command(
+    "list",
+    examples=(
+        "mailctl queue list",
+        "mailctl queue list --to example.com --held --json",
+        "mailctl queue list --incident 3",
+    ),
+)
 @_filters
+@click.option("--incident", type=click.IntRange(min=1), metavar="NUMBER", help="What this incident holds, one by one.")
 @click.option("--held", "state", flag_value="held", default=None, help="Only held ones.")
 @click.option("--due", "state", flag_value="due", help="Only those that are not held.")
 @options.limit
 @at_desk
-def list_(desk: Desk, state: str | None, limit: int | None, **filters: Any) -> None:
-    """List what waits, oldest first."""
-    from daemon.admin import queue
+def list_(desk: Desk, incident: int | None, state: str | None, limit: int | None, **filters: Any) -> None:
+    """List what waits, oldest first. What an incident holds is one line, above the others, unless a filter asks for it.
+
+    An incident is a user who sent more than he may: since then all he sends to other servers is held.
+    """
+    from daemon.admin import incidents, queue
 
     now = int(time.time() * 1000)
+    only_user = all(v is None for k, v in filters.items() if k != "user")
+    folded = only_user and incident is None and state != "due"
+    if incident is not None:
+        incidents.get(desk.store, incident)
+    found = incidents.open_ones(desk.store, filters["user"]) if folded else []
+    entries = queue.entries(
+        desk.store, _wanted((), filters, state=state, incident=incident, folded=folded, limit=limit)
+    )
+    if found:
+        desk.out.rows(found, _INCIDENTS)
+    if found and entries and not desk.json:
+        desk.out.print()
     desk.out.rows(
-        queue.entries(desk.store, _wanted((), filters, state=state, limit=limit)),
+        entries,
         [
             Column("ID", lambda e: str(e.id), right=True),
             Column("AGE", lambda e: span(now - e.created_at), right=True),
@@ -74,11 +116,23 @@ def list_(desk: Desk, state: str | None, limit: int | None, **filters: Any) -> N
             Column("SIZE", lambda e: size(e.size), right=True),
             Column("LAST REPLY", lambda e: e.last_reply or "", "dim"),
         ],
-        empty="The queue is empty.",
+        empty="" if found else "The queue is empty.",
     )
 
 
+_INCIDENTS = [
+    Column("INCIDENT", lambda i: str(i.incident), "bold", right=True),
+    Column("USER", lambda i: i.user, "bold"),
+    Column("SINCE", lambda i: when(i.began_at)),
+    Column("MESSAGES", lambda i: f"{i.messages:,}", right=True),
+    Column("RECIPIENTS", lambda i: f"{i.waiting:,}", "yellow", right=True),
+    Column("HELD SINCE THERE WERE", lambda i: i.why, fold=True),
+]
+
+
 def _next(entry: Entry, now: int) -> str:
+    if entry.incident is not None:
+        return f"held (incident {entry.incident})"
     if entry.state == "held":
         return f"held ({entry.hold_reason})" if entry.hold_reason else "held"
     if entry.state == "sending":
@@ -123,6 +177,7 @@ def _show(desk: Desk, one: Shown) -> None:
             ("Handed in", f"{when(entry.created_at)} as {entry.origin}" + (f" by {entry.user}" if entry.user else "")),
             ("Size", size(entry.size)),
             ("Next try", _next(entry, now)),
+            ("Incident", _incident_words(desk, entry)),
             ("Tries", str(entry.attempts)),
             ("Last try", last),
             ("TLS there", _tls(one)),
@@ -133,6 +188,20 @@ def _show(desk: Desk, one: Shown) -> None:
             *((name, value) for name, value in one.headers if name.lower() in _SHOWN),
         ],
     )
+
+
+def _incident_words(desk: Desk, entry: Entry) -> str:
+    from daemon.admin import incidents
+
+    if entry.incident is None:
+        return ""
+    found = incidents.get(desk.store, entry.incident)
+    return f"{found.incident}: {_touched(found)}\n`mailctl queue release --incident {found.incident}` sends all of it"
+
+
+def _touched(found: Incident) -> str:
+    held = f"{count(found.waiting, 'recipient')} of {count(found.messages, 'message')}"
+    return f"{found.user} since {when(found.began_at)}, {held}: {found.why}"
 
 
 def _tls(one: Shown) -> str:
@@ -182,16 +251,34 @@ def hold(desk: Desk, entries: tuple[str, ...], everything: bool, reason: str, **
     _work(desk, _chosen(desk, entries, everything, filters), "held", queue.hold, reason)
 
 
-@command.command("release", examples=("mailctl queue release 17 18", "mailctl queue release --all"))
+@command.command(
+    "release",
+    examples=("mailctl queue release 17 18", "mailctl queue release --all", "mailctl queue release --incident 3"),
+)
 @_ids
 @_filters
-@options.everything("that is held")
+@options.everything("that is held, but by incidents")
+@_incident
 @at_desk
-def release(desk: Desk, entries: tuple[str, ...], everything: bool, **filters: Any) -> None:
-    """Let held ones go on."""
-    from daemon.admin import queue
+def release(
+    desk: Desk, entries: tuple[str, ...], everything: bool, incident: int | None, **filters: Any
+) -> None:  # fmt: skip
+    """Let held ones go on. With an incident its user may send his whole allowance again; the lifetime of what was held
+    counts from now."""
+    from daemon.admin import incidents, queue
 
-    _work(desk, _chosen(desk, entries, everything, filters), "released", queue.release)
+    if _of_incident(incident, entries, everything, filters):
+        _end(desk, incidents.get(desk.store, incident or 0), "released", incidents.release)
+    else:
+        _work(desk, _chosen(desk, entries, everything, filters, frees=True), "released", queue.release)
+
+
+def _end(desk: Desk, found: Incident, done: str, work: Callable[..., int]) -> None:
+    """All that an incident holds."""
+    with desk.out.progress("working", found.waiting) as step:
+        changed = work(desk.store, found.incident, step)
+    told = {"changed": changed, "incident": found.incident, "user": found.user}
+    desk.out.done(f"{count(changed, 'recipient')} {done}; incident {found.incident} of {found.user} is over", told)
 
 
 @command.command("retry", examples=("mailctl queue retry 17", "mailctl queue retry --error 'timed out'"))
@@ -203,7 +290,7 @@ def retry(desk: Desk, entries: tuple[str, ...], everything: bool, **filters: Any
     """Begin again: tries and lifetime count from now. Held ones are released."""
     from daemon.admin import queue
 
-    _work(desk, _chosen(desk, entries, everything, filters), "begin again", queue.retry)
+    _work(desk, _chosen(desk, entries, everything, filters, frees=True), "begin again", queue.retry)
 
 
 @command.command(
@@ -227,16 +314,38 @@ def bounce(
         _work(desk, found, "bounced", queue.bounce, reason)
 
 
-@command.command("drop", examples=("mailctl queue drop 17 --yes", "mailctl queue drop --from spammer --dry-run"))
+@command.command(
+    "drop",
+    examples=(
+        "mailctl queue drop 17 --yes",
+        "mailctl queue drop --from spammer --dry-run",
+        "mailctl queue drop --incident 3",
+    ),
+)
 @_ids
 @_filters
 @options.everything("that waits")
+@_incident
 @options.careful
 @at_desk
-def drop(desk: Desk, entries: tuple[str, ...], everything: bool, yes: bool, dry_run: bool, **filters: Any) -> None:
-    """Take out; the sender is not told (see `bounce`)."""
-    from daemon.admin import queue
+def drop(
+    desk: Desk,
+    entries: tuple[str, ...],
+    everything: bool,
+    incident: int | None,
+    yes: bool,
+    dry_run: bool,
+    **filters: Any,
+) -> None:
+    """Take out; the sender is not told (see `bounce`). With an incident, what its user sent before stays counted: a
+    thief who is still in is stopped again by his next message."""
+    from daemon.admin import incidents, queue
 
+    if _of_incident(incident, entries, everything, filters):
+        one = incidents.get(desk.store, incident or 0)
+        if desk.agreed("drop", [_touched(one)], yes=yes, dry_run=dry_run):
+            _end(desk, one, "dropped", incidents.drop)
+        return
     found = _chosen(desk, entries, everything, filters)
     if desk.agreed(f"drop {count(len(found), 'recipient')}", [_line(e) for e in found], yes=yes, dry_run=dry_run):
         _work(desk, found, "dropped", queue.drop)

@@ -80,12 +80,19 @@ def _show(desk: Desk, user: User) -> None:
             ("Administrator", "yes" if user.admin else ""),
             ("Mail", f"{count(user.messages, 'message')}, {size(user.used)}{share}"),
             ("Quota", room + (" (the setting limits.quota)" if user.quota is None else "")),
+            ("May send", _allowance(user)),
             ("Forwards to", forwards + (("; a copy stays" if user.keep else "; no copy stays") if forwards else "")),
             ("App passwords", str(user.app_passwords) if user.app_passwords else ""),
             ("Created", when(user.created_at)),
             ("Last login", when(user.last_login_at) or "never"),
         ],
     )
+
+
+def _allowance(user: User) -> str:
+    if user.allowance == 1:
+        return ""
+    return f"{user.allowance} times what the settings allowance.* say" if user.allowance else "without limit"
 
 
 @command.command(
@@ -128,20 +135,26 @@ def add(
     examples=(
         "mailctl user set alice@example.org --quota 10G",
         "mailctl user set alice@example.org --name 'Alice P. Liddell' --admin",
+        "mailctl user set alice@example.org --allowance 10",
     ),
 )
 @options.user
 @click.option("--name", help="The name people see.")
 @click.option("--quota", metavar="SIZE", help="Room such as 5G, `none` for no limit, `default` for limits.quota.")
 @click.option("--admin/--no-admin", default=None, help="Whether he gets mail for postmaster and abuse.")
+@click.option(
+    "--allowance",
+    metavar="TIMES",
+    help="He may send so many times what the settings allowance.* say; `none`: without limit, `default`: once.",
+)
 @at_desk
-def set_(desk: Desk, user: str, name: str | None, quota: str | None, admin: bool | None) -> None:
-    """Change a user's name, quota or role."""
+def set_(desk: Desk, user: str, name: str | None, quota: str | None, admin: bool | None, allowance: str | None) -> None:
+    """Change a user's name, quota, role or allowance."""
     from daemon.admin import people
 
-    if name is None and quota is None and admin is None:
-        raise click.UsageError("nothing to set; name --name, --quota or --admin")
-    changed = people.change(desk.store, user, display_name=name, quota=quota, admin=admin)
+    if name is None and quota is None and admin is None and allowance is None:
+        raise click.UsageError("nothing to set; name --name, --quota, --admin or --allowance")
+    changed = people.change(desk.store, user, display_name=name, quota=quota, admin=admin, allowance=allowance)
     desk.out.done(f"changed {changed.address}", changed)
 
 

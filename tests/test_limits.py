@@ -174,6 +174,9 @@ PROOFS = {
     "test_reasons_are_few_and_short": "spam_reasons spam_words",
     "test_rates_are_remembered_of_so_many_networks": "rate_networks",
     "test_more_than_usual_is_noticed_and_forgotten": "rate_usual",
+    "test_each_limit_holds_what_is_over_it_by_default": "allowance_messages_hour allowance_messages_day"
+    " allowance_recipients_hour allowance_recipients_day allowance_strangers_hour allowance_strangers_day",
+    "test_an_incident_that_nobody_heard_of_is_told": "incident_round",
     "test_looks_come_round_again": "acme_round",
     "test_an_authority_that_takes_too_long_is_left": "acme_patience",
     "test_a_process_that_hangs_is_ended": "acme_process",

@@ -7,7 +7,8 @@ import socket
 from dataclasses import dataclass
 
 from daemon.config import SETTINGS, BadSetting, Config
-from daemon.store import census, certificates, drills, settings
+from daemon.flow.alarm import why
+from daemon.store import census, certificates, drills, incidents, settings
 from daemon.store.db import Store
 from daemon.store.tx import Tx
 
@@ -23,6 +24,7 @@ class Listener:
 @dataclass(frozen=True, slots=True)
 class Status:
     """`running`: a server serves from this data directory. `problems`: what an administrator should look at.
+    `incidents`: users whose mail is held since they sent more than they may.
 
     `used` is what users see, `stored` the octets kept for it, `free` the disk's; new mail is refused below `reserve`.
     """
@@ -38,6 +40,7 @@ class Status:
     stored: int
     waiting: int
     held: int
+    incidents: int
     bans: int
     free: int
     reserve: int
@@ -50,16 +53,18 @@ class Status:
 def status(store: Store) -> Status:
     """One look at everything. Works on a store whose settings were spoilt, too."""
 
-    def work(tx: Tx) -> tuple[Config, list[str], census.Census, certificates.Certificate | None]:
+    def work(tx: Tx) -> tuple[Config, list[str], census.Census, certificates.Certificate | None, int]:
         problems = [f"the trial of the filter fails: {drill.text}" for drill in drills.everyone(tx) if drill.failures]
+        held = incidents.open_ones(tx)
+        problems += [f"{_held(one)}; `mailctl queue list` shows incident {one.id}" for one in held]
         try:
             config = settings.load(tx)
         except BadSetting as error:
             problems.append(f"{error}; `mailctl config set` puts it right, the server does not start before")
             config = Config()
-        return config, problems, census.count(tx), certificates.shown(tx, config.hostname)
+        return config, problems, census.count(tx), certificates.shown(tx, config.hostname), len(held)
 
-    config, problems, counted, shown = store.read_now(work)
+    config, problems, counted, shown, held = store.read_now(work)
     disk = os.statvfs(store.data.path)
     free = disk.f_bavail * disk.f_frsize
     reserve = config["store.reserve"]
@@ -89,6 +94,7 @@ def status(store: Store) -> Status:
         stored=counted.stored,
         waiting=counted.waiting,
         held=counted.held,
+        incidents=held,
         bans=counted.bans,
         free=free,
         reserve=reserve,
@@ -97,6 +103,10 @@ def status(store: Store) -> Status:
         oldest_at=counted.oldest_at,
         certificate_until_at=until,
     )
+
+
+def _held(one: incidents.Incident) -> str:
+    return f"mail of {one.user} is held ({one.waiting:,} recipients): {why(one)}"
 
 
 def _soon(shown: certificates.Certificate) -> int:

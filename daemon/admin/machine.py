@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from daemon.admin.findings import Facts, Finding
-from daemon.store import census
+from daemon.flow.alarm import why
+from daemon.store import census, incidents
 from daemon.store.events import newest
 
 _BUILT = 2026  # the year this was written in: no clock that is right says less
@@ -81,6 +82,11 @@ def queue(facts: Facts) -> Iterator[Finding]:
         text = f"{_recipients(state.held)} until released"
         remedy = "`mailctl queue list` shows why, `mailctl queue release` lets them go"
         yield Finding("info", "queue-held", "queue", text, remedy)
+    for one in facts.store.read_now(incidents.open_ones):
+        text = f"what {one.user} sends to other servers is held, {_recipients(one.waiting)}: {why(one)}"
+        remedy = f"look at it with `mailctl queue list --incident {one.id}`, then `mailctl queue release --incident"
+        remedy += f" {one.id}`, or `mailctl session kill {one.user}` and `mailctl queue drop --incident {one.id}`"
+        yield Finding("warning", "incident", one.user, text, remedy)
     for down in state.down:
         fine = False
         text = f"not reached {down.failures} times in a row, {_recipients(down.waiting)}: {down.last_error}"

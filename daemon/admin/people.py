@@ -9,7 +9,18 @@ from daemon.admin import words
 from daemon.admin.errors import BadData
 from daemon.limits import LIMITS
 from daemon.mail.address import Address
-from daemon.store import accounts, aliases, domains, events, mailboxes, messages, quarantine, settings, spam
+from daemon.store import (
+    accounts,
+    aliases,
+    domains,
+    events,
+    incidents,
+    mailboxes,
+    messages,
+    quarantine,
+    settings,
+    spam,
+)
 from daemon.store.accounts import Account
 from daemon.store.db import Store
 from daemon.store.errors import Invalid
@@ -20,7 +31,8 @@ SCOPES = ("imap", "pop3", "smtp")
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """`quota` is None when the setting limits.quota counts; `room` is what counts in the end, 0 for no limit."""
+    """`quota` is None when the setting limits.quota counts; `room` is what counts in the end, 0 for no limit.
+    `allowance`: how many times the limits `allowance.*` he may send, 0: without limit."""
 
     address: str
     display_name: str
@@ -32,6 +44,7 @@ class User:
     messages: int
     forwards: tuple[str, ...]
     keep: bool
+    allowance: int
     app_passwords: int
     created_at: int
     last_login_at: int | None
@@ -125,9 +138,11 @@ def change(
     display_name: str | None = None,
     quota: str | None = None,
     admin: bool | None = None,
+    allowance: str | None = None,
     enabled: bool | None = None,
 ) -> User:
-    """Set what is given; `quota` is a size, `none` for no limit, `default` for the setting. Raises `Missing`."""
+    """Set what is given; `quota` is a size, `none` for no limit, `default` for the setting; `allowance` a number of
+    times, `none`, `default`. Raises `Missing`."""
     values: dict[str, object] = {}
     if display_name is not None:
         values["display_name"] = display_name
@@ -135,6 +150,8 @@ def change(
         values["quota"] = _quota(quota)
     if admin is not None:
         values["admin"] = int(admin)
+    if allowance is not None:
+        values["allowance"] = _allowance(allowance)
     if enabled is not None:
         values["enabled"] = int(enabled)
 
@@ -199,6 +216,9 @@ def remove(store: Store, address: str, progress: Callable[[int], None] = lambda 
         progress(taken)
     while store.write_now(quarantine.forget_some, account_id, LIMITS.step):
         pass
+    for incident in store.read_now(incidents.open_ones, account_id):
+        while store.write_now(incidents.drop_some, incident.id, LIMITS.step) == LIMITS.step:
+            pass
     while store.write_now(spam.forget_some, account_id, LIMITS.spam_step):
         pass
     store.write_now(accounts.remove, account_id)
@@ -217,6 +237,7 @@ def _user(tx: Tx, account: Account) -> User:
         messages=account.messages,
         forwards=tuple(f.address for f in accounts.forwards(tx, account.id) if f.enabled),
         keep=account.forward_keep,
+        allowance=1 if account.allowance is None else account.allowance,
         app_passwords=len(accounts.app_passwords(tx, account.id)),
         created_at=account.created_at,
         last_login_at=account.last_login_at,
@@ -227,6 +248,14 @@ def _quota(text: str | None) -> int | None:
     if text is None or text.lower() == "default":
         return None
     return 0 if text.lower() in ("none", "unlimited") else words.octets(text)
+
+
+def _allowance(text: str) -> int | None:
+    if text.lower() in ("default", "none", "unlimited"):
+        return None if text.lower() == "default" else 0
+    if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) and len(text) < 6):
+        raise BadData(f"{text!r} is not how many times as much as others: a number such as 10, `none` or `default`")
+    return int(text)
 
 
 def _kept(password: str, salt: tuple[bytes, int] | None = None) -> accounts.Password:

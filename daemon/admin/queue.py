@@ -29,7 +29,8 @@ _TRIES = 3
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One recipient in the queue. `state`: due, held, or sending while a worker has it. `remedy`: what the last reply
-    means, in plain words. `message` is the number all recipients of one message share."""
+    means, in plain words. `message` is the number all recipients of one message share, `incident` the one that
+    holds it."""
 
     id: int
     message: int
@@ -46,10 +47,12 @@ class Entry:
     last_reply: str | None
     remedy: str | None
     hold_reason: str | None
+    incident: int | None
     created_at: int
     due_at: int
     last_at: int | None
     expires_at: int
+    type: str = "recipient"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,8 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which entries: by ids or traces, or by what all of them have. `older` is a span, `since` a span or a date."""
+    """Which entries: by ids or traces, or by what all of them have. `older` is a span, `since` a span or a date.
+    `folded`: none that an incident holds."""
 
     ids: tuple[str, ...] | None = None
     sender: str | None = None
@@ -79,6 +83,8 @@ class Wanted:
     error: str | None = None
     state: str | None = None
     limit: int | None = None
+    incident: int | None = None
+    folded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +260,7 @@ def _rows(store: Store, wanted: Wanted) -> list[tuple[Row, routes.Table]]:
         error=wanted.error,
         state=wanted.state,
         limit=wanted.limit,
+        incident=0 if wanted.folded else wanted.incident,
         ids=numbers if not traces else None,
     )
 
@@ -293,6 +300,7 @@ def _entry(row: Row, table: routes.Table) -> Entry:
         last_reply=row.last_reply,
         remedy=None if means is None else means.sentence,
         hold_reason=row.hold_reason,
+        incident=row.incident,
         created_at=row.created_at,
         due_at=row.due_at,
         last_at=row.last_at,

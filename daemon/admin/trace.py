@@ -9,7 +9,7 @@ from typing import Any
 from daemon.admin import words
 from daemon.mail.address import display_domain
 from daemon.mail.remedy import remedy
-from daemon.store import accounts, events, find, queue_desk
+from daemon.store import accounts, events, find, incidents, queue_desk
 from daemon.store.db import Store
 from daemon.store.errors import Missing
 from daemon.store.events import Event
@@ -38,6 +38,7 @@ _WHY_DROPPED = {
     "junk-not-forwarded": ": junk is not forwarded",
     "quarantine": ", out of the quarantine",
     "engine-discard": ": another filter wants that",
+    "incident": ", with all that the incident held, by hand",
 }
 _WHY_HELD = {"external-mail-held": "the setting queue.hold_external keeps mail for other servers here"}
 
@@ -246,6 +247,8 @@ def _queued(tx: Tx, e: Event) -> str:
 def _held(tx: Tx, e: Event) -> str:
     if e.reason == "quarantine":
         return f"kept in the quarantine for {e.detail.get('user')} (entry {e.detail.get('entry')})"
+    if e.reason == incidents.HELD:
+        return f"held for {e.recipient}: its sender sends more than he may (incident {e.detail.get('incident')})"
     return f"held for {e.recipient}: {_WHY_HELD.get(e.reason, e.reason or 'no reason given')}"
 
 
@@ -254,6 +257,8 @@ def _released(tx: Tx, e: Event) -> str:
         how = "by hand" if e.detail.get("by") == "administrator" else "by a link"
         allowed = f"; {e.detail['allowed']} is let in from now on" if e.detail.get("allowed") else ""
         return f"released to {e.detail.get('mailbox', 'INBOX')} of {e.detail.get('user')}, {how}{allowed}"
+    if e.reason == "incident":
+        return f"{e.recipient} is released with all that incident {e.detail.get('incident')} held, by hand"
     how = {"retry": "begins again", "rerouted": "goes by another way"}.get(e.reason, "is released")
     return f"{e.recipient} {how}, by hand"
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from daemon.flow.containing import contain
 from daemon.flow.envelope import Origin
 from daemon.flow.judged import Judged, note
 from daemon.mail.address import Address
 from daemon.mail.summary import Summary, message_id_in
-from daemon.store import blobs, correspondents, events, mailboxes, messages, quarantine, queue
+from daemon.store import blobs, correspondents, events, incidents, mailboxes, messages, quarantine, queue
 from daemon.store.addresses import Denial
+from daemon.store.allowance import Limits
 from daemon.store.errors import Missing, OverQuota
 from daemon.store.quarantine import Kept
 from daemon.store.spool import Body
@@ -50,7 +52,8 @@ class Plan:
 
     `failures`: what could not be done for some while it was for others. `notices` are messages about this one, done
     with it; `about` is what a notice tells (failure, success). `judged` is there for mail from other servers, and
-    `unsent` whom it is not forwarded to, since it is junk. `written_to`: the recipients of what a user hands in.
+    `unsent` whom it is not forwarded to, since it is junk. `written_to`: the recipients of what a user hands in,
+    `limits` what he may send.
     """
 
     trace: str
@@ -67,6 +70,7 @@ class Plan:
     judged: Judged | None = None
     unsent: list[str] = field(default_factory=list)
     written_to: tuple[Address, ...] = ()
+    limits: Limits | None = None
 
     @property
     def empty(self) -> bool:
@@ -92,8 +96,9 @@ def commit(tx: Tx, plan: Plan) -> None:
     if plan.judged is not None:
         told += plan.judged.story(trace, origin, plan.sender, message_id)
         note(tx, plan.judged)
+    incident = contain(tx, plan)
     if plan.written_to and origin.account_id is not None:
-        correspondents.wrote(tx, origin.account_id, plan.written_to, message_id)
+        correspondents.wrote(tx, origin.account_id, plan.written_to if incident is None else (), message_id)
     for copy in plan.copies:
         try:
             placed = messages.put(
@@ -112,7 +117,8 @@ def commit(tx: Tx, plan: Plan) -> None:
         )  # fmt: skip
     told += [events.New(trace, "dropped", "junk-not-forwarded", recipient=address) for address in plan.unsent]
     for sending in plan.sendings:
-        queue.enqueue(tx, sending.message, blob_id, sending.recipients, held=sending.held, told=told)
+        held = sending.held if incident is None else incidents.HELD
+        queue.enqueue(tx, sending.message, blob_id, sending.recipients, held=held, incident=incident, told=told)
     events.record_all(tx, told)
     for address, denial in plan.failures:
         events.record(tx, trace, "failed", denial.reason, sender=plan.sender, recipient=str(address), text=denial.text)

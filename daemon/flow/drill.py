@@ -14,16 +14,13 @@ from daemon import log
 from daemon.config import Config
 from daemon.flow import dangers, receive
 from daemon.flow.envelope import Envelope, Origin, Recipient
-from daemon.flow.postmaster import postmaster
+from daemon.flow.postmaster import administrators, plain_letter, postmaster
 from daemon.flow.rounds import rounds
 from daemon.limits import LIMITS
-from daemon.mail.address import Address
-from daemon.mail.headers import format_date
-from daemon.store import accounts, domains, drills
+from daemon.store import drills
 from daemon.store.db import Store
 from daemon.store.drills import Drill
 from daemon.store.spool import Body
-from daemon.store.tx import Tx
 from daemon.trust import attachments, rules, virus
 
 Ended = tuple[str, bool, str]
@@ -131,11 +128,15 @@ class Drills:
     async def _tell(self, news: list[Drill]) -> None:
         """A letter to each administrator; without one, to the postmaster."""
         config = self._config()
-        ours, recipients = self._store.peek(_whom, config.hostname)
+        recipients = self._store.peek(administrators, config.hostname)
         if not recipients:
             return
         trace = receive.new_trace(self._store)
-        data = _notice(news, config, ours, trace, self._store.clock() / 1000)
+        ours = self._store.peek(postmaster, config.hostname)
+        data = plain_letter(
+            ours, "administrators: ;", f"The mail filter of {config.hostname} fails", _words(news, config),
+            unique=f"drill.{trace}", hostname=config.hostname, now=self._store.clock() / 1000,
+        )  # fmt: skip
         envelope = Envelope(None, [Recipient(address, notify="NEVER") for address in recipients])
         receipt = await receive.accept(
             self._store, Origin("notice", trace=trace), envelope, Body.of(data), config=config
@@ -143,28 +144,9 @@ class Drills:
         log.event("drill-told", id=receipt.trace, to=recipients[0], more=len(recipients) - 1 or None)
 
 
-def _whom(tx: Tx, hostname: str) -> tuple[Address, list[Address]]:
-    ours = postmaster(tx, hostname)
-    admins = [account.address for account in accounts.everyone(tx) if account.admin and account.enabled]
-    return ours, admins or ([ours] if domains.home(tx, []) else [])
-
-
-def _notice(news: list[Drill], config: Config, ours: Address, trace: str, now: float) -> bytes:
+def _words(news: list[Drill], config: Config) -> list[str]:
     comes = "senders are told to try again" if config["virus.on_error"] == "defer" else "mail is delivered unscanned"
     lines = [f"The mail filter of {config.hostname} failed its trial:", ""]
     lines += [f"* {drill.text}" for drill in news]
     lines += [f"  Meanwhile {comes} (virus.on_error)." for drill in news if drill.name == "scanner"]
-    lines += ["", "`mailctl doctor` tells what can be done. There is no second letter until it worked again."]
-    head = [
-        f"From: Mail server <{ours}>",
-        "To: administrators: ;",
-        f"Subject: The mail filter of {config.hostname} fails",
-        f"Date: {format_date(now)}",
-        f"Message-ID: <drill.{trace}@{config.hostname}>",
-        "Auto-Submitted: auto-generated",
-        "MIME-Version: 1.0",
-        "Content-Type: text/plain; charset=utf-8",
-        "Content-Transfer-Encoding: 8bit",
-        "",
-    ]
-    return "".join(f"{line}\r\n" for line in (*head, *lines)).encode()
+    return [*lines, "", "`mailctl doctor` tells what can be done. There is no second letter until it worked again."]

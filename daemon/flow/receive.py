@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from daemon import log
 from daemon.config import Config
-from daemon.flow import forward, keeping, notify, signing
+from daemon.flow import containing, forward, keeping, notify, signing
 from daemon.flow.deliver import Copy, Plan, Sending, Stale, commit
 from daemon.flow.envelope import Envelope, Origin, Recipient
 from daemon.flow.judged import Judged, tell_refusal
@@ -421,6 +421,7 @@ class _Planning:
             return
         if self.origin.kind == "submission":
             plan.written_to = tuple(o.recipient.address for o in outcomes if o.denial is None)
+            plan.limits = containing.limits_for(self.config, self.origin)
         if self.origin.one_answer and len(outcomes) > 1:
             self.fates += [Fate(o.recipient, o.recipient.address, o.denial) for o in outcomes if o.denial is not None]
         if not self.fates:

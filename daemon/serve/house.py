@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Callable, Mapping
 
 from daemon.config import Config
+from daemon.flow.alarm import Alarms
 from daemon.flow.digest import Digests
 from daemon.flow.drill import Drills
 from daemon.flow.judging import Judge
@@ -71,6 +72,8 @@ class House:
             digests = workers.create_task(Digests(self.store, self.config).run())
             learning = workers.create_task(Learning(self.store).run())
             trials = workers.create_task(Drills(self.store, self.config).run())
+            alarms = workers.create_task(Alarms(self.store, self.config).run())
+            await self.door.sessions.begin()
             self.doors.open(self._services(), bound)
             ready()
             await stop.wait()
@@ -80,8 +83,8 @@ class House:
             digests.cancel()
             learning.cancel()
             trials.cancel()
+            alarms.cancel()
         await self.imap.close()
-        self.pop3.close()
         await self.web.close()
         await self.door.close()
         await self.refusals.flush()

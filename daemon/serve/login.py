@@ -16,7 +16,7 @@ import hmac
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -26,6 +26,7 @@ from daemon.limits import LIMITS
 from daemon.mail.address import Address, BadAddress, parse_address
 from daemon.serve.hashers import Busy, Hashers
 from daemon.serve.refusals import Refusals
+from daemon.serve.sessions import Sessions
 from daemon.serve.throttle import Bans, Throttle, is_private, network_of
 from daemon.store import accounts, domains
 from daemon.store.accounts import Credentials
@@ -68,12 +69,14 @@ class LoginRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who it is. `scopes`: the services this password is for; empty: all."""
+    """Who it is. `scopes`: the services this password is for; empty: all. `epoch`: that of his
+    sessions (`store.sessions`) when he was let in."""
 
     account_id: int
     address: Address
     scopes: frozenset[str] = frozenset()
     app_password_id: int | None = None
+    epoch: int = 0
 
 
 Ask = Callable[[bytes], Awaitable[bytes]]
@@ -81,7 +84,7 @@ Ask = Callable[[bytes], Awaitable[bytes]]
 
 
 class Door:
-    """One per process. Close it before the store."""
+    """One per process. Close it before the store. `sessions` knows who is in."""
 
     def __init__(
         self,
@@ -100,6 +103,7 @@ class Door:
         self._refusals = refusals
         self._clock = clock
         self._sleep = sleep
+        self.sessions = Sessions(store)
         self._throttle = Throttle(clock)
         self._key = secrets.token_bytes(32)
         self._fake_salt: bytes | None = None
@@ -164,7 +168,8 @@ class Door:
             return await self.plain(service, peer, result.login, result.password, tls)
         assert known is not None
         key = known.keys[result.index]
-        identity = Identity(known.account_id, known.address, frozenset(key.scopes.split()), key.app_password_id)
+        scopes = frozenset(key.scopes.split())
+        identity = Identity(known.account_id, known.address, scopes, key.app_password_id, known.epoch)
         reason = _may(known, identity, service)
         if reason:
             raise self._refuse(attempt, reason)
@@ -173,6 +178,7 @@ class Door:
 
     async def close(self) -> None:
         """Wait for what is being written, and for the threads."""
+        await self.sessions.close()
         while tasks := tuple(self._tasks):
             await asyncio.gather(*tasks, return_exceptions=True)
             # Not left to their callbacks: since Python 3.12 a gather of ended tasks does not let the loop turn.
@@ -230,9 +236,10 @@ class Door:
         if any(key.app_password_id for key in known.keys) and not passwords.too_long(password):
             app = self._store.peek(accounts.app_password_by_digest, known.account_id, passwords.digest(password))
             if app is not None:
-                identity = Identity(known.account_id, known.address, frozenset(app.scopes.split()), app.id)
+                scopes = frozenset(app.scopes.split())
+                identity = Identity(known.account_id, known.address, scopes, app.id, known.epoch)
         if identity is None and await self._right(attempt, known, password):
-            identity = Identity(known.account_id, known.address)
+            identity = Identity(known.account_id, known.address, epoch=known.epoch)
         if identity is None:
             return "wrong-password", None
         reason = _may(known, identity, service)
@@ -382,17 +389,6 @@ def _may(known: Credentials, identity: Identity, service: str) -> str:
     if identity.scopes and service not in identity.scopes:
         return "scope"
     return ""
-
-
-def closed_accounts(tx: Tx, account_ids: Iterable[int]) -> set[int]:
-    """Those that are gone or disabled by now: their sessions end (traps D19)."""
-    closed = set()
-    for account_id in account_ids:
-        account = accounts.by_id(tx, account_id)
-        known = None if account is None else accounts.credentials(tx, account.address)
-        if known is None or not known.enabled:
-            closed.add(account_id)
-    return closed
 
 
 def _credentials(tx: Tx, login: str) -> Credentials | None:

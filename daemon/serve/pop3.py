@@ -15,12 +15,12 @@ from daemon import log
 from daemon.config import Config
 from daemon.limits import LIMITS
 from daemon.serve.connection import Connection, Draining
-from daemon.serve.login import Door, Identity, LoginRefused, closed_accounts
+from daemon.serve.login import Door, Identity, LoginRefused
 from daemon.serve.maildrop import Letter, Maildrop
+from daemon.serve.sessions import Live
 from daemon.store.db import Store, StoreError
 from daemon.store.errors import Missing
 from daemon.store.segments import SegmentDamaged
-from daemon.store.tx import Changes
 from daemon.wire import pop3
 from daemon.wire.pop3 import BadArgument, Beginning, Stuffer, err, ok
 from daemon.wire.stream import EndOfStream, TooLong
@@ -54,8 +54,6 @@ class Pop3:
         self.door = door
         self.context = context
         self._end_point = end_point
-        self._sessions: set[Session] = set()  # those logged in
-        self._deaf = store.listen(self._changed)
 
     async def serve(self, conn: Connection) -> None:
         """Talk with one client until all is said; the caller closes the connection."""
@@ -63,37 +61,24 @@ class Pop3:
         try:
             await session.run()
         finally:
-            self._sessions.discard(session)
-
-    def close(self) -> None:
-        self._deaf()
+            self.door.sessions.leave(session.live)
 
     def end_point(self, conn: Connection) -> bytes | None:
         return None if conn.ssl_object is None else self._end_point(conn.ssl_object)
-
-    def logged_in(self, session: Session) -> None:
-        self._sessions.add(session)
-
-    def _changed(self, changes: Changes) -> None:
-        """An account that was removed or disabled takes its sessions with it (traps D19)."""
-        mine = {s.identity.account_id for s in self._sessions if s.identity is not None}
-        touched = mine if changes.everything else changes.accounts & mine
-        if touched:
-            closed = self.store.peek(closed_accounts, list(touched))
-            for session in tuple(self._sessions):
-                if session.identity is not None and session.identity.account_id in closed:
-                    session.end()
 
 
 class Session:
     """One connection."""
 
-    __slots__ = ("conn", "pop3", "identity", "drop", "user", "errors", "failed_logins", "ended", "_said", "_size")
+    __slots__ = (
+        "conn", "pop3", "identity", "live", "drop", "user", "errors", "failed_logins", "ended", "_said", "_size",
+    )  # fmt: skip
 
     def __init__(self, conn: Connection, service: Pop3) -> None:
         self.conn = conn
         self.pop3 = service
         self.identity: Identity | None = None
+        self.live: Live | None = None
         self.drop: Maildrop | None = None
         self.user: str | None = None
         self.errors = 0
@@ -115,8 +100,8 @@ class Session:
         except Draining:
             await self._last(err("the server is being stopped", "SYS/TEMP"))
 
-    def end(self) -> None:
-        """The account is closed: no command more."""
+    def end(self, text: str) -> None:
+        """No command more. Nothing is said: the client asked nothing."""
         self.ended = True
         self.conn.nudge()
         self.conn.abort()
@@ -315,7 +300,7 @@ async def _welcome(session: Session, identity: Identity) -> bytes:
     except Missing:
         return err("there is no INBOX", "SYS/PERM")
     session.identity = identity
-    session.pop3.logged_in(session)
+    session.live = session.pop3.door.sessions.enter(identity, "pop3", session.conn, session.end)
     count, octets = session.drop.total()
     return ok(f"{count} messages ({octets} octets)")
 

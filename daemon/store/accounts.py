@@ -8,7 +8,7 @@ from typing import Any
 
 from daemon.limits import LIMITS
 from daemon.mail.address import Address, fold_local
-from daemon.store import domains, greylist, mailboxes, quarantine, spam
+from daemon.store import domains, greylist, incidents, mailboxes, quarantine, spam
 from daemon.store.errors import Exists, Invalid, Missing, OverQuota
 from daemon.store.tx import Tx
 
@@ -27,6 +27,7 @@ class Account:
     forward_keep: bool
     created_at: int
     last_login_at: int | None
+    allowance: int | None
 
     @property
     def address(self) -> Address:
@@ -45,12 +46,14 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """All that the login door needs of a user. `keys` are the password's and those of unexpired app passwords."""
+    """All that the login door needs of a user. `epoch` is that of his sessions (`sessions`), `keys` are the password's
+    and those of unexpired app passwords."""
 
     account_id: int
     address: Address
     enabled: bool
     version: int
+    epoch: int
     password_hash: str | None
     scram_salt: bytes | None
     scram_iterations: int | None
@@ -81,7 +84,7 @@ class AppPassword:
 
 _COLUMNS = (
     "a.id, a.local, d.name, a.display_name, a.enabled, a.admin, a.quota, a.used, a.messages, a.forward_keep,"
-    " a.created_at, a.last_login_at"
+    " a.created_at, a.last_login_at, a.allowance"
 )
 _FROM = "from account a join domain d on d.id = a.domain_id"
 
@@ -145,9 +148,9 @@ def add(
 
 
 def change(tx: Tx, account_id: int, **values: Any) -> None:
-    """Set `display_name`, `enabled`, `admin`, `quota`, `forward_keep`."""
+    """Set `display_name`, `enabled`, `admin`, `quota`, `allowance`, `forward_keep`."""
     for column, value in values.items():
-        if column not in ("display_name", "enabled", "admin", "quota", "forward_keep"):
+        if column not in ("display_name", "enabled", "admin", "quota", "allowance", "forward_keep"):
             raise Invalid(f"a user has no {column}")
         tx.run(f"update account set {column} = ? where id = ?", value, account_id)
     if "enabled" in values:
@@ -162,6 +165,7 @@ def remove(tx: Tx, account_id: int) -> None:
     for table in ("mailbox", "subscription", "mailbox_tombstone", "sender_list"):
         tx.run(f"delete from {table} where account_id = ?", account_id)
     quarantine.forget_user(tx, account_id)
+    incidents.forget_user(tx, account_id)
     spam.forget_user(tx, account_id)
     if account := by_id(tx, account_id):
         greylist.remove(tx, str(account.address))
@@ -177,7 +181,7 @@ def credentials(tx: Tx, address: Address) -> Credentials | None:
     key, domain = address.key
     row = tx.one(
         "select a.id, a.local, d.name, a.enabled and d.enabled, a.credential_version, a.password_hash, a.scram_salt,"
-        " a.scram_iterations, a.stored_key, a.server_key"
+        " a.scram_iterations, a.stored_key, a.server_key, a.session_epoch"
         " from domain g join domain d on d.id = coalesce(g.alias_of, g.id)"
         " join account a on a.domain_id = d.id where g.name = ? and a.local_key = ?",
         domain,
@@ -195,7 +199,9 @@ def credentials(tx: Tx, address: Address) -> Credentials | None:
             tx.now,
         )
     ]
-    return Credentials(row[0], Address(row[1], row[2]), bool(row[3]), row[4], row[5], row[6], row[7], tuple(keys))
+    return Credentials(
+        row[0], Address(row[1], row[2]), bool(row[3]), row[4], row[10], row[5], row[6], row[7], tuple(keys)
+    )  # fmt: skip
 
 
 def set_password(tx: Tx, account_id: int, password: Password) -> None:
@@ -404,4 +410,4 @@ def remove_forward(tx: Tx, account_id: int, address: Address) -> None:
 
 
 def _account(r: tuple[Any, ...]) -> Account:
-    return Account(r[0], r[1], r[2], r[3], bool(r[4]), bool(r[5]), r[6], r[7], r[8], bool(r[9]), r[10], r[11])
+    return Account(r[0], r[1], r[2], r[3], bool(r[4]), bool(r[5]), r[6], r[7], r[8], bool(r[9]), *r[10:])

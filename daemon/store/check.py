@@ -15,7 +15,7 @@ from typing import Any
 
 from daemon.config import BadSetting
 from daemon.limits import LIMITS
-from daemon.store import dkim_keys, quarantine, settings, spam
+from daemon.store import dkim_keys, incidents, quarantine, settings, spam
 from daemon.store.db import Store
 from daemon.store.keywords import DELETED, SEEN
 from daemon.store.mailboxes import INBOX
@@ -52,6 +52,7 @@ def check(store: Store, progress: Progress | None = None, deep: bool = True) -> 
         _policies,
         _lessons,
         _quarantine,
+        _incidents,
         _segments,
         _bytes,
     ):
@@ -315,6 +316,11 @@ def _lessons(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
 def _quarantine(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
     for subject, text in store.read_now(quarantine.wrong, _MANY):
         yield Finding("error", "quarantine-wrong", subject, text)
+
+
+def _incidents(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
+    for subject, text in store.read_now(incidents.wrong, _MANY):
+        yield Finding("error", "incident-wrong", subject, text)
 
 
 # ------------------------------------------------------------------------------------------------- segments and bytes

@@ -22,11 +22,13 @@ from daemon.limits import LIMITS
 from daemon.store import (
     accounts,
     acme,
+    allowance,
     bans,
     blobs,
     correspondents,
     events,
     greylist,
+    incidents,
     messages,
     quarantine,
     queue,
@@ -83,6 +85,7 @@ class Janitor:
             self.forget_blobs, self.rewrite_segments, self.remove_files, self.forget_events, self.forget_refusals,
             self.forget_tombstones, self.forget_bans, self.forget_addresses, self.forget_destinations,
             self.forget_orders, self.forget_tls, self.forget_senders, self.forget_greylist, self.end_quarantine,
+            self.forget_allowances, self.forget_incidents,
         )  # fmt: skip
 
     async def forget_blobs(self) -> None:
@@ -131,6 +134,12 @@ class Janitor:
         before = self.store.clock() - config["quarantine.keep"] * 1000
         limits = Bounds(config["quarantine.user_limit"], config["quarantine.limit"])
         await self._in_steps(quarantine.expire, Ending(before, limits))
+
+    async def forget_allowances(self) -> None:
+        await self._in_steps(_forget_allowances, None)
+
+    async def forget_incidents(self) -> None:
+        await self._in_steps(incidents.forget, self.store.clock() - self.config()["trace.retention"] * 1000)
 
     async def rewrite_segments(self) -> None:
         """Empty the segments that are mostly dead, and drop those that are empty."""
@@ -186,6 +195,10 @@ def _forget_senders(tx: Tx, _: None, rows: int) -> int:
 
 def _forget_greylist(tx: Tx, _: None, rows: int) -> int:
     return greylist.forget(tx, rows)
+
+
+def _forget_allowances(tx: Tx, _: None, rows: int) -> int:
+    return allowance.forget(tx, rows)
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from daemon.limits import LIMITS
@@ -31,6 +32,18 @@ def wrote(tx: Tx, account_id: int, recipients: Sequence[Address], message_id: st
             " on conflict (account_id, message_id) do update set at = excluded.at",
             account_id, message_id, tx.now,
         )  # fmt: skip
+
+
+def strangers(tx: Tx, account_id: int, recipients: Sequence[Address]) -> int:
+    """How many of them the user has never written to."""
+    names = {name_of(recipient) for recipient in recipients}
+    if not names:
+        return 0
+    known: int = tx.value(
+        "select count(*) from correspondent where account_id = ? and address in (select value from json_each(?))",
+        account_id, json.dumps(list(names)),
+    )  # fmt: skip
+    return len(names) - known
 
 
 def knows(tx: Tx, account_id: int, author: Address) -> bool:

@@ -55,9 +55,10 @@ def enqueue(
     recipients: Sequence[NewRecipient],
     *,
     held: str | None = None,
+    incident: int | None = None,
     told: list[events.New] | None = None,
 ) -> int:
-    """Queue a message; its id. With `held` (a reason) it waits for `release`.
+    """Queue a message; its id. With `held` (a reason) it waits for `release`; `incident`: the one that holds it.
 
     It is one of the holders of `blob_id` that `blobs.keep` was told of. The events are written, or added to `told` for
     the caller to write.
@@ -73,17 +74,18 @@ def enqueue(
     table = routes.load(tx)
     state = "due" if held is None else "held"
     tx.many(
-        "insert into queue_recipient (message_id, address, destination, orcpt, notify, state, due_at, hold_reason)"
-        " values (?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert into queue_recipient (message_id, address, destination, orcpt, notify, state, due_at, hold_reason,"
+        " incident_id) values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (message_id, r.address, destination(table, message.sender, r.address), r.orcpt, r.notify, state, tx.now,
-             held)
+             held, incident)
             for r in recipients
         ],
     )  # fmt: skip
+    detail = None if incident is None else {"incident": incident}
     news = [
         events.New(message.trace, "queued" if held is None else "held", held or message.origin,
-                   sender=message.sender, recipient=r.address)
+                   sender=message.sender, recipient=r.address, detail=detail)
         for r in recipients
     ]  # fmt: skip
     if told is None:

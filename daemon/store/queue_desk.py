@@ -16,6 +16,7 @@ from daemon.store.errors import Invalid, Missing
 from daemon.store.tx import Tx
 
 MAX_LIST = 1_000_000
+_FREE = "state = 'due', hold_reason = null, incident_id = null, due_at = ?"
 AGES = (5, 15, 30, 60, 120, 240, 480, 1440, 2880)  # minutes, upper ends of the histogram's columns; then all older
 
 
@@ -24,7 +25,7 @@ class Filter:
     """What to look at; conditions not given do not count.
 
     `sender` and `recipient` match a part, in any case; `domain` the recipient's; `user` who submitted it; `older` is
-    milliseconds since acceptance; `error` a regular expression over the last reply.
+    milliseconds since acceptance; `error` a regular expression over the last reply; `incident` 0: held by none.
     """
 
     ids: tuple[int, ...] | None = None
@@ -37,6 +38,7 @@ class Filter:
     error: str | None = None
     state: str | None = None
     limit: int | None = None
+    incident: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Row:
     last_host: str | None
     last_reply: str | None
     hold_reason: str | None
+    incident: int | None
     active: bool
 
 
@@ -68,7 +71,7 @@ _SELECT = (
     "select r.id, r.message_id, m.trace, m.sender, r.address, r.state, r.destination, m.size, m.origin,"
     " case when a.id is null then null else a.local || '@' || d.name end, m.created_at, m.expires_at,"
     " max(r.due_at, coalesce(t.not_before_at, 0)), r.attempts, r.last_at, r.last_host, r.last_reply, r.hold_reason,"
-    " r.leased_until > ? from queue_recipient r join queue_message m on m.id = r.message_id"
+    " r.incident_id, r.leased_until > ? from queue_recipient r join queue_message m on m.id = r.message_id"
     " left join account a on a.id = m.account_id left join domain d on d.id = a.domain_id"
     " left join destination t on t.name = r.destination"
 )
@@ -103,6 +106,7 @@ def _where(tx: Tx, wanted: Filter) -> tuple[str, list[Any]]:
         ("m.created_at <= ?", None if wanted.older is None else tx.now - wanted.older),
         ("m.created_at >= ?", wanted.since),
         ("r.state = ?", wanted.state),
+        ("coalesce(r.incident_id, 0) = ?", wanted.incident),
     ):
         if value is not None:
             where.append(condition)
@@ -145,11 +149,13 @@ def hold(tx: Tx, ids: Sequence[int], reason: str) -> int:
     return _change(tx, ids, "state = 'held', hold_reason = ?", (reason,), "state = 'due'", "held", reason)
 
 
-def release(tx: Tx, ids: Sequence[int]) -> int:
-    """Let held recipients go on at once; how many there were."""
-    return _change(
-        tx, ids, "state = 'due', hold_reason = null, due_at = ?", (tx.now,), "state = 'held'", "released", ""
-    )
+def release(tx: Tx, ids: Sequence[int], *, incident: int | None = None, lifetime: int = 0) -> int:
+    """Let held recipients go on at once; how many there were. With a `lifetime` (ms) that counts from now. `incident`:
+    they go since it is released."""
+    if lifetime:
+        _extend(tx, ids, lifetime)
+    reason = "" if incident is None else "incident"
+    return _change(tx, ids, _FREE, (tx.now,), "state = 'held'", "released", reason, incident)
 
 
 def flush(tx: Tx, ids: Sequence[int]) -> int:
@@ -164,23 +170,16 @@ def flush(tx: Tx, ids: Sequence[int]) -> int:
 
 def retry(tx: Tx, ids: Sequence[int], lifetime: int) -> int:
     """Begin again: due now, tries and lifetime (ms) counted from now; how many. Held ones are released."""
-    listed = json.dumps(list(ids))
-    tx.run(
-        "update queue_message set expires_at = ? where id in"
-        " (select message_id from queue_recipient where id in (select value from json_each(?)))",
-        tx.now + lifetime, listed,
-    )  # fmt: skip
-    count = _change(
-        tx, ids, "state = 'due', hold_reason = null, attempts = 0, due_at = ?", (tx.now,), "1 = 1", "released", "retry"
-    )
+    _extend(tx, ids, lifetime)
+    count = _change(tx, ids, f"attempts = 0, {_FREE}", (tx.now,), "1 = 1", "released", "retry")
     _forgive(tx, ids)
     return count
 
 
-def drop(tx: Tx, ids: Sequence[int]) -> int:
-    """Take recipients out without telling the sender; how many."""
+def drop(tx: Tx, ids: Sequence[int], *, incident: int | None = None) -> int:
+    """Take recipients out without telling the sender; how many. `incident`: since all it holds is dropped."""
     rows = _rows(tx, ids, "1 = 1")
-    _record(tx, rows, "dropped", "by-administrator")
+    _record(tx, rows, "dropped", "by-administrator" if incident is None else "incident", incident)
     queue.remove(tx, [row[0] for row in rows])
     return len(rows)
 
@@ -229,12 +228,19 @@ def stats(tx: Tx) -> list[Count]:
 
 
 def _change(
-    tx: Tx, ids: Sequence[int], assignments: str, values: tuple[Any, ...], condition: str, kind: str, reason: str
+    tx: Tx,
+    ids: Sequence[int],
+    assignments: str,
+    values: tuple[Any, ...],
+    condition: str,
+    kind: str,
+    reason: str,
+    incident: int | None = None,
 ) -> int:
     rows = _rows(tx, ids, condition)
     listed = json.dumps([row[0] for row in rows])
     tx.run(f"update queue_recipient set {assignments} where id in (select value from json_each(?))", *values, listed)
-    _record(tx, rows, kind, reason)
+    _record(tx, rows, kind, reason, incident)
     queue.flushed(tx)
     return len(rows)
 
@@ -247,10 +253,17 @@ def _rows(tx: Tx, ids: Sequence[int], condition: str) -> list[tuple[Any, ...]]:
     )
 
 
-def _record(tx: Tx, rows: list[tuple[Any, ...]], kind: str, reason: str) -> None:
-    events.record_all(
-        tx, [events.New(trace, kind, reason, sender=sender, recipient=to) for _, trace, sender, to in rows]
-    )
+def _extend(tx: Tx, ids: Sequence[int], lifetime: int) -> None:
+    tx.run(
+        "update queue_message set expires_at = ? where id in"
+        " (select message_id from queue_recipient where id in (select value from json_each(?)))",
+        tx.now + lifetime, json.dumps(list(ids)),
+    )  # fmt: skip
+
+
+def _record(tx: Tx, rows: list[tuple[Any, ...]], kind: str, reason: str, incident: int | None = None) -> None:
+    about = None if incident is None else {"incident": incident}
+    events.record_all(tx, [events.New(trace, kind, reason, sender, to, detail=about) for _, trace, sender, to in rows])
 
 
 def _forgive(tx: Tx, ids: Sequence[int]) -> None:

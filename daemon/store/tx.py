@@ -12,7 +12,8 @@ from typing import Any
 class Changes:
     """What a commit touched; told to listeners after it.
 
-    `lessons`: some wait to be learnt (`spam`). `everything`: another process committed, and may have changed anything.
+    `lessons`: some wait to be learnt (`spam`). `incidents`: one began. `everything`: another process committed, and may
+    have changed anything.
     """
 
     mailboxes: set[int] = field(default_factory=set)
@@ -20,6 +21,7 @@ class Changes:
     queue: bool = False
     settings: bool = False
     lessons: bool = False
+    incidents: bool = False
     everything: bool = False
 
     def add(self, other: Changes) -> None:
@@ -28,10 +30,12 @@ class Changes:
         self.queue |= other.queue
         self.settings |= other.settings
         self.lessons |= other.lessons
+        self.incidents |= other.incidents
         self.everything |= other.everything
 
     def __bool__(self) -> bool:
-        return bool(self.mailboxes or self.accounts or self.queue or self.settings or self.lessons or self.everything)
+        some = self.mailboxes or self.accounts or self.queue or self.settings or self.lessons
+        return bool(some or self.incidents or self.everything)
 
 
 class Tx:
@@ -87,3 +91,6 @@ class Tx:
 
     def lessons_touched(self) -> None:
         self.changes.lessons = True
+
+    def incidents_touched(self) -> None:
+        self.changes.incidents = True

@@ -18,13 +18,15 @@ from daemon.admin import certcheck, certs, conflicts, dnscheck, doctor, knock, m
 from daemon.admin.findings import Facts, Finding
 from daemon.config import SETTINGS, Config, DataDir
 from daemon.limits import LIMITS
-from daemon.store import acme, domains, events, queue, settings
+from daemon.store import acme, domains, events, incidents, queue, settings
+from daemon.store.allowance import Amount, Over
 from daemon.store.db import Store
 from daemon.store.tx import Tx
 from tests.instruments.dns_server import DNSServer
 from tests.instruments.server import NO_DNS, Server, free_ports
 from tests.instruments.sink import Sink
 from tests.mailctl.conftest import Ctl
+from tests.store.stage import add_user
 
 NOW = 1_800_000_000_000
 HOME = [("hostname", "mail.example.org")]
@@ -147,6 +149,18 @@ def in_the_queue(store: Store, due_at: int, *, leased: int = 0, failures: int = 
             queue._note(tx, standing)
 
     store.write_now(work)
+
+
+def test_an_open_incident_is_told_with_what_to_do(store: Store) -> None:
+    def begin(tx: Tx) -> int:
+        return incidents.begin(tx, add_user(tx), Over("messages-per-day", 9, 10), "trace", Amount(1, 1, 0))
+
+    store.write_now(begin)
+    (one,) = [f for f in machine.queue(facts(store)) if f.reason == "incident"]
+    assert (one.level, one.subject) == ("warning", "alice@example.org")
+    assert "10 messages to other servers within 24 hours; 9 may be" in one.text
+    for command in ("queue list --incident 1", "queue release --incident 1", "session kill alice@example.org"):
+        assert f"mailctl {command}" in str(one.remedy)
 
 
 def test_the_queue(store: Store) -> None:

@@ -12,8 +12,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from daemon.admin import house
-from daemon.flow import signing
+from daemon.config import Config
+from daemon.flow import receive, signing
+from daemon.flow.envelope import Envelope, Origin, Recipient
+from daemon.mail.address import parse_address
 from daemon.store.db import Store
+from daemon.store.spool import Body
 from mailctl.main import cli
 
 
@@ -70,6 +74,20 @@ def town(ctl: Ctl, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ctl]:
     ctl.ok("user", "add", "alice@example.org", "--no-password", "--admin", "--name", "Alice")
     ctl.ok("user", "add", "bob@example.org", "--no-password")
     yield ctl
+
+
+def contained(ctl: Ctl, *to: str) -> None:
+    """Bob sends one message more than he may, to two: they are held."""
+    store = ctl.store()
+    config = Config([("hostname", "mx.example.org"), ("allowance.messages_per_hour", "1")])
+    for number in range(2):
+        data = b"From: <bob@example.org>\r\nMessage-ID: <held%d@example.org>\r\n\r\nHello.\r\n" % number
+        whom = [Recipient(parse_address(one)) for one in (to or ("h1@far.example", "h2@far.example"))]
+        origin = Origin("submission", peer="192.0.2.1", account_id=2)
+        receive.accept_now(
+            store, origin, Envelope(parse_address("bob@example.org"), whom), Body.of(data), config=config
+        )  # fmt: skip
+    store.close()
 
 
 MESSAGE = (

@@ -9,7 +9,8 @@ import pytest
 
 from daemon import passwords
 from daemon.mail.address import parse_address
-from daemon.store import accounts
+from daemon.store import accounts, sessions
+from daemon.store.sessions import Row
 from tests.mailctl.conftest import Ctl, message
 
 
@@ -48,7 +49,7 @@ def test_a_user_is_shown_with_documented_keys(town: Ctl) -> None:
     assert shown == {
         "address": "alice@example.org", "display_name": "Alice", "enabled": True, "admin": True,
         "quota": 1610612736, "room": 1610612736, "used": 0, "messages": 0, "forwards": [], "keep": True,
-        "app_passwords": 0, "created_at": shown["created_at"], "last_login_at": None,
+        "allowance": 1, "app_passwords": 0, "created_at": shown["created_at"], "last_login_at": None,
     }  # fmt: skip
     assert shown["created_at"].endswith("Z")
     text = town.ok("user", "show", "alice@example.org")
@@ -326,3 +327,33 @@ def test_a_user_whose_mail_is_forwarded_may_still_send(town: Ctl) -> None:
 def test_postmaster_without_a_domain_reaches_the_administrator(town: Ctl) -> None:
     assert town.json("address", "test", "postmaster")["mailboxes"] == ["alice@example.org"]
     assert "is not an address" in town.fails(65, "address", "test", "nobody")
+
+
+# ------------------------------------------------------------------------------------------------------------ sessions
+
+
+def test_an_allowance_is_set_and_shown(town: Ctl) -> None:
+    for text, want, says in (("10", 10, "10 times what"), ("none", 0, "without limit"), ("default", 1, "")):
+        assert town.json("user", "set", "bob@example.org", "--allowance", text)["allowance"] == want
+        assert says in town.ok("user", "show", "bob@example.org")
+    for text in ("0", "-1", "1.5", "much", "123456", ""):
+        town.fails(65, "user", "set", "bob@example.org", "--allowance", text)
+
+
+def test_sessions_of_a_server_that_does_not_run_are_none_and_can_be_ended(town: Ctl) -> None:
+    store = town.store()
+    store.write_now(sessions.note, [Row(1, 2, "imap", "192.0.2.1", None, 1)], [])
+    store.close()
+    assert town.lines("session", "list") == []
+    for name in ("phone", "desk"):
+        town.ok("user", "app-password", "add", "bob@example.org", name)
+    town.fails(64, "session", "kill", "bob@example.org")
+    town.fails(1, "session", "kill", "bob@example.org", "nobody@example.org", "--yes")
+    town.fails(1, "session", "list", "--user", "nobody@example.org")
+    assert "revoked: desk, phone" in town.ok("session", "kill", "bob@example.org", "--dry-run")
+    kept = town.json("session", "kill", "bob@example.org", "--keep-app-passwords", "--yes")
+    assert kept == {"user": "bob@example.org", "sessions": 0, "app_passwords": []}
+    assert len(town.lines("user", "app-password", "list", "bob@example.org")) == 2
+    said = town.ok("session", "kill", "-", "--yes", input="alice@example.org bob@example.org")
+    assert "ended 0 sessions of bob@example.org; app passwords revoked: desk, phone" in said
+    assert town.lines("user", "app-password", "list", "bob@example.org") == []

@@ -10,7 +10,7 @@ import pytest
 from daemon.store import events, queue
 from daemon.store.queue import Outcome, Standing
 from daemon.store.tx import Tx
-from tests.mailctl.conftest import Ctl, message
+from tests.mailctl.conftest import Ctl, contained, message
 
 
 @pytest.fixture
@@ -45,7 +45,8 @@ def test_the_queue_is_listed_with_documented_keys(waiting: Ctl) -> None:
     entry = waiting.lines("queue", "list")[0]
     assert set(entry) == {
         "id", "message", "trace", "sender", "recipient", "state", "destination", "origin", "user", "size", "attempts",
-        "last_host", "last_reply", "remedy", "hold_reason", "created_at", "due_at", "last_at", "expires_at",
+        "last_host", "last_reply", "remedy", "hold_reason", "incident", "created_at", "due_at", "last_at", "expires_at",
+        "type",
     }  # fmt: skip
     assert (entry["sender"], entry["recipient"], entry["state"]) == ("bob@example.org", "a@far.example", "due")
     assert "a@far.example" in waiting.ok("queue", "list")
@@ -281,3 +282,70 @@ def test_every_kind_of_event_has_its_words(
     store.close()
     assert words in town.ok("trace", "0123456789abcdef")
     assert json.loads(town.ok("trace", "0123456789abcdef", "--json"))["steps"][0]["reason"] == reason
+
+
+# -- incidents ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_incident_is_one_entry_of_the_list(waiting: Ctl) -> None:
+    contained(waiting)
+    one, *rows = waiting.lines("queue", "list")
+    assert (one["type"], one["incident"], one["user"]) == ("incident", 1, "bob@example.org")
+    assert (one["messages"], one["recipients"], one["waiting"], one["reason"]) == (1, 2, 2, "messages-per-hour")
+    assert one["why"] == "2 messages to other servers within an hour; 1 may be"
+    assert [(row["type"], row["id"]) for row in rows] == [("recipient", number) for number in (1, 2, 3, 4, 5)]
+    text = waiting.ok("queue", "list")
+    assert text.index("INCIDENT") < text.index("RECIPIENT ") and one["why"] in text
+    assert ids(waiting, "--incident", "1") == [6, 7]
+    assert ids(waiting, "--to", "h1") == [4, 6], "a filter asks for recipients"
+    assert [row["type"] for row in waiting.lines("queue", "list", "--held")] == ["incident"]
+    assert [row["type"] for row in waiting.lines("queue", "list", "--due")] == ["recipient"] * 5
+    assert [row["type"] for row in waiting.lines("queue", "list", "--user", "bob@example.org")][0] == "incident"
+    assert waiting.lines("queue", "list", "--user", "alice@example.org") == []
+    assert "held (incident 1)" in waiting.ok("queue", "list", "--incident", "1")
+    shown = waiting.ok("queue", "show", "6")
+    assert "1: bob@example.org since" in shown and "`mailctl queue release --incident 1` sends all of it" in shown
+    assert waiting.json("queue", "show", "6")["entry"]["incident"] == 1
+    waiting.fails(1, "queue", "list", "--incident", "2")
+
+
+def test_an_incident_is_released_as_one(waiting: Ctl) -> None:
+    contained(waiting)
+    for verb in ("release", "drop"):
+        for more in (["6"], ["--all"], ["--to", "h1"]):
+            assert "stands alone" in waiting.fails(64, "queue", verb, "--incident", "1", *more)
+    waiting.fails(1, "queue", "release", "--incident", "9")
+    waiting.fails(1, "queue", "drop", "--incident", "9", "--yes")
+    for words in (["release", "--all"], ["release", "--to", "h1"], ["retry", "--from", "bob"]):
+        done = waiting("queue", *words)
+        assert done.exit_code == 0 and "held by incidents stay" in done.stderr
+    assert ids(waiting, "--incident", "1") == [6, 7]
+    assert waiting.json("queue", "release", "6") == {"changed": 1, "ids": [6]}, "one by its number"
+    assert waiting.json("queue", "release", "--incident", "1") == {
+        "changed": 1, "incident": 1, "user": "bob@example.org",
+    }  # fmt: skip
+    assert waiting.lines("queue", "list", "--held") == []
+    assert "released" in waiting.fails(1, "queue", "release", "--incident", "1")
+
+
+def test_an_incident_is_dropped_as_one(waiting: Ctl) -> None:
+    contained(waiting)
+    waiting.fails(64, "queue", "drop", "--incident", "1")
+    assert "bob@example.org since" in waiting.ok("queue", "drop", "--incident", "1", "--dry-run")
+    assert ids(waiting, "--incident", "1") == [6, 7]
+    said = waiting.ok("queue", "drop", "--incident", "1", "--yes")
+    assert said == "2 recipients dropped; incident 1 of bob@example.org is over\n"
+    told = waiting.ok("trace", "--to", "h2@far.example")
+    assert "dropped for h2@far.example, with all that the incident held, by hand" in told
+    assert ids(waiting) == [1, 2, 3, 4, 5]
+    contained(waiting, "i1@far.example")
+    waiting.ok("user", "rm", "bob@example.org", "--yes")
+    assert ids(waiting) == [1, 2, 3, 4, 5], "what is held goes with its user"
+
+
+def test_status_and_doctor_tell_of_incidents(waiting: Ctl) -> None:
+    assert waiting.json("status")["incidents"] == 0
+    contained(waiting)
+    found = waiting.json("status")
+    assert found["incidents"] == 1
+    assert any("mail of bob@example.org is held (2 recipients): 2 messages" in one for one in found["problems"])

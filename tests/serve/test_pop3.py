@@ -175,7 +175,6 @@ async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     await house.doors.drain(0.2)
     await house.door.close()
     await house.refusals.flush()
-    house.pop3.close()
     house.bans.close()
     house.keyring.close()
     house.store.close()

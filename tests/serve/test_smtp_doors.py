@@ -322,10 +322,15 @@ async def test_a_user_disabled_since_he_logged_in_hands_in_nothing_more(office):
     async with office.greeted("submission") as c:
         await log_in(c)
         await c.gives(DONE, sender=ALICE, to=BOB)
+        office.store._listeners.remove(office.door.sessions._changed)  # the news is slow
         account = office.store.peek(accounts.find, parse_address(ALICE))
         office.write(accounts.change, account.id, enabled=0)
         for sender in ("", ALICE):
             await c.says(f"MAIL FROM:<{sender}>", "553 5.7.1")
+        office.store.listen(office.door.sessions._changed)
+        office.write(accounts.change, account.id, display_name="Alice")
+        assert await c.reply() == ["421 4.7.0 This account is disabled"]
+        assert await c.closed() == b""
 
 
 async def test_auth_is_not_said_again_and_not_in_a_message(office):

@@ -9,9 +9,8 @@ from daemon.config import Config
 from daemon.serve.connection import Connection
 from daemon.serve.imap.session import Session
 from daemon.serve.imap.view import Views
-from daemon.serve.login import Door, closed_accounts
+from daemon.serve.login import Door
 from daemon.store.db import Store
-from daemon.store.tx import Changes
 
 
 class Imap:
@@ -33,9 +32,7 @@ class Imap:
         self.tls_context = context
         self.views = Views(store)
         self._end_point = end_point
-        self._sessions: dict[int, set[Session]] = {}  # by account, those logged in
         self._rules: tuple[Config, int, Mapping[str, frozenset[str]]] | None = None
-        self._deaf = store.listen(self._changed)
 
     async def serve(self, conn: Connection) -> None:
         """Talk with one client until all is said; the caller closes the connection."""
@@ -43,20 +40,16 @@ class Imap:
         try:
             await session.run()
         finally:
-            if session.identity is not None:
-                mine = self._sessions[session.account_id]
-                mine.discard(session)
-                if not mine:
-                    del self._sessions[session.account_id]
+            self.door.sessions.leave(session.live)
 
     async def close(self) -> None:
-        self._deaf()
         await self.views.close()
 
     # -- what sessions ask ---------------------------------------------------------------------------------------------
 
     def logged_in(self, session: Session) -> None:
-        self._sessions.setdefault(session.account_id, set()).add(session)
+        assert session.identity is not None
+        session.live = self.door.sessions.enter(session.identity, "imap", session.conn, session.end)
 
     def mechanisms(self, conn: Connection) -> tuple[str, ...]:
         """SASL mechanisms that may be used on this connection now."""
@@ -84,16 +77,3 @@ class Imap:
                 off[user] = off.get(user, frozenset()) | {name}
             self._rules = (config, config["limits.message_size"], off)
         return self._rules
-
-    # -- who may stay --------------------------------------------------------------------------------------------------
-
-    def _changed(self, changes: Changes) -> None:
-        """An account that was removed or disabled takes its sessions with it (D19)."""
-        touched = self._sessions.keys() if changes.everything else changes.accounts & self._sessions.keys()
-        if touched:
-            self.views.run(self._show_out(list(touched)))
-
-    async def _show_out(self, touched: list[int]) -> None:
-        for account_id in await self.store.read(closed_accounts, touched):
-            for session in tuple(self._sessions.get(account_id, ())):
-                session.end("this account is disabled")

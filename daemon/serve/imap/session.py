@@ -18,6 +18,7 @@ from daemon.serve.imap.answer import Answer, Goodbye, No, Torn, refusal
 from daemon.serve.imap.condstore import wants_modseqs
 from daemon.serve.imap.flags import RECENT
 from daemon.serve.login import Identity
+from daemon.serve.sessions import Live
 from daemon.store.db import StoreError
 from daemon.store.errors import Missing
 from daemon.store.segments import SegmentDamaged
@@ -38,14 +39,15 @@ class Session:
     """What is kept of a connection. Without a mailbox open, `box` is None."""
 
     __slots__ = (
-        "conn", "service", "identity", "box", "mailbox", "known", "read_only", "recent", "told_words", "condstore",
-        "after_idle", "nudged", "farewell", "errors", "failed_logins", "bodies", "ending", "_busy", "_out",
+        "conn", "service", "identity", "live", "box", "mailbox", "known", "read_only", "recent", "told_words",
+        "condstore", "after_idle", "nudged", "farewell", "errors", "failed_logins", "bodies", "ending", "_busy", "_out",
     )  # fmt: skip
 
     def __init__(self, conn: Connection, service: Imap) -> None:
         self.conn = conn
         self.service = service
         self.identity: Identity | None = None
+        self.live: Live | None = None
         self.box: Box | None = None
         self.mailbox = ""  # the name it was opened by
         self.known: Snapshot = news.NOTHING  # the messages as the client knows them

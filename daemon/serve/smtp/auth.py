@@ -48,8 +48,7 @@ async def auth(smtp: Smtp, argument: bytes) -> Reply:
         raise smtp.hangup(Reply(500, "5.5.6", "The line is too long")) from None
     except LoginRefused as no:
         return _refusal(smtp, no)
-    smtp.session.authenticated = True
-    smtp.session.auth_data = identity
+    smtp.log_in(identity)
     return DONE
 
 

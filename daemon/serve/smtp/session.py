@@ -26,6 +26,7 @@ from daemon.limits import LIMITS
 from daemon.mail.address import Address
 from daemon.serve.connection import Connection, Draining, Owner
 from daemon.serve.login import Identity
+from daemon.serve.sessions import Live
 from daemon.serve.smtp.commands import COMMANDS, FORBIDDEN, Answer, Door
 from daemon.serve.smtp.content import Incoming
 from daemon.serve.smtp.post import Post, Rules, rules_of
@@ -134,6 +135,7 @@ class Smtp(Connection, SMTP):
         self.exempt = False
         self.trusted = False
         self.normalizes = True
+        self.live: Live | None = None  # while somebody is logged in
         self.errors = 0
         self.unknown = 0
         self.auth_failures = 0
@@ -155,6 +157,7 @@ class Smtp(Connection, SMTP):
                 self.say(end.reply)
         finally:
             self._write_said()
+            self.log_out()
             self.envelope.close()
             self.close()
 
@@ -330,6 +333,7 @@ class Smtp(Connection, SMTP):
     async def secure(self, context: ssl.SSLContext) -> None:
         """Change to TLS and know nothing of what was said before. Raises `Hangup` when the handshake fails."""
         peer = self.session.peer
+        self.log_out()
         self.forget_envelope()
         try:
             await self.start_tls(context)
@@ -339,6 +343,22 @@ class Smtp(Connection, SMTP):
         self.session = Client(self.loop)
         self.session.peer = peer
         self.session.ssl = {"ssl_object": self.ssl_object}
+
+    def log_in(self, identity: Identity) -> None:
+        self.session.authenticated = True
+        self.session.auth_data = identity
+        self.live = self.post.door.sessions.enter(identity, "smtp", self, self.end)
+
+    def log_out(self) -> None:
+        if self.live is not None:
+            self.post.door.sessions.leave(self.live)
+            self.live = None
+
+    def end(self, text: str) -> None:
+        """The user may not be here any more: no command more, whatever of them came already."""
+        self.say(Reply(421, "4.7.0", text[0].upper() + text[1:]))
+        self._write_said()
+        self.close()
 
     @property
     def tls_version(self) -> str:

@@ -201,7 +201,8 @@ class Mailbox(RuleBasedStateMachine):
         return set(session.known.uids)
 
     def sessions(self) -> list[Any]:
-        return [session for mine in self.house.imap._sessions.values() for session in mine]
+        lives = self.house.door.sessions._live.values()
+        return [live.end.__self__ for mine in lives for live in mine.values()]  # type: ignore[attr-defined]
 
     def port(self, who: int) -> int:
         return int(self.robots[who].client.writer.get_extra_info("sockname")[1])
