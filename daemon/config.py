@@ -364,6 +364,13 @@ _ROWS = (
         "list.dnswl.org",
         "Lists in the DNS of the addresses of good senders, which have points taken off; empty: none.",
     ),
+    Setting(
+        "spam.welcome_domains",
+        "names",
+        "dwl.dnswl.org",
+        "Lists in the DNS of the domains of good senders, which are asked about the domains whose DKIM signature proves"
+        " that they sent a message; empty: none.",
+    ),
     Setting("spam.junk", "points", "5.0", "The score from which on a message goes to Junk.", "points"),
     Setting(
         "spam.refuse",
@@ -469,8 +476,8 @@ _ROWS = (
         "virus.outgoing",
         "yes/no",
         "yes",
-        "What our users hand in is shown to it, too, and refused when it is infected: their machine or password may be"
-        " in other hands.",
+        "What our users hand in, or put into a mailbox with a mail program, is shown to it, too, and refused when it is"
+        " infected: their machine or password may be in other hands.",
     ),
     Setting(
         "attachments.action",
@@ -482,23 +489,26 @@ _ROWS = (
     Setting(
         "attachments.blocked",
         "extensions",
-        "ade adp apk application appref-ms appx appxbundle bat cab chm cmd com command cpl dll dmg exe gadget hlp hta"
-        " img inf ins iso isp jar jnlp js jse lib library-ms lnk mde mjs msc msh msi msix msixbundle msp mst nsh ocx"
-        " pif ps1 ps1xml ps2 psc1 psm1 reg scf scr sct search-ms settingcontent-ms shb shs sys url vb vbe vbs vhd vhdx "
-        "vxd wim ws wsc wsf wsh xbap xll",
+        "ade adp apk appinstaller application appref-ms appx appxbundle bat cab chm cmd com command cpl diagcab"
+        " diagcfg diagpkg dll dmg exe gadget hlp hta img inf ins iqy iso isp jar jnlp js jse lib library-ms lnk mde"
+        " mjs msc msh msi msix msixbundle msp mst nsh ocx one onepkg oqy pif ps1 ps1xml ps2 psc1 psm1 pyz pyzw rdp reg"
+        " rqy scf scr sct search-ms searchconnector-ms settingcontent-ms shb shs slk sys url vb vbe vbs vhd vhdx vxd"
+        " website wim wll ws wsc wsf wsh xbap xll xnk",
         "The ends of names by which programs and scripts are known, without dots, space separated.",
     ),
     Setting(
         "attachments.macros",
         "refuse/junk/accept",
         "junk",
-        "What comes of mail from other servers with office documents that hold macros.",
+        "What comes of mail from other servers with office documents that hold macros, or with pages and SVG pictures"
+        " whose scripts make files.",
     ),
     Setting(
         "attachments.closed",
         "refuse/junk/accept",
         "accept",
-        "What comes of mail from other servers with archives that nobody can look into: encrypted ones, 7z and RAR.",
+        "What comes of mail from other servers with archives that nobody can look into: encrypted and broken ones, and"
+        " kinds that are not known.",
     ),
     Setting("trace.retention", "span", "30d", "How long events are kept.", "span"),
     Setting(

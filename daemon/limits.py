@@ -300,6 +300,7 @@ class Limits:
     filter_connect: int = 5  # seconds to reach one
     filter_patience: int = 30  # seconds for all of them together; what is not done then is an error
     filter_answer: int = 10  # seconds for one answer, unless the filter asks for patience; setting filter.timeout
+    filter_name: int = 5  # seconds for the peer's name in the DNS, which filters are told; they have the rest of 30
     filter_edits: int = 1000  # changes of a header by one filter
     filter_recipients: int = 2000  # recipients added and taken out by one filter
     filter_words: int = 512  # characters of a filter's own words passed on; a reply line's length
@@ -314,8 +315,10 @@ class Limits:
     attachments_told: int = 10  # objections to one message that are told
     archive_depth: int = 5  # archives inside one another that are opened; a tar.gz in a zip is three
     archive_entries: int = 40_000  # entries of all archives of one message looked at, one of a zip at two places
+    archive_packed: int = 256 * MIB  # octets unpacked from for one message: what overlaps is read for each entry again
     archive_octets: int = 64 * MIB  # octets unpacked for one message, in a thread: some tenths of a second
     archive_ratio: int = 100  # times its size that an archive may have of what is not looked at; text has 20
+    archive_header: int = 2 * MIB  # octets of the header of a 7z archive, unpacked: some ten thousand names
     archives_at_once: int = 2  # messages unpacked at the same time: each may take twice archive_octets of memory
     virus_at_once: int = 10  # messages scanned at the same time: clamd's MaxThreads
     virus_answer: int = 4 * KIB  # octets of the scanner's answer

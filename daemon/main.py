@@ -123,8 +123,10 @@ class Settings:
             log.trouble("setting-ignored", error=error)
             return
         if config.rows != self._config.rows:
+            changed = sorted(key for key, _ in config.rows.items() ^ self._config.rows.items())
             self._config = config
             self._apply()
+            log.event("settings-changed", keys=",".join(dict.fromkeys(changed)))
 
     def _apply(self) -> None:
         self._store.reserve = self._config["store.reserve"]

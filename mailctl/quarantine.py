@@ -98,18 +98,19 @@ def _open(desk: Desk, found: Shown) -> None:
 )
 @_numbers
 @click.option("--allow", is_flag=True, help="The author is let in from now on, for this user.")
-@click.option("--force", is_flag=True, help="Release even what has a virus.")
+@click.option("--force", is_flag=True, help="Has no effect: what has a virus is not released.")
 @at_desk
 def release(desk: Desk, numbers: tuple[str, ...], allow: bool, force: bool) -> None:
     """Put messages into the INBOX they were meant for, and teach the filter that they are wanted.
 
-    They keep the time they came, and the fields that say what the filter thought. A virus is released only with
-    --force. Exit code 1: one of them is not kept (any more); 75: the user has no room. Those before it are done.
+    They keep the time they came, and the fields that say what the filter thought. What has a virus is released to
+    nobody, with --force neither: `quarantine show ID --raw` gives its bytes. Exit code 1: one of them is not kept (any
+    more); 75: the user has no room, or the virus scanner cannot say; 77: a virus. Those before it are done.
     """
     from daemon.admin import quarantine as admin
 
     for number in ids(numbers):
-        done = admin.release(desk.store, number, allow=allow, force=force)
+        done = admin.release(desk.store, number, allow=allow)
         desk.out.done(f"released {_named(done)} to the INBOX of {done.user}", done)
 
 

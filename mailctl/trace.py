@@ -77,11 +77,12 @@ def _tell(desk: Desk, story: Story) -> None:
     out = desk.out
     head = f"trace {story.trace}" + (f"  <{clean(story.message_id)}>" if story.message_id else "")
     out.print(out.bold(head))
+    wide = max((len(step.kind) for step in story.steps), default=0)
     for step in story.steps:
-        mark = out.styled(f"{step.kind:<9}", _COLORS.get(step.kind, "36"))
+        mark = out.styled(step.kind.ljust(wide), _COLORS.get(step.kind, "36"))
         out.print(f"  {out.dim(when(step.at, seconds=True))}  {mark}  {clean(step.text)}")
     for place in story.now:
-        out.print(f"  {out.dim('now'.ljust(19))}  {' ' * 9}  {clean(place)}")
+        out.print(f"  {out.dim('now'.ljust(19))}  {' ' * wide}  {clean(place)}")
 
 
 def _tell_refused(desk: Desk, refused: list[Refused]) -> None:

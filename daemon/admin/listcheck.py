@@ -11,7 +11,7 @@ from daemon.resolver import DNS
 from daemon.trust import dnsbl
 
 _ADDRESSES = ("spam.blocklists", "spam.welcome_lists")
-_NAMES = ("spam.domain_lists", "spam.link_lists")
+_NAMES = ("spam.domain_lists", "spam.link_lists", "spam.welcome_domains")
 
 
 async def check(facts: Facts) -> list[Finding]:

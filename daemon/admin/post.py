@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 import time
@@ -11,7 +12,8 @@ from typing import BinaryIO
 
 from daemon.admin import words
 from daemon.admin.errors import DONE, BadData, Unavailable
-from daemon.flow import receive, submit
+from daemon.config import Config
+from daemon.flow import dangers, receive, submit
 from daemon.flow.envelope import Envelope, Origin, Recipient
 from daemon.flow.postmaster import postmaster
 from daemon.limits import LIMITS
@@ -187,7 +189,7 @@ def _accept(store: Store, body: Body, sender: Address | None, recipients: list[A
     eightbit = any(not bytes(body.view()[at : at + _PIECE]).isascii() for at in range(0, size, _PIECE))
     utf8 = not all(a.is_ascii for a in (sender, *recipients) if a is not None)
     envelope = Envelope(sender, [Recipient(r) for r in recipients], smtputf8=utf8, eightbit=eightbit)
-    receipt = receive.accept_now(store, Origin("sendmail"), envelope, body, config=config)
+    receipt = _received(store, envelope, body, config)
     fates = tuple(
         Fate(str(o.recipient.address), True, 250, "2.0.0", "", "taken")
         if o.denial is None
@@ -197,6 +199,19 @@ def _accept(store: Store, body: Body, sender: Address | None, recipients: list[A
         for o in receipt.outcomes
     )  # fmt: skip
     return Delivery(receipt.trace if receipt.taken else None, envelope.reverse_path, size, fates)
+
+
+def _received(store: Store, envelope: Envelope, body: Body, config: Config) -> receive.Receipt:
+    """By the one road. The virus scanner is asked, if there is one; nobody else about this machine's own mail."""
+    origin, judged = Origin("sendmail"), None
+    if dangers.scans(config, origin):
+        from daemon.flow.judging import Judge  # late: few have a scanner, and all that judges mail takes a while
+        from daemon.resolver import DNS
+
+        origin = origin._replace(trace=receive.new_trace(store))
+        judge = Judge(store, DNS(config["dns.servers"]))
+        judged, envelope, body = asyncio.run(judge.judge(origin, envelope, body, config))
+    return receive.accept_now(store, origin, envelope, body, config=config, judged=judged)
 
 
 def _sender(text: str) -> Address | None:

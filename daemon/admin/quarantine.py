@@ -5,13 +5,15 @@ Every verb works on the store itself, whether a server runs or not.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from daemon.admin import words
-from daemon.admin.errors import BadData, Missing, NotPermitted
+from daemon.admin.errors import BadData, Missing, NotNow, NotPermitted
 from daemon.admin.mail import Attachment, opened
+from daemon.flow import dangers
 from daemon.flow.keeping import OTHER, RULES
 from daemon.mail import link
 from daemon.mail.link import BadLink, Link
@@ -27,7 +29,7 @@ from daemon.store.tx import Tx
 @dataclass(frozen=True, slots=True)
 class Kept:
     """A message that is kept. `state`: refused or junk; `why`: what weighed most; `by`: who may release it (user,
-    administrator, force: an administrator who insists)."""
+    administrator, nobody: it has a virus)."""
 
     id: int
     user: str
@@ -94,14 +96,17 @@ def raw(store: Store, number: str) -> bytes:
     return _bytes(store, _row(store, number))
 
 
-def release(store: Store, number: str, *, allow: bool = False, force: bool = False) -> Kept:
-    """Into the INBOX it was meant for. `allow`: its author is let in from now on; `force`: even a virus.
+def release(store: Store, number: str, *, allow: bool = False) -> Kept:
+    """Into the INBOX it was meant for. `allow`: its author is let in from now on.
 
-    Raises `Missing`, `BadData`, `NotPermitted`, `OverQuota`, `Invalid`, `SegmentDamaged`.
+    Raises `Missing`, `BadData`, `NotPermitted` (a virus), `NotNow`, `OverQuota`, `Invalid`, `SegmentDamaged`.
     """
     row = _row(store, number)
-    if _rule(row) == "force" and not force:
-        raise NotPermitted(f"message {row.id} has a virus ({row.kept.reason}); say --force if you are sure")
+    if virus := _virus(store, row):
+        raise NotPermitted(
+            f"message {row.id} has a virus ({virus}), and none is put into a mailbox; its bytes are to be had with"
+            f" `mailctl quarantine show {row.id} --raw > FILE`"
+        )
     return _release(store, row, allow, "administrator")
 
 
@@ -116,9 +121,10 @@ def remove(store: Store, number: str) -> Kept:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a link leads to. `result`: ready (nothing is done yet), done, gone (not kept any more), bad (not ours),
-    expired, forbidden (an administrator must do it), full (the mailbox is). `action` is '' without a valid link."""
+    expired, forbidden (an administrator must do it), infected, later (it cannot be scanned for now), full (the mailbox
+    is). `action` is '' without a valid link."""
 
-    result: Literal["ready", "done", "gone", "bad", "expired", "forbidden", "full"]
+    result: Literal["ready", "done", "gone", "bad", "expired", "forbidden", "infected", "later", "full"]
     action: str = ""
     author: str = ""
     subject: str = ""
@@ -140,8 +146,12 @@ def follow(store: Store, token: str) -> Outcome:
     try:
         if wanted.action == "block":
             store.write_now(_block, row.id, row.account_id)
+        elif _virus(store, row):
+            return _told("infected", wanted, row)
         else:
             _release(store, row, wanted.action == "allow", "link")
+    except NotNow:
+        return _told("later", wanted, row)
     except Missing:  # another click was quicker
         return Outcome("gone", wanted.action)
     except (OverQuota, Invalid):
@@ -163,7 +173,9 @@ def _asked(store: Store, token: str) -> Outcome | tuple[Link, Row]:
     return wanted, row
 
 
-def _told(result: Literal["ready", "done", "forbidden", "full"], wanted: Link, row: Row) -> Outcome:
+def _told(
+    result: Literal["ready", "done", "forbidden", "infected", "later", "full"], wanted: Link, row: Row
+) -> Outcome:
     return Outcome(result, wanted.action, row.kept.author or row.kept.sender, row.kept.subject, row.at)
 
 
@@ -174,6 +186,20 @@ def _block(tx: Tx, number: int, account_id: int) -> None:
 
 
 # ----------------------------------------------------------------------------------------------------------------------
+
+
+def _virus(store: Store, row: Row) -> str:
+    """What virus a message has, '' for none: one that was found when it came, or is found now that the scanner knows
+    more. What is in Junk is in a mailbox already, and was clean. Raises `NotNow`, `SegmentDamaged`."""
+    if _rule(row) == "nobody":
+        return row.kept.why or row.kept.reason
+    config = store.read_now(settings.load)
+    if row.junked or config["virus.scanner"] is None:
+        return ""
+    found = asyncio.run(dangers.scanned(config, store.bytes_of(row.place)))
+    if found.result == "error" and config["virus.on_error"] == "defer":
+        raise NotNow(f"message {row.id} could not be looked into for viruses for now ({found.reason})")
+    return found.name
 
 
 def _release(store: Store, row: Row, allow: bool, by: str) -> Kept:

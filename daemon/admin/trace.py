@@ -30,6 +30,7 @@ _ROADS = {
 _WHY_QUEUED = {
     "forward": "because the user forwards it",
     "alias": "because an alias leads there",
+    "filter": "because another filter added him",
     "notice": "a notice",
     "relay": "relayed for a trusted network",
 }
@@ -293,6 +294,8 @@ def _failed(tx: Tx, e: Event) -> str:
 
 def _refused(tx: Tx, e: Event) -> str:
     whom = f" for {e.recipient}" if e.recipient else ""
+    if e.detail.get("mailbox"):  # what a client would have put there
+        whom = f", into {e.detail['mailbox']} of {_user(tx, e.detail.get('account'))}"
     text = e.detail.get("text") or e.detail.get("reply") or ""
     return f"refused{whom}: {e.reason}" + (f" ({text})" if text else "")
 
@@ -322,7 +325,8 @@ def _client(verb: str) -> Any:
         )
         to = f" to {d['to']}" if d.get("to") else ""
         by = " by the administrator" if e.reason == "by-administrator" else f" [{e.peer}]" if e.peer else ""
-        return f"{many}{verb}{where}{to} of {user}{by}"
+        unscanned = f", not looked into for viruses: {d['unscanned']}" if d.get("unscanned") else ""
+        return f"{many}{verb}{where}{to} of {user}{by}{unscanned}"
 
     return tell
 

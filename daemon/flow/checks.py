@@ -77,14 +77,17 @@ async def _lists_of_long(case: Case) -> Lists:
 
 def _lists_of(case: Case, hosts: Iterable[str]) -> Lists | Awaitable[Lists]:
     config, origin, sender = case.config, case.origin, case.envelope.sender
-    domains = [*authors(case.data).domains, *signers(case.data), origin.helo.lower()]
+    signed = signers(case.data)
+    domains = [*authors(case.data).domains, *signed, origin.helo.lower()]
     if sender is not None:
         domains.insert(0, sender.domain)
     ours = contains(config["limits.exempt_networks"], origin.peer)
     wanted = Wanted(
-        config["spam.blocklists"], config["spam.welcome_lists"], config["spam.domain_lists"], config["spam.link_lists"]
-    )
-    return blocklist.check(case.resolver, "" if ours else origin.peer, domains, hosts, wanted, case.zones)
+        config["spam.blocklists"], config["spam.welcome_lists"], config["spam.domain_lists"], config["spam.link_lists"],
+        config["spam.welcome_domains"],
+    )  # fmt: skip
+    peer = "" if ours else origin.peer
+    return blocklist.check(case.resolver, peer, domains, hosts, wanted, case.zones, signed)
 
 
 PARTS: tuple[Part, ...] = (

@@ -1,6 +1,7 @@
 """What may be dangerous in a message is looked for: attachments by the policy, viruses by the scanner.
 
-Viruses are looked for in everything that comes in or goes out, attachments in what strangers send.
+Viruses are looked for in everything that comes in or goes out, or that a client puts into a mailbox; attachments in
+what strangers send.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from daemon.trust.turns import Turns
 if TYPE_CHECKING:
     from daemon.flow.checks import Case
     from daemon.flow.envelope import Origin
+    from daemon.mail.header import Data
 
 UNREAD = (Attachment("", "unread"),)
 LATE = Scan("error", reason=f"no answer within the {LIMITS.judge_patience} s of all checks")
@@ -37,10 +39,12 @@ def looks(config: Config, origin: Origin) -> bool:
 
 
 async def scan(case: Case) -> Scan:
-    config = case.config
-    return await virus.scan(
-        config["virus.scanner"], case.data, most=config["virus.size"], patience=config["virus.timeout"]
-    )
+    return await scanned(case.config, case.data)
+
+
+async def scanned(config: Config, data: Data) -> Scan:
+    """What the scanner says of a message: one that is judged, or one that is put into a mailbox by another road."""
+    return await virus.scan(config["virus.scanner"], data, most=config["virus.size"], patience=config["virus.timeout"])
 
 
 def attached(case: Case) -> tuple[Attachment, ...] | Awaitable[tuple[Attachment, ...]]:
@@ -61,8 +65,13 @@ async def _attached(case: Case, policy: Policy) -> tuple[Attachment, ...]:
         return found
 
 
-def tag(scan: Scan) -> bytes:
+def unread(attached: tuple[Attachment, ...]) -> bool:
+    """Whether nobody could say what is attached."""
+    return attached == UNREAD
+
+
+def tag(scan: Scan, attached: tuple[Attachment, ...]) -> bytes:
     """The field of mail that is delivered though nobody looked for a virus in it; nothing when somebody did."""
-    if scan.result not in ("error", "too-large"):
-        return b""
-    return field_of(b"X-Virus-Error", b" not scanned: " + scan.reason.encode("ascii", "replace"))
+    why = [f"not scanned: {scan.reason}"] if scan.result in ("error", "too-large") else []
+    why += ["its attachments could not be looked at for now"] if unread(attached) else []
+    return field_of(b"X-Virus-Error", b" " + "; ".join(why).encode("ascii", "replace")) if why else b""

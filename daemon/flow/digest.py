@@ -104,10 +104,16 @@ def compose(tx: Tx, config: Config, account: int | None, news: News) -> Digest |
         return None
     place = "" if account is None else web_of(config)
     items = [_item(tx, row, place, config["quarantine.keep"], account is None) for row in news.rows]
-    keep = f"Messages are kept for {format_span(config['quarantine.keep'])}."
+    keep = f"Messages are kept for {_in_words(config['quarantine.keep'])}."
     advice = [_ADMIN] if account is None else [_LINKS if place else _NO_LINKS, _JUNK]
     sender = postmaster(tx, config.hostname, to)
     return Digest(str(sender), str(to), config.hostname, items, news.many - len(items), [*advice, keep])
+
+
+def _in_words(seconds: int) -> str:
+    """A span for those who know nothing of settings."""
+    days, rest = divmod(seconds, 86400)
+    return format_span(seconds) if rest or days < 2 else f"{days} days"
 
 
 def web_of(config: Config) -> str:

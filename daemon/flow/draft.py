@@ -47,7 +47,7 @@ class Changes(NamedTuple):
             sender=sender,
             recipients=kept
             + [
-                Recipient(address, notify="NEVER")
+                Recipient(address, notify="NEVER", added=True)
                 for address in self.added  # its sender knows nothing of them
             ],
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import NamedTuple
@@ -52,11 +53,13 @@ async def ask(
     trace: str = "",
     reverse: str = "",
     user: str = "",
+    until: float = math.inf,
 ) -> Asked:
-    """Ask all that are set, in 30 s. `now` in milliseconds; `reverse` is the peer's name in the DNS, if it is known and
-    leads back to it; `user` who logged in. Raises `OSError` when a changed body cannot be written."""
+    """Ask all that are set, in 30 s, or `until` then (the loop's time). `now` in milliseconds; `reverse` is the peer's
+    name in the DNS, if it is known and leads back to it; `user` who logged in. Raises `OSError` when a changed body
+    cannot be written."""
     loop = asyncio.get_running_loop()
-    patience = Patience(loop.time() + LIMITS.filter_patience, config["filter.timeout"])
+    patience = Patience(min(until, loop.time() + LIMITS.filter_patience), config["filter.timeout"])
     question = Question(config["hostname"], origin, trace or origin.trace, reverse, user or envelope.reverse_path, now)
     opinions = list[Opinion]()
     with contextlib.closing(Draft(body, envelope)) as draft:

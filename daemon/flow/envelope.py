@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Origin(NamedTuple):
-    """Where a message comes from. `kind`: smtp, submission, relay, lmtp, sendmail, notice, report, import.
+    """Where a message comes from. `kind`: smtp, submission, relay, lmtp, sendmail, notice, report, import, append.
 
     `peer` and `helo` are who the client is and says it is, `tls` the protocol spoken ('' for none), `account_id` the
     user who logged in. An empty `trace` is made anew; a notice or a forward keeps the one it grew out of.
@@ -50,12 +50,14 @@ class Origin(NamedTuple):
 
 @dataclass(slots=True)
 class Recipient:
-    """One of the envelope. `orcpt` (`type;xtext`) and `notify` as RFC 3461 has them; `resolution` when it is known."""
+    """One of the envelope. `orcpt` (`type;xtext`) and `notify` as RFC 3461 has them; `resolution` when it is known.
+    `added`: a filter of ours added him, who may be elsewhere, whoever sent the message."""
 
     address: Address
     orcpt: str | None = None
     notify: str | None = None
     resolution: Resolution | None = None
+    added: bool = False
 
 
 @dataclass(slots=True)

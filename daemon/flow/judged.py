@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from daemon.flow import dangers
 from daemon.flow.envelope import Origin
 from daemon.limits import LIMITS
 from daemon.store import events, standing
@@ -95,7 +96,7 @@ class Judged(NamedTuple):
         if other is not None:
             said = other.text or other.engine
         elif decided.reason == "virus":
-            said = self.signals.scan.name
+            said = verdict.infection(self.signals)
         elif decided.reason == "attachment":
             said = ", ".join(each.name for each in self.signals.attachments[:3])
         return f" ({_plain(said)})" if said else ""
@@ -127,6 +128,8 @@ class Judged(NamedTuple):
         found = [f"the list {zone}" for zone in s.lists.silent]
         found += [f"the virus scanner ({s.scan.reason})"] if s.scan.result == "error" else []
         found += ["the virus scanner (it is too large)"] if s.scan.result == "too-large" else []
+        found += ["the classifier"] if s.unread else []
+        found += ["the attachment policy"] if dangers.unread(s.attachments) else []
         return found + [f"{each.engine} ({each.text})" for each in s.opinions if each.action == "error"]
 
     def words(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from daemon.config import Config, contains
 from daemon.flow import checks, dangers, engines
-from daemon.flow.checks import Case, policy_of
+from daemon.flow.checks import Case, Part, policy_of
 from daemon.flow.draft import Changes
 from daemon.flow.engines import Asked
 from daemon.flow.envelope import Envelope, Origin
@@ -29,7 +29,7 @@ from daemon.store.db import Store
 from daemon.store.spool import Body
 from daemon.store.standing import Source
 from daemon.store.tx import Tx
-from daemon.trust import authres, rules, spam_fields, verdict
+from daemon.trust import authres, blocklist, iprev, rules, spam_fields, verdict
 from daemon.trust.blocklist import Zones
 from daemon.trust.examine import examine
 from daemon.trust.results import Personal, Signals
@@ -100,25 +100,28 @@ class Judge:
         config, incoming = case.config, case.incoming
         until = asyncio.get_running_loop().time() + LIMITS.judge_patience
         others = case.outside and engines.wanted(config, case.origin)
-        words: tuple[bytes, ...] = ()
         found: dict[str, Any] = {}
-        signals, reading = Signals(), None
+        signals = Signals()
         async with asyncio.TaskGroup() as group:
-            asking = group.create_task(self._engines(case, clean)) if others else None
-            said = {part.field: checks.begin(part, case, until) for part in checks.PARTS if part.wanted(case)}
-            waiting = {field: group.create_task(each) for field, each in said.items() if iscoroutine(each)}
+            asking = group.create_task(self._engines(case, clean, until)) if others else None
+            parts = [part for part in checks.PARTS if part.wanted(case)]
             if config["spam.check"] and incoming:
                 found["rate"] = self._rate(case)
-                if len(case.data) > LIMITS.parse_inline:
-                    reading = group.create_task(self.store.aside(_read, case.data))
-                else:
-                    words, found["rules"] = _read(case.data)
+                parts.append(_WORDS)
+            found |= {part.field: checks.begin(part, case, until) for part in parts}
+            waiting = {field: group.create_task(each) for field, each in found.items() if iscoroutine(each)}
             if _proved(case):
                 signals = await self._proofs(case)
-        if reading is not None:
-            words, found["rules"] = reading.result()
         asked = asking.result() if asking is not None else Asked((), clean, Changes())
-        found |= said | {field: task.result() for field, task in waiting.items()}
+        found |= {field: task.result() for field, task in waiting.items()}
+        words: tuple[bytes, ...] = ()
+        if _WORDS in parts:
+            read = found.pop("words")
+            words, found["rules"] = read or ((), ())
+            found["unread"] = read is None
+        if "lists" in found:
+            passed = [signature.domain for signature in signals.signatures if signature.result == "pass"]
+            found["lists"] = blocklist.proved(found["lists"], passed)
         return signals._replace(opinions=asked.opinions, **found), words, asked
 
     async def _proofs(self, case: Case) -> Signals:
@@ -128,8 +131,19 @@ class Judge:
             now=case.now // 1000, receiver=case.config["hostname"],
         )  # fmt: skip
 
-    async def _engines(self, case: Case, clean: Body) -> Asked:
-        return await engines.ask(case.config, case.origin, case.envelope, clean, now=case.now)
+    async def _engines(self, case: Case, clean: Body, until: float) -> Asked:
+        name = await self._name_of(case.origin.peer)
+        return await engines.ask(
+            case.config, case.origin, case.envelope, clean, now=case.now, reverse=name, until=until
+        )  # fmt: skip
+
+    async def _name_of(self, peer: str) -> str:
+        """The peer's name in the DNS, which leads back to it; '' for none, or when that takes long. The proofs ask the
+        same: it is asked once."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LIMITS.filter_name):
+                return (await iprev.check(self.resolver, peer)).name
+        return ""
 
     async def _again(self, case: Case, greylist: Greylist) -> bool:
         """Whether its sender was told to try again before, for one of its recipients."""
@@ -173,7 +187,7 @@ class Judge:
             groups=_groups(reached, made, known),
             report=bool(field) and is_report(case.data),
             required=policy.junk if policy.spam else 0.0,
-            tag=engines.tag(signals.opinions) + dangers.tag(signals.scan),
+            tag=engines.tag(signals.opinions) + dangers.tag(signals.scan, signals.attachments),
             denied={address.key: denial for address, denial in asked.changes.denied},
             discarded=asked.changes.discarded,
             source=source,
@@ -194,8 +208,16 @@ def _tried(tx: Tx, greylist: Greylist, network: str, sender: str, recipients: Se
     return any([greylist(tx, network, sender, recipient, delay) for recipient in recipients])
 
 
+def _words(case: Case) -> Any:
+    """Its words, and the fixed rules that it meets."""
+    return case.aside(_read, case.data) if len(case.data) > LIMITS.parse_inline else _read(case.data)
+
+
 def _read(data: Data) -> tuple[tuple[bytes, ...], tuple[str, ...]]:
     return tokens.tokenize(data), rules.met(data)
+
+
+_WORDS = Part("words", lambda _: True, _words, LIMITS.judge_patience, None)
 
 
 def _groups(reached: Parties, made: Mapping[Personal, Verdict], known: Known) -> tuple[Group, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from daemon.flow.envelope import Origin
 from daemon.limits import LIMITS
@@ -42,13 +42,14 @@ _SCORE = re.compile(rf"\b(?:score|hits)={_NUMBER}(?:\s+required={_NUMBER})?")  #
 _RESULT = re.compile(rf"\[{_NUMBER} / {_NUMBER}\]")  # rspamd's X-Spamd-Result
 _TESTS = re.compile(r"\btests=([A-Z0-9_,\s]*)")
 _SYMBOL = re.compile(rf"([A-Z][A-Z0-9_]{{1,60}})\({_NUMBER}\)")
+_INFECTED = re.compile(r"\(([^()]{1,200})\)")  # clamav-milter: Infected (NAME)
 _LONG = 16 * 1024  # octets of a field looked at
 
 
 def of_fields(engine: str, edits: Iterable[Edit]) -> Opinion:
     """The opinion that a filter tells in fields it adds: SpamAssassin's, rspamd's, a virus scanner's."""
     junk, score, required, symbols = False, None, None, list[str]()
-    text = ""
+    text = virus = ""
     for one in edits:
         if not isinstance(one, Add | Insert | Replace):
             continue
@@ -58,13 +59,16 @@ def of_fields(engine: str, edits: Iterable[Edit]) -> Opinion:
             junk |= bool(said) and value[:3].lower() == "yes"
         elif name == b"x-virus-status" and value.lower().startswith("infected"):
             junk, text = True, value[: LIMITS.filter_words]
+            found = _INFECTED.search(value)
+            virus = (found[1] if found else value)[: LIMITS.virus_name]
         if name in (b"x-spam-status", b"x-spamd-result"):
             if found := _SCORE.search(value) or _RESULT.search(value):
                 score, required = float(found[1]), float(found[2]) if found[2] else required
             if tests := _TESTS.search(value):
                 symbols += tests[1].replace(",", " ").split()
             symbols += [f"{symbol}({points})" for symbol, points in _SYMBOL.findall(value)]
-    return Opinion(engine, "junk" if junk else "accept", score, required, tuple(symbols[: LIMITS.filter_symbols]), text)
+    action: Literal["junk", "accept"] = "junk" if junk else "accept"
+    return Opinion(engine, action, score, required, tuple(symbols[: LIMITS.filter_symbols]), text, virus=virus)
 
 
 def number(value: object) -> float | None:

@@ -8,10 +8,10 @@ is at least `LIMITS.rate_usual`.
 from __future__ import annotations
 
 from functools import lru_cache
-from ipaddress import ip_address, ip_network
 from math import exp, log2
 
 from daemon.limits import LIMITS
+from daemon.store import standing
 
 _LATELY = 600.0  # seconds in which the short count fades to 1/e
 _USUALLY = 86_400.0  # the long one
@@ -44,9 +44,4 @@ class Rates:
 @lru_cache(maxsize=1024)
 def network_of(ip: str) -> str:
     """The network that counts as one sender: a /24, an IPv6 /64; what is no address is its own."""
-    try:
-        address = ip_address(ip.partition("%")[0])
-    except ValueError:
-        return ip
-    address = getattr(address, "ipv4_mapped", None) or address
-    return str(ip_network(f"{address}/{24 if address.version == 4 else 64}", strict=False))
+    return standing.network_of(ip.partition("%")[0]) or ip

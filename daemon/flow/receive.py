@@ -33,6 +33,7 @@ from daemon.store.errors import Missing, OverQuota
 from daemon.store.quarantine import Kept
 from daemon.store.spool import Body
 from daemon.store.tx import Tx
+from daemon.trust.verdict import Verdict
 
 HOPS = Denial(554, "5.4.6", "too-many-hops", "the message has passed too many servers: it goes in a circle")
 LOOP = Denial(554, "5.4.6", "delivery-loop", "the message was delivered here before: it goes in a circle")
@@ -84,10 +85,8 @@ async def accept(
     with body:
         refused = judged.whole if judged is not None else None
         if judged is not None and refused is not None:
-            trace = origin.trace or new_trace(store)
-            denial = judged.denial(refused, trace)
-            receipt = Receipt(trace, tuple(Outcome(recipient, denial) for recipient in envelope.recipients))
-            kept = store.peek(_kept, origin, envelope, body, config, judged, trace)
+            receipt = _refusal(origin.trace or new_trace(store), envelope, judged, refused)
+            kept = store.peek(_kept, origin, envelope, body, config, judged, receipt.trace)
             await _tell_refusal(store, origin, envelope, body, judged, receipt, kept)
             return receipt
         if judged is not None and judged.discarded:
@@ -128,6 +127,22 @@ def _say(plan: Plan, envelope: Envelope) -> None:
         )  # fmt: skip
 
 
+def _refusal(trace: str, envelope: Envelope, judged: Judged, refused: Verdict) -> Receipt:
+    """What all recipients say of a message that none of them takes."""
+    denial = judged.denial(refused, trace)
+    return Receipt(trace, tuple(Outcome(recipient, denial) for recipient in envelope.recipients))
+
+
+def _told(origin: Origin, envelope: Envelope, body: Body, judged: Judged, receipt: Receipt) -> list[events.New]:
+    """The story of a message that nobody got: what was found, and what each recipient says."""
+    told = judged.story(receipt.trace, origin, envelope.reverse_path, message_id_in(body.view()) or None)
+    return told + [
+        events.New(receipt.trace, "refused", o.denial.reason, recipient=str(o.recipient.address),
+                   detail={"text": o.denial.text})
+        for o in receipt.outcomes if o.denial
+    ]  # fmt: skip
+
+
 async def _tell_refusal(
     store: Store,
     origin: Origin,
@@ -138,12 +153,8 @@ async def _tell_refusal(
     kept: Refused | None = None,
 ) -> None:
     """Nobody got it: the trace tells what was found, and the log has a line. It may be kept, if there is room."""
-    sender, denials = envelope.reverse_path, [(o.recipient.address, o.denial) for o in receipt.outcomes if o.denial]
-    told = judged.story(receipt.trace, origin, sender, message_id_in(body.view()) or None)
-    told += [
-        events.New(receipt.trace, "refused", denial.reason, recipient=str(address), detail={"text": denial.text})
-        for address, denial in denials
-    ]
+    sender, told = envelope.reverse_path, _told(origin, envelope, body, judged, receipt)
+    denials = [(o.recipient.address, o.denial) for o in receipt.outcomes if o.denial]
     try:
         await store.write(keeping.tell, told, judged, kept, bodies=[body] if kept is not None else [])
     except StoreFull:
@@ -193,13 +204,23 @@ async def _discard(store: Store, origin: Origin, envelope: Envelope, body: Body,
 
 
 def accept_now(
-    store: Store, origin: Origin, envelope: Envelope, body: Body, *, config: Config | None = None
+    store: Store,
+    origin: Origin,
+    envelope: Envelope,
+    body: Body,
+    *,
+    config: Config | None = None,
+    judged: Judged | None = None,
 ) -> Receipt:
     """The same for a thread that may wait (the command line)."""
     with body:
+        if judged is not None and judged.whole is not None:
+            receipt = _refusal(origin.trace or new_trace(store), envelope, judged, judged.whole)
+            store.write_now(keeping.tell, _told(origin, envelope, body, judged, receipt), judged, None)
+            return receipt
         summary = summarize(body.view())
         for attempt in range(_TRIES):
-            plan, receipt = store.peek(prepare, origin, envelope, body, summary, config, attempt)
+            plan, receipt = store.peek(prepare, origin, envelope, body, summary, config, attempt, None, judged)
             try:
                 if not plan.empty:
                     store.write_now(commit, plan, bodies=plan.bodies)
@@ -285,7 +306,9 @@ class _Planning:
         if self.judged is not None and recipient.address.key in self.judged.denied:
             return self.judged.denied[recipient.address.key]
         found = recipient.resolution or addresses.resolve(self.tx, recipient.address)
-        if found.denial is NOT_OURS and self.origin.may_relay:
+        if found.denial is NOT_OURS and (self.origin.may_relay or recipient.added):
+            if recipient.added and self.judged is not None and self._junk(None):
+                return self.judged.not_forwarded(None)
             return self._send(recipient, Onward(str(recipient.address), ""))
         denial = found.denial_for(self.envelope.sender)
         if denial is not None:
@@ -382,18 +405,19 @@ class _Planning:
         sender = forward.reverse_path(self.tx, self.envelope.sender, onward.via) if onward.via else self.sender
         sending = self.sendings.get((sender, onward.via))
         if sending is None:
-            sending = self.sendings[sender, onward.via] = self._sending(sender, onward)
+            sending = self.sendings[sender, onward.via] = self._sending(sender, onward, recipient.added)
         sending.recipients.append(queue.NewRecipient(onward.address, recipient.orcpt, recipient.notify))
         return None
 
-    def _sending(self, sender: str, onward: Onward) -> Sending:
+    def _sending(self, sender: str, onward: Onward, added: bool) -> Sending:
         only = self.envelope.recipients[0] if len(self.envelope.recipients) == 1 else None
         prefix = self.field + self._received(only)
         if onward.via:
             prefix = headers.delivered_to(parse_address(onward.via)) + prefix
             origin = "alias" if onward.account_id is None else "forward"
         else:
-            origin = self.origin.kind if self.origin.may_relay else "forward"  # a bounce to a sender that was rewritten
+            other = "filter" if added else "forward"  # a bounce to a sender that was rewritten
+            origin = self.origin.kind if self.origin.may_relay else other
         config, envelope = self.config, self.envelope
         message = queue.NewMessage(
             self.plan.trace, sender, origin, prefix, len(prefix) + self.plan.body.size,

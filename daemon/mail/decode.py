@@ -8,11 +8,13 @@ never a lone surrogate.
 from __future__ import annotations
 
 import binascii
+import html
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from daemon.limits import LIMITS
+from daemon.mail.octets import PIECE
 
 # A whitelist: Python lacks names that mail uses (x-sjis, windows-874) and knows codecs that are none (idna,
 # unicode_escape). What browsers read wider than its name says (iso-8859-1, gb2312) is read wide here too.
@@ -98,8 +100,10 @@ _WORD = re.compile(r"=\?([!#-)+->@-~]{1,60})(?:\*[A-Za-z0-9-]{0,40})?\?([BbQq])\
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
+_HUGE = re.compile(r"&#[0-9]{1000,};?")  # Python reads no decimal number of more than 4300 digits
 _SEGMENT = re.compile(rb"([^*]+)\*(?:([0-9]{1,3})(\*)?)?")
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
+_NOT_BASE64_NOR_PADDING = _NOT_BASE64.replace(b"=", b"")
 # Folding disappears, every other control is a space (a tab too: RFC 5322 §2.2.3 lets a fold begin with one).
 UNFOLD = bytes(32 if octet < 32 or octet == 127 else octet for octet in range(256))
 
@@ -145,12 +149,37 @@ def decode_transfer(data: bytes, encoding: str) -> bytes:
 
 def decode_base64(data: bytes) -> bytes:
     """Base64 with whatever else stands between, cut short, or without its padding."""
+    return _base64(data) if len(data) <= PIECE else b"".join(_base64_pieces(data))
+
+
+def _base64_pieces(data: bytes) -> Iterator[bytes]:
+    held = b""
+    for at in range(0, len(data), PIECE):
+        kept = held + data[at : at + PIECE].translate(None, _NOT_BASE64_NOR_PADDING)
+        if b"=" in kept:  # it may end here
+            yield _base64(kept + data[at + PIECE :])
+            return
+        whole = len(kept) // 4 * 4
+        yield binascii.a2b_base64(kept[:whole])
+        held = kept[whole:]
+    yield _base64(held)
+
+
+def _base64(data: bytes) -> bytes:
     try:
         return binascii.a2b_base64(data)
     except binascii.Error:
         kept = data.translate(None, _NOT_BASE64)
         kept = kept[: len(kept) - 1] if len(kept) % 4 == 1 else kept
         return binascii.a2b_base64(kept + b"=" * (-len(kept) % 4))
+
+
+def unescape(text: str) -> str:
+    """HTML's character references as what they stand for; a number that stands for no character is U+FFFD."""
+    try:
+        return html.unescape(text)
+    except ValueError:
+        return html.unescape(_HUGE.sub("\ufffd", text))
 
 
 def unfold(value: bytes) -> bytes:

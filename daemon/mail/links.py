@@ -6,7 +6,6 @@ asked about the hosts (`hosts`). A link that leads through another site is that 
 
 from __future__ import annotations
 
-import html
 import ipaddress
 import re
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from urllib.parse import unquote
 
 from daemon.limits import LIMITS
 from daemon.mail.address import BadAddress, normal_domain
-from daemon.mail.decode import decode_text, decode_transfer
+from daemon.mail.decode import decode_text, decode_transfer, unescape
 from daemon.mail.message import scan
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ def hosts(data: Data) -> tuple[str, ...]:
 def _authorities(text: str, is_html: bool) -> dict[str, None]:
     """Each once, in order."""
     if is_html:
-        text = html.unescape(text)
+        text = unescape(text)
         values = [found[1] or found[2] for found in _VALUE.finditer(text)]
         plain = [_BREAKS.sub("", value).strip() for value in values]  # as browsers do (WHATWG URL §4.4)
         text += "".join([f'\n"{new}"' for old, new in zip(values, plain, strict=True) if new != old])

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from daemon.limits import LIMITS
 from daemon.mail.decode import Parameters, parameter_texts, unfold
 from daemon.mail.header import content_type, header_end, split_fields, token
+from daemon.mail.octets import find
 
 if TYPE_CHECKING:
     from daemon.mail.header import Data
@@ -189,7 +190,7 @@ class _Scanner:
         start = -1
         place = part.body - 1  # the LF that ends the header may begin the first boundary
         while self.left > 0:
-            hit = data.find(needle, place, end)
+            hit = find(data, needle, place, end)
             self.left -= (hit if hit >= 0 else end) - place + _HIT
             if hit < 0:
                 break

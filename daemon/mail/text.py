@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from daemon.limits import LIMITS
-from daemon.mail.decode import decode_text, decode_transfer, header_text
+from daemon.mail.decode import decode_text, decode_transfer, header_text, unescape
 from daemon.mail.header import disposition, split_fields
 from daemon.mail.message import Message, Part
 
@@ -59,7 +58,7 @@ def strip_html(text: str) -> str:
             hidden = element
         else:
             kept.append(("\n" if element.lstrip("/") in _BREAKS else "") + piece.partition(">")[2])
-    return html.unescape("".join(kept))
+    return unescape("".join(kept))
 
 
 def preview(message: Message) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from daemon.limits import LIMITS
 from daemon.mail.address import Address, BadAddress, normal_domain, parse_address
@@ -115,13 +116,26 @@ def _with_parents(domain: str) -> list[str]:
 
 def _networks(tx: Tx, account_id: int | None, ip: str) -> list[str]:
     """The networks on the lists that the address is in, the smallest first."""
-    try:
-        address = ipaddress.ip_address(ip)
-    except ValueError:
+    around = _around(ip)
+    if not around or not tx.value(
+        "select 1 from sender_list where kind = 'network' and account_id in (0, ?) limit 1", account_id or EVERYBODY
+    ):
         return []
-    address = getattr(address, "ipv4_mapped", None) or address
     rows = tx.all(
-        "select sender from sender_list where kind = 'network' and account_id in (0, ?)", account_id or EVERYBODY
-    )
-    found = [network for (name,) in rows if address in (network := ipaddress.ip_network(name))]
-    return [str(network) for network in sorted(found, key=lambda network: -network.prefixlen)]
+        f"select sender from sender_list where account_id in (0, ?) and sender in ({', '.join('?' * len(around))})",
+        account_id or EVERYBODY, *around,
+    )  # fmt: skip
+    listed = {row[0] for row in rows}
+    return [network for network in around if network in listed]
+
+
+@lru_cache(maxsize=256)
+def _around(ip: str) -> tuple[str, ...]:
+    """Every network that an address is in, the smallest first: some dozens to look up, however many are listed."""
+    try:
+        address = ipaddress.ip_address(ip.partition("%")[0])
+    except ValueError:
+        return ()
+    address = getattr(address, "ipv4_mapped", None) or address
+    lengths = range(address.max_prefixlen, -1, -1)
+    return tuple(str(ipaddress.ip_network((address, length), strict=False)) for length in lengths)

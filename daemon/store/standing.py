@@ -62,13 +62,33 @@ def reconsider(tx: Tx, source: Source, *, bad: bool) -> None:
 def heard(tx: Tx, account_id: int, blob_id: int, *, bad: bool) -> None:
     """A user says what a message of his is. Where the verdict on it was another one, its source is seen anew."""
     found = tx.one(
-        "select j.detail ->> '$.source.domain', j.detail ->> '$.source.author', j.detail ->> '$.source.ip',"
-        " j.detail ->> 'action' from email e join event j on j.trace = e.trace and j.kind = 'judged'"
+        f"select {_SOURCE}, j.detail ->> 'action' <> 'accept'"
+        " from email e join event j on j.trace = e.trace and j.kind = 'judged'"
         " where e.account_id = ? and e.blob_id = ? limit 1",
         account_id, blob_id,
-    )  # fmt: skip
-    if found is not None and (found[3] == "accept") == bad:
+    ) or _moved_by_append(tx, account_id, blob_id)  # fmt: skip
+    if found is not None and bool(found[3]) != bad:
         reconsider(tx, Source(*(word or "" for word in found[:3])), bad=bad)
+
+
+_SOURCE = "j.detail ->> '$.source.domain', j.detail ->> '$.source.author', j.detail ->> '$.source.ip'"
+
+
+def _moved_by_append(tx: Tx, account_id: int, blob_id: int) -> tuple[str | None, str | None, str | None, int] | None:
+    """The source of the message that this one is a client's copy of, and whether that was delivered to Junk. It is
+    known by its Message-ID; None where several of this user's have that and come from different sources."""
+    rows = tx.all(
+        f"select distinct {_SOURCE}, exists (select 1 from mailbox b where b.account_id = a.id"
+        " and b.name = d.detail ->> 'mailbox' and b.special_use = '\\Junk')"
+        " from (select distinct trace from (select trace from event where message_id ="
+        " (select message_id from content where blob_id = ?) order by id desc limit 20)) t"
+        " join event d on d.trace = t.trace and d.kind = 'delivered'"
+        " join event j on j.trace = t.trace and j.kind = 'judged'"
+        " join account a on a.id = ? join domain n on n.id = a.domain_id"
+        " where d.detail ->> 'user' = a.local || '@' || n.name limit 2",
+        blob_id, account_id,
+    )  # fmt: skip
+    return rows[0] if len(rows) == 1 else None
 
 
 def forget(tx: Tx, limit: int) -> int:

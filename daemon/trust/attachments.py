@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from daemon.limits import LIMITS
 from daemon.mail import file_names
-from daemon.mail.decode import decode_transfer
+from daemon.mail.decode import decode_base64, decode_transfer
 from daemon.mail.message import Part, scan
 from daemon.trust import archives
 from daemon.trust.archives import Unpacking
@@ -27,6 +27,7 @@ REASONS = {
     "executable": "a program",
     "script": "a script that is run when it is opened",
     "macro": "an office document with macros",
+    "smuggling": "a page or a picture whose script makes a file, or leads elsewhere",
     "archive-executable": "an archive with a program in it",
     "archive-bomb": "an archive with too much in it, or too deep, to look through",
     "archive-encrypted": "an encrypted archive or document",
@@ -37,8 +38,9 @@ REASONS = {
 """The worst first: of one part the first is told."""
 _ORDER = {reason: place for place, reason in enumerate(REASONS)}
 _SCRIPTS = frozenset(
-    "application bat cmd command gadget hta inf isp jnlp js jse lnk mjs msc msh ps1 ps1xml ps2 psc1 psm1 reg scf sct"
-    " search-ms settingcontent-ms shb shs url vb vbe vbs ws wsc wsf wsh".split()
+    "application bat cmd command gadget hta inf iqy isp jnlp js jse lnk mjs msc msh one onepkg oqy ps1 ps1xml ps2 psc1"
+    " psm1 pyz pyzw reg rqy scf sct search-ms searchconnector-ms settingcontent-ms shb shs slk url vb vbe vbs website"
+    " ws wsc wsf wsh".split()
 )
 _MACROS = frozenset("docm dotm xlsm xltm xlam pptm potm ppsm ppam sldm".split())
 _INNOCENT = frozenset(
@@ -47,7 +49,13 @@ _INNOCENT = frozenset(
 )
 _CLASS = re.compile(r"\{[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\}")  # Windows opens it with what has this number
 _UNSHOWN = re.compile(r"[^ -~\u00a1-\uffff]")
+_PAGE = re.compile(r"\.(?:s|x|d)?html?$")
+_PICTURE = re.compile(r"\.svg$")
+_MAKE_A_FILE = (b"createobjecturl", b"mssaveoropenblob", b"mssaveblob")
+_GIVES_A_FILE = re.compile(rb"\bdownload\s*=[^>]{0,200}\bdata:")
+_RUNS = re.compile(rb"<script|[\s\"']on[a-z]{3,20}\s*=|(?:javascript|data:text/html)[:;,]")
 _PLAIN = ("7bit", "8bit", "binary", "x-uuencode", "uuencode", "x-uue")
+_PADDINGS = 1000  # of one base64
 _HEAD = 512  # octets of a part by which its kind is known
 _OF = {
     "program": "archive-executable",
@@ -59,8 +67,9 @@ _OF = {
 
 
 class Policy(NamedTuple):
-    """`blocked`: ends of names, in lower case without dots. `macros` and `closed`: whether documents with macros, and
-    archives that nobody can look into, are objected to. `programs`: whether anything else is."""
+    """`blocked`: ends of names, in lower case without dots. `macros` and `closed`: whether documents with macros (and
+    pages with files in their scripts), and archives that nobody can look into, are objected to. `programs`: whether
+    anything else is."""
 
     blocked: frozenset[str]
     programs: bool = True
@@ -128,7 +137,7 @@ def judge(data: Data, looked: Files, policy: Policy) -> tuple[Attachment, ...]:
 
 
 def _wanted(reason: str, policy: Policy) -> bool:
-    if reason == "macro":
+    if reason in ("macro", "smuggling"):
         return policy.macros
     return policy.closed if reason in ("archive-encrypted", "archive-closed") else policy.programs
 
@@ -143,6 +152,8 @@ def _objections(data: Data, file: File, policy: Policy, unpacking: Unpacking, de
         yield Attachment(shown, "disguised" if file.names else "executable")
     elif kind == "closed":
         yield Attachment(shown, "archive-closed")
+    elif _smuggles(data, file):
+        yield Attachment(shown, "smuggling")
     elif file.inside:
         content = _decoded(data, file.part)
         if not kind:  # a message that hides in an encoding (RFC 2046 §5.2.1 forbids it)
@@ -153,6 +164,19 @@ def _objections(data: Data, file: File, policy: Policy, unpacking: Unpacking, de
                 yield from _objections(content, inner, policy, unpacking, depth + 1)
             return
         yield from _inside(content, shown, policy, unpacking)
+
+
+def _smuggles(data: Data, file: File) -> bool:
+    """Whether a page that is attached makes a file out of itself when it is opened, or a picture has a script."""
+    names = [file_names.normal(name) for name in file.names]
+    picture = any(map(_PICTURE.search, names)) or (bool(names) and file.part.media == "image/svg+xml")
+    if not picture and not any(map(_PAGE.search, names)):
+        return False
+    content = _decoded(data, file.part, LIMITS.search_text).replace(b"\0", b"").lower()  # UTF-16 too
+    if picture:
+        return _RUNS.search(content) is not None
+    gives = b"download" in content and _GIVES_A_FILE.search(content) is not None
+    return gives or any(word in content for word in _MAKE_A_FILE)
 
 
 def _inside(content: bytes, shown: str, policy: Policy, unpacking: Unpacking) -> Iterator[Attachment]:
@@ -197,8 +221,16 @@ def _said(part: Part) -> bytes:
 def _decoded(data: Data, part: Part, most: int = 0) -> bytes:
     """The octets of a part, or at least the first `most` of them, if there are as many."""
     end = min(part.end, part.body + 2 * most + 100) if most else part.end
-    decoded = decode_transfer(bytes(data[part.body : end]), part.encoding)
+    decoded = _transferred(bytes(data[part.body : end]), part.encoding)
     return decoded[:most] if most else decoded
+
+
+def _transferred(raw: bytes, encoding: str) -> bytes:
+    """What a Content-Transfer-Encoding stands for. Some programs read base64 on behind its padding, and so is it here:
+    what is hidden from one reader must not be hidden from us."""
+    if encoding == "base64" and raw.partition(b"=")[2].lstrip(b"=").strip():
+        return b"".join(map(decode_base64, raw.split(b"=", _PADDINGS)))
+    return decode_transfer(raw, encoding)
 
 
 def _shown(name: str) -> str:

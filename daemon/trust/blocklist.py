@@ -1,5 +1,5 @@
-"""What lists in the DNS say of a message (RFC 5782): of the peer's address, of the domains that sent it, of the hosts
-its links lead to. All are asked side by side; what the resolver knows already costs nothing.
+"""What lists in the DNS say of a message (RFC 5782): of the peer's address, of the domains that sent it and those that
+signed it, of the hosts its links lead to. All are asked side by side; what the resolver knows already costs nothing.
 
 Silence is no listing. A list that fails its own test, or some questions in a row, is left alone for a while: a dead one
 costs a message its time once, and the name servers few questions.
@@ -22,12 +22,14 @@ from daemon.trust.results import Kind, Listing, Lists
 
 
 class Wanted(NamedTuple):
-    """The lists that are asked: of bad and of good addresses, of the domains of senders, of the hosts of links."""
+    """The lists that are asked: of bad and of good addresses, of the domains of senders, of the hosts of links; and of
+    good domains, which are asked about those that signed it."""
 
     addresses: Sequence[str] = ()
     welcome: Sequence[str] = ()
     domains: Sequence[str] = ()
     links: Sequence[str] = ()
+    signers: Sequence[str] = ()
 
 
 class _Health:
@@ -79,12 +81,18 @@ class _Question(NamedTuple):
 
 
 def check(
-    resolver: Resolver, ip: str, domains: Iterable[str], links: Iterable[str], wanted: Wanted, zones: Zones
+    resolver: Resolver,
+    ip: str,
+    domains: Iterable[str],
+    links: Iterable[str],
+    wanted: Wanted,
+    zones: Zones,
+    signers: Iterable[str] = (),
 ) -> Lists | Coroutine[Any, Any, Lists]:
-    """What they say of the peer's address ('' or a private one: not asked), of names in A-labels, and of the hosts of
-    links. To be awaited where somebody has to be asked: that takes at most `LIMITS.list_patience` seconds. Never raises
-    for what it was given."""
-    rounds = list(_rounds(resolver, ip, domains, links, wanted, zones))
+    """What they say of the peer's address ('' or a private one: not asked), of names in A-labels, of the hosts of
+    links, and of whoever is said to have signed it, which counts for those who did (`proved`). To be awaited where
+    somebody has to be asked: that takes at most `LIMITS.list_patience` seconds. Never raises for what it was given."""
+    rounds = list(_rounds(resolver, _asked(ip, domains, links, signers, wanted), zones))
     resting = {round_.zone for round_ in rounds if zones.resting(round_.health)}
     rounds = [round_ for round_ in rounds if round_.zone not in resting]
     asking = [round_ for round_ in rounds if not round_.remembered()]
@@ -109,6 +117,18 @@ def _told(rounds: Sequence[_Round], resting: set[str], zones: Zones) -> Lists:
         tuple(listing for round_ in rounds if not round_.unsound for listing in round_.found),
         tuple(sorted(map(dnsbl.title, silent))),
     )
+
+
+def proved(lists: Lists, signers: Iterable[str]) -> Lists:
+    """Without welcomes of domains that did not sign it: `signers` are those of the signatures that pass."""
+    if not any(map(_of_signer, lists.found)):
+        return lists
+    names = set(_registered(signers))
+    return lists._replace(found=tuple(each for each in lists.found if not _of_signer(each) or each.what in names))
+
+
+def _of_signer(listing: Listing) -> bool:
+    return listing.good and listing.kind == "domain"
 
 
 async def _wait(asking: Mapping[asyncio.Task[None], _Round]) -> None:
@@ -178,12 +198,10 @@ class _Round:
             self.trouble, self.unsound = said.trouble, True
 
 
-def _rounds(
-    resolver: Resolver, ip: str, domains: Iterable[str], links: Iterable[str], wanted: Wanted, zones: Zones
-) -> Iterator[_Round]:
+def _rounds(resolver: Resolver, asked: Iterable[tuple[str, list[_Question], bool]], zones: Zones) -> Iterator[_Round]:
     """Each list with what it is asked, at most `LIMITS.list_questions` in all."""
     left = LIMITS.list_questions
-    for zone, questions, good in _asked(ip, domains, links, wanted):
+    for zone, questions, good in asked:
         some = questions[:left]
         left -= len(some)
         if some:
@@ -191,13 +209,16 @@ def _rounds(
 
 
 def _asked(
-    ip: str, domains: Iterable[str], links: Iterable[str], wanted: Wanted
+    ip: str, domains: Iterable[str], links: Iterable[str], signers: Iterable[str], wanted: Wanted
 ) -> Iterator[tuple[str, list[_Question], bool]]:
     most = LIMITS.blocklists
     if address := _public(ip):
         for zones in (wanted.addresses, wanted.welcome):
             for zone in zones[:most]:
                 yield zone, [_Question(address, dnsbl.reversed_address(address), "address")], zones is wanted.welcome
+    signed = [_Question(name, name, "domain") for name in _registered(signers)[: LIMITS.list_domains]]
+    for zone in wanted.signers[:most]:
+        yield zone, list(signed), True
     senders = [_Question(name, name, "domain") for name in _registered(domains)[: LIMITS.list_domains]]
     hosts = list(_hosts(links))
     for zone in dict.fromkeys((*wanted.domains[:most], *wanted.links[:most])):

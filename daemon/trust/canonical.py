@@ -1,6 +1,6 @@
 """What a signature is over: fields and body in the two canonical forms (RFC 6376 §3.4). No keys, no judgement.
 
-A body is read once for each form, in pieces that end with a line, whatever its signatures ask for. Only CRLF ends a
+A body is read once for each form, in pieces, whatever its signatures ask for. Only CRLF ends a
 line here: a bare CR or LF of a body is an octet like others. Fields are found as the rest of the house finds them
 (`mail.header`), so that what was signed and what is shown are the same fields.
 """
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 _BLANKS = re.compile(rb"\t[ \t]*+| [ \t]++")  # all but single spaces, which stay as they are
 _LINE_ENDS = re.compile(rb"(?:\n\r)*+")  # CRLFs read backwards
-_LOOK_BACK = 1024  # octets looked at first for the end of a body; doubled while there are only blanks
+_CR = 13
+_ENDS = 1 << 16  # empty lines told at once
 
 
 def field_simple(name: bytes, value: bytes) -> bytes:
@@ -35,19 +36,18 @@ def field_relaxed(name: bytes, value: bytes) -> bytes:
 
 def body_simple(data: Data, start: int, end: int) -> Iterator[bytes]:
     """RFC 6376 §3.4.3: empty lines at the end are one CRLF, and so is a body without anything."""
-    last = _last(data, start, end, b"\r\n")
-    yield from _lines(data, start, last)
-    yield _without_empty_lines(bytes(data[last:end])) + b"\r\n"
+    yield from _without_last_lines(_pieces(data, start, end))
+    yield b"\r\n"
 
 
 def body_relaxed(data: Data, start: int, end: int) -> Iterator[bytes]:
     """RFC 6376 §3.4.4: no blanks at the ends of lines, one for many; no empty lines at the end; nothing for nothing."""
-    last = _last(data, start, end, b" \t\r\n")
-    for lines in _lines(data, start, last):
-        yield _fewer_blanks(lines)
-    rest = _without_empty_lines(_fewer_blanks(bytes(data[last:end])).rstrip(b" "))
-    if rest or last > start:
-        yield rest + b"\r\n"
+    some = False
+    for piece in _without_last_lines(_with_fewer_blanks(_pieces(data, start, end))):
+        some = True
+        yield piece
+    if some:
+        yield b"\r\n"
 
 
 def body_hashes(
@@ -72,6 +72,27 @@ def body_hashes(
     return hashes, size
 
 
+def _pieces(data: Data, start: int, end: int) -> Iterator[bytes]:
+    """The octets from `start` to `end`, none of the pieces ending between CR and LF. Small ones: while one is worked
+    on, the interpreter lets no other thread run, and the longest line is as long as a message."""
+    while start < end:
+        stop = min(start + LIMITS.dkim_piece, end)
+        if stop < end and data[stop - 1] == _CR:
+            stop -= 1
+        yield bytes(data[start:stop])
+        start = stop
+
+
+def _with_fewer_blanks(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Blanks at the end of a piece belong to the next one, where it is seen what follows; at the very end to nobody."""
+    held = b""
+    for piece in pieces:
+        piece = held + piece
+        kept = piece.rstrip(b" \t")
+        held = b" " if len(kept) < len(piece) else b""
+        yield _fewer_blanks(kept)
+
+
 def _fewer_blanks(lines: bytes) -> bytes:
     """Runs of blanks as one, none before a line's end. Whole-text operations: a hundred times faster than lines."""
     if b"\t" in lines:
@@ -83,35 +104,22 @@ def _fewer_blanks(lines: bytes) -> bytes:
     return lines.replace(b" \r\n", b"\r\n")
 
 
-def _last(data: Data, start: int, end: int, blanks: bytes) -> int:
-    """Where the octets of `blanks` begin that the body ends with."""
-    step = _LOOK_BACK
-    while end > start:
-        begin = max(start, end - step)
-        kept = len(data[begin:end].rstrip(blanks))
+def _without_last_lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Without the CRLFs that the body ends with: those at the end of a piece wait until something follows."""
+    ends = 0
+    for piece in pieces:
+        kept = _without_line_ends(piece)
         if kept:
-            return begin + kept
-        end, step = begin, step * 2
-    return start
+            for count in range(ends, 0, -_ENDS):
+                yield b"\r\n" * min(count, _ENDS)
+            ends = 0
+            yield kept
+        ends += (len(piece) - len(kept)) // 2
 
 
-def _without_empty_lines(rest: bytes) -> bytes:
-    """`rest` (blanks and line ends only) without the CRLFs it ends with."""
-    if rest == b"\r\n":
-        return b""
-    found = _LINE_ENDS.match(rest[::-1])
-    return rest[: len(rest) - (found.end() if found else 0)]
-
-
-def _lines(data: Data, start: int, end: int) -> Iterator[bytes]:
-    """The octets from `start` to `end` in pieces of whole lines, none much over `LIMITS.dkim_piece` but for a line."""
-    while end - start > LIMITS.dkim_piece:
-        cut = data.rfind(b"\r\n", start, start + LIMITS.dkim_piece)
-        if cut < 0:
-            cut = data.find(b"\r\n", start + LIMITS.dkim_piece - 1, end)
-            if cut < 0:
-                break
-        yield bytes(data[start : cut + 2])
-        start = cut + 2
-    if end > start:
-        yield bytes(data[start:end])
+def _without_line_ends(piece: bytes) -> bytes:
+    if not piece.endswith(b"\r\n"):
+        return piece
+    last = piece[len(piece.rstrip(b"\r\n")) :]
+    found = _LINE_ENDS.match(last[::-1])
+    return piece[: len(piece) - (found.end() if found else 0)]

@@ -46,6 +46,7 @@ _KNOWN = {
     "multi.surbl.org": _Codes({}, {8: "PH", 16: "MW", 64: "ABUSE", 128: "CR"}, test=_LISTED),
     "multi.uribl.com": _Codes({}, {2: "black"}, test=_LISTED),
     "list.dnswl.org": _Codes({r"127\.0\.\d+\.[0-3]": ""}, refused="127.0.0.255"),
+    "dwl.dnswl.org": _Codes({r"127\.0\.\d+\.[0-3]": ""}, refused="127.0.0.255", test="dnswl.test", addresses=False),
 }  # fmt: skip
 
 

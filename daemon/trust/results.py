@@ -124,7 +124,7 @@ class Scan(NamedTuple):
 class Opinion(NamedTuple):
     """What another filter (a milter, rspamd) wants done. `score` and `required` where it gives them, `symbols` what it
     goes by, `text` its own words for a refusal, with `code` and `enhanced` where it names them; `error` when it could
-    not be asked, and `text` says why."""
+    not be asked, and `text` says why. `virus`: it says that it found one, and which."""
 
     engine: str
     action: Literal["accept", "junk", "refuse", "defer", "error"]
@@ -134,6 +134,7 @@ class Opinion(NamedTuple):
     text: str = ""
     code: int = 0
     enhanced: str = ""
+    virus: str = ""
 
 
 class Tally(NamedTuple):
@@ -169,8 +170,8 @@ class Personal(NamedTuple):
 
 class Signals(NamedTuple):
     """Everything that was found out about one message, whoever it is for. `rules` are the fixed rules of the content
-    that it meets (words of `weights.WEIGHTS`). `rate`: from 0 (as usual) to 1, how much more than usual comes from its
-    network just now."""
+    that it meets (words of `weights.WEIGHTS`). `unread`: its words could not be read for now. `rate`: from 0 (as usual)
+    to 1, how much more than usual comes from its network just now."""
 
     iprev: IPRev = IPRev("none")
     helo: SPF = SPF("none", identity="helo")
@@ -184,4 +185,5 @@ class Signals(NamedTuple):
     scan: Scan = Scan()
     opinions: tuple[Opinion, ...] = ()
     rules: tuple[str, ...] = ()
+    unread: bool = False
     rate: float = 0.0

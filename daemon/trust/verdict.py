@@ -1,9 +1,10 @@
 """What we do with a message, from what was found out about it: a value with a reason from a short list.
 
-What a domain asks for by DMARC comes first, then what no user may get (viruses, forbidden attachments), then local
-lists, then other filters, and last the score: points of `weights` against the settings `spam.junk` and `spam.refuse`.
-Only a DMARC failure whose domain asks for it is refused, and never for a question that the DNS left open. Without a
-DMARC record a failing SPF or DKIM decides nothing alone: forwarded mail fails honestly (RFC 7208 §8.4, RFC 6376 §6.1).
+No user may get a virus, whatever else is said. What a domain asks for by DMARC comes next, then forbidden attachments,
+then local lists, then other filters, and last the score: points of `weights` against the settings `spam.junk` and
+`spam.refuse`. Only a DMARC failure whose domain asks for it is refused, and never for a question that the DNS left
+open. Without a DMARC record a failing SPF or DKIM decides nothing alone: forwarded mail fails honestly (RFC 7208 §8.4,
+RFC 6376 §6.1).
 """
 
 from __future__ import annotations
@@ -106,6 +107,13 @@ def authentic(signals: Signals, policy: Policy) -> Verdict:
     return Verdict("junk", "dmarc-quarantine") if dmarc.policy == "quarantine" else Verdict("refuse", "dmarc-reject")
 
 
+def infection(signals: Signals) -> str:
+    """The virus that the scanner, or another filter, says it found; '' for none."""
+    if signals.scan.result == "infected":
+        return signals.scan.name or "a virus"
+    return next((opinion.virus for opinion in signals.opinions if opinion.virus), "")
+
+
 def _vouched_for(signals: Signals, policy: Policy) -> bool:
     """Whether the server that sealed last, and so handed it on, is one we trust (RFC 8617 §7.2.1)."""
     arc = signals.arc
@@ -120,10 +128,10 @@ def _decide(
     score: float,
     found: tuple[Contribution, ...],
 ) -> Verdict:
+    if infection(signals):
+        return Verdict("refuse", "virus")
     if asked.action == "refuse":
         return asked
-    if signals.scan.result == "infected":
-        return Verdict("refuse", "virus")
     unread = signals.scan.result == "error" or any(each.reason == "unread" for each in signals.attachments)
     if unread and policy.unscanned == "defer":
         return Verdict("defer", "unscanned")
@@ -151,7 +159,7 @@ def _decide(
 
 
 def _of_attachment(found: Attachment, policy: Policy) -> Action:
-    if found.reason == "macro":
+    if found.reason in ("macro", "smuggling"):
         return policy.macros
     if found.reason in ("archive-encrypted", "archive-closed"):
         return policy.closed

@@ -27,6 +27,7 @@ _PIECE = 1 << 16  # octets of one chunk
 _MOMENT = 1.0  # seconds for an answer that may be under way when it hears no more
 _END = struct.pack("!I", 0)
 _FOUND = re.compile(r"stream: (.+) FOUND")
+_CLEAN = "stream: OK"
 _TOO_LARGE = "INSTREAM size limit exceeded"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._:/()+-]")
 _turns = Turns(LIMITS.virus_at_once)
@@ -61,7 +62,7 @@ async def alive(where: Socket, patience: float) -> str:
 
 
 def _read(answer: str) -> Scan:
-    if answer == "stream: OK":
+    if answer == _CLEAN:
         return Scan("clean")
     if found := _FOUND.fullmatch(answer):
         return Scan("infected", _UNSAFE.sub("?", found[1])[: LIMITS.virus_name])
@@ -82,7 +83,10 @@ async def _ask(where: Socket, command: bytes, data: Data = b"") -> str:
                 await asyncio.wait((hearing,), timeout=_MOMENT)
                 if not hearing.done():
                     raise failed
-            return await hearing
+            said = await hearing
+            if said == _CLEAN and not (telling.done() and telling.exception() is None):
+                raise Silent("it says OK to what it has not heard")
+            return said
         finally:
             for task in (hearing, telling):
                 task.cancel()

@@ -175,8 +175,8 @@ def _engines(signals: Signals) -> Iterator[Contribution]:
             yield _of(f"engine-{opinion.action}", opinion.engine, detail=score or ", ".join(opinion.symbols[:5]))
     if signals.scan.result == "infected":
         yield _of("virus", signals.scan.name)
-    if signals.attachments:
-        yield _of("attachment", detail=", ".join(f"{a.name} ({a.reason})" for a in signals.attachments[:5]))
+    if forbidden := [f"{a.name} ({a.reason})" for a in signals.attachments if a.reason != "unread"]:
+        yield _of("attachment", detail=", ".join(forbidden[:5]))
 
 
 def _standing(standing: Standing) -> Iterator[Contribution]:
@@ -206,7 +206,7 @@ def _content(signals: Signals, personal: Personal) -> Iterator[Contribution]:
     side = [(token, share) for token, share in personal.content.top if (share > 0) == (logit > 0)]
     yield _of(
         "content", "spam" if logit > 0 else "wanted mail", points=points,
-        detail=", ".join(f"“{token}”" for token, _ in side[:5]),
+        detail=", ".join(token for token, _ in side[:5]),
     )  # fmt: skip
     if signals.rate > 0:
         yield _of("rate", points=min(1.0, signals.rate) * WEIGHTS["rate"].points)

@@ -21,7 +21,7 @@ ZONE = """
 2.0.0.127.shut.test. A 127.255.255.254
 test.uri.test. A 127.0.0.2
 """
-LISTS = ("spam.blocklists", "spam.domain_lists", "spam.link_lists", "spam.welcome_lists")
+LISTS = ("spam.blocklists", "spam.domain_lists", "spam.link_lists", "spam.welcome_lists", "spam.welcome_domains")
 
 
 @pytest.fixture

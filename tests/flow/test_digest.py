@@ -95,7 +95,7 @@ async def test_who_has_news_is_told_once_a_day_of_what_is_new(house: House) -> N
     assert text.startswith("2 messages kept from your INBOX:\n")
     assert "* order 1\n  from Shop <joerg@shop.example>," in text
     assert "refused: its score is that of spam beyond doubt (16.2 points)" in text and "in Junk: its score is" in text
-    assert "Messages are kept for 2w." in text and "with your mail program" in text
+    assert "Messages are kept for 14 days." in text and "with your mail program" in text
     assert house.inbox(BOB) == []
     house.clock.now += DAY
     assert await send(house) == 0, "nothing new"

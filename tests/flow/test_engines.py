@@ -343,6 +343,14 @@ async def test_fields_that_tell_an_opinion(fields: list[tuple[str, str]], want: 
     assert only(found)[1:5] == want
 
 
+@pytest.mark.parametrize(
+    "value, virus", [("Infected (Eicar)", "Eicar"), ("infected", "infected"), ("Clean", ""), ("Not Scanned", "")]
+)
+async def test_a_virus_that_another_filter_found_is_known_by_its_name(value: str, virus: str) -> None:
+    found, _ = await asked({"E": [header("X-Virus-Status", value), CONTINUE]})
+    assert only(found).virus == virus
+
+
 async def test_fields_that_came_with_the_message_are_no_opinion() -> None:
     found, _ = await asked({"E": [header("X-Spam-Flag", "", "m", 1), CONTINUE]}, data=b"X-Spam-Flag: YES\r\n" + DATA)
     assert only(found).action == "accept" and found.body.bytes() == DATA

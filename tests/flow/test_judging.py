@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any, Literal
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from daemon.config import Config
 from daemon.flow import knowledge, receive
@@ -16,10 +17,13 @@ from daemon.flow.learning import Learning
 from daemon.limits import LIMITS
 from daemon.mail import tokens
 from daemon.mail.address import parse_address
-from daemon.store import accounts, correspondents, sender_lists, spam, standing
+from daemon.mail.summary import summarize
+from daemon.store import accounts, blobs, correspondents, mailboxes, messages, sender_lists, spam, standing
 from daemon.store.spool import Body
+from daemon.trust.sign import Key, public_record
 from tests.flow.house import House
 from tests.trust.answers import Answers
+from tests.trust.crafting import signature
 
 ANN, BOB = "ann@here.example", "bob@here.example"
 PILLS, PICNIC = "cheap pills, buy them now", "the picnic on sunday"
@@ -165,11 +169,12 @@ async def test_what_came_before_counts_and_fades(house: House) -> None:
     assert (await judged(house, letter(PICNIC), ANN)).others.score == first.score
 
 
-async def arrives(house: House, text: str) -> None:
+async def arrives(house: House, text: str, head: bytes = b"", peer: str = "192.0.2.1") -> None:
     config = Config([*house.config.rows.items(), *QUIET.items()])
-    origin = Origin("smtp", "192.0.2.1", "far.example", trace=receive.new_trace(house.store))
+    origin = Origin("smtp", peer, "far.example", trace=receive.new_trace(house.store))
     envelope = Envelope(parse_address("x@far.example"), [Recipient(parse_address(ANN))])
-    found, envelope, body = await Judge(house.store, Answers()).judge(origin, envelope, Body.of(letter(text)), config)
+    body = Body.of(head + letter(text))
+    found, envelope, body = await Judge(house.store, Answers()).judge(origin, envelope, body, config)
     await receive.accept(house.store, origin, envelope, body, config=config, judged=found)
 
 
@@ -203,6 +208,38 @@ async def test_a_user_who_moves_a_message_has_the_last_word_on_its_source(house:
     assert repute(house) == (0.0, float(LIMITS.standing_word))
 
 
+async def test_the_same_when_a_client_moves_it_by_append(house: House) -> None:
+    """As mbsync does: another message to the store, with our fields in it and the Message-ID of the one before."""
+    train(house, spam.HOUSE)
+    owner, numbered = account(house, ANN), b"Message-ID: <%d@far.example>\r\n"
+
+    async def moves(number: int, mailbox: str) -> None:
+        data = b"Return-Path: <x@far.example>\r\n" + numbered % number + letter(PILLS)
+        body, summary = Body.of(data), summarize(data)
+
+        def work(tx: Any) -> None:
+            placed = messages.put(tx, owner, mailbox, blobs.keep(tx, body, summary), len(data), trace=f"copy{number}")
+            role = mailboxes.role(tx, mailboxes.get(tx, owner, mailbox))
+            spam.appended(tx, owner, role, placed.email_id, (), summary.message_id)
+
+        house.store.write_now(work, bodies=[body])
+        await Learning(house.store)._some()
+
+    await arrives(house, PILLS, numbered % 1)
+    assert repute(house) == (0.0, 1.0)
+    await moves(1, "Junk")
+    assert repute(house) == (0.0, 1.0), "he agrees with the verdict"
+    await moves(1, "INBOX")
+    assert repute(house) == (float(LIMITS.standing_word), 0.0)
+    await moves(2, "Junk")
+    assert repute(house) == (float(LIMITS.standing_word), 0.0), "nobody knows where that came from"
+    await arrives(house, PILLS, numbered % 3)
+    await arrives(house, PILLS, numbered % 3, peer="198.51.100.1")
+    before = repute(house)
+    await moves(3, "INBOX")
+    assert repute(house) == before, "it may be either of two"
+
+
 async def test_a_stranger_in_doubt_is_put_off_once(house: House) -> None:
     tried: list[tuple[str, str, str]] = []
 
@@ -229,3 +266,17 @@ async def test_a_stranger_in_doubt_is_put_off_once(house: House) -> None:
     for row in ({"spam.greylist": "no"}, {"limits.exempt_networks": "192.0.2.0/24"}):
         found = await judged(house, text, BOB, sender="other@far.example", **doubt, **row)
         assert found.whole is None and len(tried) == 3
+
+
+async def test_the_welcome_of_a_domain_counts_when_its_signature_proves_it(house: House) -> None:
+    key = Key("friend.example", "s", "ed25519-sha256", Ed25519PrivateKey.generate())
+    zone = Answers("test.dwl.test A 127.0.0.2\nfriend.example.dwl.test A 127.0.5.3")
+    zone.add("s._domainkey.friend.example", "TXT", public_record(key))
+    house.judge = Judge(house.store, zone)  # type: ignore[attr-defined]
+    rows = {"trust.check": "yes", "spam.welcome_domains": "dwl.test"}
+    rows |= dict.fromkeys(("spam.blocklists", "spam.domain_lists", "spam.link_lists", "spam.welcome_lists"), "")
+    data = letter("good morning")
+    for message, points in ((signature(key, data) + data, -4.0), (signature(key, data) + data + b"more\r\n", None)):
+        found = await judged(house, message, ANN, **rows)
+        good = {each.name: each.points for each in found.others.contributions}.get("listed-good")
+        assert good == points and ("friend.example.dwl.test", "A") in zone.asked

@@ -19,8 +19,10 @@ from daemon.mail.decode import (
     encode_words,
     header_text,
     parameter_texts,
+    unescape,
     unfold,
 )
+from daemon.mail.octets import PIECE
 
 
 def test_every_codec_of_the_table_is_one_python_knows() -> None:
@@ -176,3 +178,24 @@ def test_any_bytes_become_text_without_surrogates(data: bytes, charset: str) -> 
     decode_text(data, charset).encode()
     header_text(b"=?" + charset.encode() + b"?b?" + data + b"?=").encode()
     header_text(data).encode()
+
+
+@pytest.mark.parametrize("end", [b"", b"QQ==", b"QQ", b"Q", b"=QUJD", b"QQ==QUJD", b"\r\n", b"!"])
+@pytest.mark.parametrize("shift", range(6))
+def test_a_long_base64_is_decoded_in_pieces(end: bytes, shift: int) -> None:
+    data = b"\r" * shift + b"QUJD-REVG\r\n" * 130_000 + end
+    assert len(data) > PIECE and decode_base64(data) == decode._base64(data)
+
+
+@pytest.mark.parametrize(
+    "text,plain",
+    [
+        ("a &amp; b &lt;c", "a & b <c"),
+        ("&#65;&#x42;&#0;&#1114112;", "AB\ufffd\ufffd"),
+        ("<&#" + "1" * 5000 + ";>&#65;", "<\ufffd>A"),
+        ("&#" + "1" * 5000, "\ufffd"),
+        ("&#x" + "1" * 5000 + ";", "\ufffd"),
+    ],
+)
+def test_character_references(text: str, plain: str) -> None:
+    assert unescape(text) == plain

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,6 +18,7 @@ from daemon.store import mailboxes as boxes
 from daemon.store import messages as kept
 from daemon.store.find import All, Either, Not, Query, Term
 from daemon.store.tx import Tx
+from tests.instruments.clamd import DROP, EICAR, Clamd
 from tests.mailctl.conftest import MESSAGE, Ctl, message
 
 
@@ -247,6 +250,36 @@ def test_a_delivery_says_what_became_of_each_recipient(town: Ctl, letter: Path) 
     assert told["sender"] == "joerg@shop.example"
     assert town.lines("trace", told["trace"])[0]["trace"] == told["trace"]
     assert "refused" in town("mail", "deliver", str(letter), "--to", "nobody@example.org").stdout
+
+
+async def test_a_delivery_by_hand_brings_no_virus_in(town: Ctl, letter: Path) -> None:
+    letter.write_bytes(MESSAGE + EICAR + b"\n")
+
+    def deliver(to: str = "bob@example.org") -> tuple[int, dict[str, Any]]:
+        done = town("mail", "deliver", str(letter), "--to", to, "--json")
+        told = json.loads(done.stdout)
+        return done.exit_code, told["recipients"][0]
+
+    async with Clamd() as scanner:
+        await asyncio.to_thread(town.ok, "config", "set", "virus.scanner", scanner.setting)
+        for to in ("x@else.example", "bob@example.org"):
+            code, fate = await asyncio.to_thread(deliver, to)
+            assert (code, fate["code"], fate["reason"]) == (1, 550, "virus")
+            assert "the virus scanner found something in it (Eicar-Test-Signature)" in fate["text"]
+        trace = fate["text"].rpartition("(trace ")[2].rstrip(")")
+        (story,) = town.lines("trace", trace)
+        assert [step["kind"] for step in story["steps"]] == ["judged", "refused"]
+        scanner.answer = DROP
+        letter.write_bytes(MESSAGE)
+        code, fate = await asyncio.to_thread(deliver)
+        assert (code, fate["code"], fate["reason"]) == (75, 451, "unscanned")
+        assert town.lines("mail", "list", "bob@example.org") == [] == town.lines("queue", "list")
+        town.ok("config", "set", "virus.on_error", "deliver")
+        assert (await asyncio.to_thread(deliver))[0] == 0
+        scanner.answer = None
+        assert (await asyncio.to_thread(deliver))[0] == 0
+    tagged, clean = sorted(town.ok("mail", "show", str(one["id"]), "--raw") for one in town.lines("mail", "list"))
+    assert ("X-Virus-Error: not scanned: " in tagged) != ("X-Virus-Error: not scanned: " in clean)
 
 
 def test_the_envelope_sender_is_what_was_said(town: Ctl, letter: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from daemon.store import accounts, blobs, messages, quarantine
 from daemon.store.quarantine import Bounds, Kept
 from daemon.store.spool import Body
 from daemon.store.tx import Tx
+from tests.instruments.clamd import DROP, Clamd
 from tests.mailctl.conftest import Ctl
 
 ALICE, BOB = "alice@example.org", "bob@example.org"
@@ -80,13 +82,39 @@ def test_some_are_released_by_number_or_from_standard_input(full: Ctl) -> None:
     assert done["id"] == 3
     assert [mail["mailboxes"] for mail in full.lines("mail", "list", ALICE)] == [["INBOX"], ["INBOX"]]
     assert [entry["sender"] for entry in full.lines("spam", "allow", "--user", ALICE)] == ["joerg@shop.example"]
-    assert "--force" in full.fails(77, "quarantine", "release", "2")
-    full.ok("user", "set", BOB, "--quota", "10")
-    full.fails(75, "quarantine", "release", "2", "--force")
-    full.ok("user", "set", BOB, "--quota", "1M")
-    full.ok("quarantine", "release", "2", "--force")
-    assert full.lines("quarantine", "list") == []
+    full.ok("user", "set", ALICE, "--quota", "10")
+    put(full, ALICE, 4)
+    full.fails(75, "quarantine", "release", "4")
+    full.ok("user", "set", ALICE, "--quota", "1M")
+    full.ok("quarantine", "release", "4")
+    assert [kept["id"] for kept in full.lines("quarantine", "list")] == [2]
     full.ok("doctor", "--store")
+
+
+@pytest.mark.parametrize("force", [(), ("--force",)])
+def test_what_has_a_virus_is_released_to_nobody(full: Ctl, force: tuple[str, ...]) -> None:
+    said = full.fails(77, "quarantine", "release", "2", *force)
+    assert "message 2 has a virus" in said and "`mailctl quarantine show 2 --raw > FILE`" in said
+    assert full.lines("mail", "list", BOB) == [] and full.json("quarantine", "show", "2")["kept"]["by"] == "nobody"
+    assert full.ok("quarantine", "show", "2", "--raw").startswith("X: y\nFrom: Shop")
+
+
+async def test_the_scanner_is_asked_again_before_a_release(full: Ctl) -> None:
+    """It knows more than when the message came."""
+
+    async def release(code: int, answer: bytes | None) -> str:
+        scanner.answer = answer
+        return await asyncio.to_thread(full.fails, code, "quarantine", "release", "1")
+
+    async with Clamd() as scanner:
+        await asyncio.to_thread(full.ok, "config", "set", "virus.scanner", scanner.setting)
+        assert "has a virus (New.Worm)" in await release(77, b"stream: New.Worm FOUND\0")
+        assert "for now" in await release(75, DROP)
+        assert full.lines("mail", "list", ALICE, "INBOX") == []
+        scanner.answer = None
+        await asyncio.to_thread(full.ok, "quarantine", "release", "1", "3")
+        assert [b"order 1" in seen for seen in scanner.seen] == [True] * 3, "what is in Junk was clean"
+    assert len(full.lines("mail", "list", ALICE, "INBOX")) == 2
 
 
 def test_some_are_thrown_away(full: Ctl) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import pytest
 
 from daemon import passwords
 from daemon.admin import trace as telling
+from daemon.flow import judging
+from daemon.limits import LIMITS
 from daemon.store import accounts
 from tests.instruments.milter import CONTINUE, DISCARD, DROP, REJECT, TEMPFAIL, Milter, header, packet, text
 from tests.serve.post_office import ALICE, BOB, PostOffice
@@ -53,6 +56,13 @@ async def test_a_filter_that_refuses_has_the_last_word_with_its_own_words(office
     assert office.story(trace) == [("judged", "engine-refuse"), ("refused", "engine-refuse"), ("held", "quarantine")]
 
 
+async def test_a_virus_that_a_filter_only_marks_is_refused_all_the_same(office: PostOffice) -> None:
+    says = [header("X-Virus-Status", "Infected (Eicar-Test)"), CONTINUE]
+    reply = await gives(office, "550 5.7.1", E=says)
+    assert "the virus scanner found something in it (Eicar-Test)" in reply
+    assert office.mail_of(ALICE) == office.mail_of(ALICE, "Junk") == []
+
+
 async def test_a_filter_that_wants_it_later_is_obeyed(office: PostOffice) -> None:
     await gives(office, "451 4.7.1", E=[TEMPFAIL])
     assert office.mail_of(ALICE) == []
@@ -75,6 +85,22 @@ async def test_header_and_envelope_changes_count(office: PostOffice) -> None:
     assert office.mail_of(ALICE) == []
     (mail,) = office.content_of(BOB)
     assert mail == MAIL.replace(b"\r\n\r\nGood morning.", b"\r\nX-Seen: yes\r\n\r\nother")
+
+
+async def test_a_filter_may_add_a_recipient_elsewhere_and_nobody_else_may(office: PostOffice) -> None:
+    """It is ours: an archive, or who keeps watch. What is junk is forwarded to nobody all the same."""
+    adds = [text("+", "<archive@else.example>"), CONTINUE]
+    trace = (await gives(office, E=adds)).split()[2]
+    assert office.content_of(ALICE) == [MAIL]
+    assert office.queued() == [("one@remote.example", "archive@else.example", "filter", "NEVER", None, None, None)]
+    assert any(
+        "queued for archive@else.example, because another filter added him" in step for step in told(office, trace)
+    )
+    async with office.greeted() as c:
+        await c.says("MAIL FROM:<one@remote.example>", "250")
+        await c.says("RCPT TO:<archive@else.example>", "550 5.7.1")
+    await gives(office, E=[header("X-Spam-Flag", "YES"), *adds])
+    assert len(office.mail_of(ALICE, "Junk")) == 1 and len(office.queued()) == 1
 
 
 async def test_one_recipient_is_refused_by_a_filter(office: PostOffice) -> None:
@@ -128,3 +154,30 @@ async def test_what_a_user_hands_in_is_shown_to_them_when_asked_for(office: Post
     first, second = office.content_of(BOB)
     assert b"X-Signed" not in first and b"X-Signed: yes\r\n" in second, "what a user writes is no junk"
     assert [row[1] for row in office.queued()] == ["x@far.example"] * 2
+
+
+async def test_filters_are_told_the_name_that_leads_back_to_the_peer(
+    office: PostOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judging, "LIMITS", dataclasses.replace(LIMITS, filter_name=0.05))
+    dns = office.post.judge.resolver  # type: ignore[union-attr]
+    assert isinstance(dns, Answers)
+    pointer = "1.0.0.127.in-addr.arpa"
+    async with Milter() as one:
+        office.set(filter__milters=one.setting)
+
+        async def told() -> tuple[bytes, dict[str, str]]:
+            async with office.greeted() as c:
+                await c.gives(MAIL)
+            return one.told("C")[-1], one.macros("C")
+
+        connect, macros = await told()
+        assert connect.startswith(b"[127.0.0.1]\x004") and macros["_"] == "[127.0.0.1]", "it has none"
+        dns.add(pointer, "PTR", "mx.far.example")
+        assert (await told())[0].startswith(b"[127.0.0.1]\0"), "anybody may say that of his address"
+        dns.add("mx.far.example", "A", "127.0.0.1")
+        connect, macros = await told()
+        assert connect.startswith(b"mx.far.example\x004") and macros["_"] == "mx.far.example [127.0.0.1]"
+        assert macros["{client_name}"] == macros["{client_ptr}"] == "mx.far.example"
+        dns.trouble[pointer] = "hang"
+        assert (await told())[0].startswith(b"[127.0.0.1]\0"), "nobody waits long for it"

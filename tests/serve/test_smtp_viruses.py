@@ -124,7 +124,11 @@ async def test_a_check_that_ends_without_a_word_is_an_error(
     monkeypatch.setattr(attachments, "files", lambda data: 1 // 0)
     await gives(office, GOOD, "451 4.7.1")
     office.set(virus__on_error="deliver")
-    await gives(office, GOOD, "250")
+    trace = (await gives(office, GOOD, "250")).split()[2]
+    (mail,) = office.mail_of(ALICE)
+    assert b"\r\nX-Virus-Error: its attachments could not be looked at for now\r\n" in mail
+    assert b"attachments that are not taken" not in mail, "nobody has seen any"
+    assert "no answer from the attachment policy" in told(office, trace)[1]
     assert {part.field for part in checks.PARTS} >= {"scan", "attachments"}
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -121,6 +123,27 @@ def test_a_forger_cannot_make_the_question_long(tx: Tx, monkeypatch: pytest.Monk
     assert sender_lists.look(tx, ALICE, [], [deep], "") == ("", "shop.example")
     many = [address(f"x@a{number}.example") for number in range(50)]
     assert sender_lists.look(tx, ALICE, many, ["shop.example"], "") == ("", "")
+
+
+def test_many_networks_cost_a_message_as_much_as_one(tx: Tx, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(500):
+        sender_lists.put(tx, ALL, f"198.18.{number % 250}.{number // 250 * 16}/28", allowed=False)
+    sender_lists.put(tx, ALL, "192.0.2.0/24", allowed=False)
+    read = 0
+
+    def counted(*args: Any, _of: Any = ipaddress.ip_network, **more: Any) -> Any:
+        nonlocal read
+        read += 1
+        return _of(*args, **more)
+
+    monkeypatch.setattr("daemon.store.sender_lists.ipaddress.ip_network", counted)
+    sender_lists._around.cache_clear()
+    for ip, want in (
+        ("192.0.2.9", "blocked 192.0.2.0/24"), ("::ffff:192.0.2.9", "blocked 192.0.2.0/24"),
+        ("198.18.7.20", "blocked 198.18.7.16/28"), ("203.0.113.1", ""), ("fe80::1%lo", ""), ("unknown", ""),
+    ):  # fmt: skip
+        assert look(tx, ip=ip) == want
+    assert read <= 4 * 33 + 129, "an address has so many networks around it"
 
 
 def test_a_user_takes_his_list_along(tx: Tx) -> None:

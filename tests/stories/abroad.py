@@ -15,6 +15,7 @@ import asyncio
 import base64
 import itertools
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -117,6 +118,14 @@ class World:
 
     async def mailctl(self, *words: str, input: str | None = None) -> str:
         return await asyncio.to_thread(self._ctl.ok, *words, input=input)
+
+    async def configure(self, key: str, value: str) -> None:
+        """Change a setting, and wait until the server goes by it."""
+        line = re.compile(rf"event=settings-changed keys=\S*\b{re.escape(key)}\b")
+        same = (await self.mailctl("config", "get", key)).strip() == value
+        before = len(line.findall(self.server.log()))
+        await self.mailctl("config", "set", key, value)
+        await self.settled(lambda: same or len(line.findall(self.server.log())) > before)
 
     async def story(self, trace: str) -> list[dict[str, Any]]:
         """What `mailctl trace` tells of a message, step by step."""

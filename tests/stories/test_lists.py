@@ -18,7 +18,7 @@ PROXY = "127.0.0.9"  # who speaks for peers out in the world
 SETTINGS = {
     "trust.check": "yes", "spam.check": "yes", "spam.greylist": "no", "proxy.trusted": PROXY,
     "limits.exempt_networks": "127.0.0.0/8", "spam.blocklists": "bl.test", "spam.domain_lists": "dom.test",
-    "spam.link_lists": "uri.test", "spam.welcome_lists": "wl.test",
+    "spam.link_lists": "uri.test", "spam.welcome_lists": "wl.test", "spam.welcome_domains": "",
 }  # fmt: skip
 ZONE = """
 2.0.0.127.bl.test. A 127.0.0.2

@@ -96,9 +96,9 @@ async def test_what_expires_comes_back_with_the_last_words_and_a_remedy(world: W
     world.dns.add("never.example. MX 1 mta5.am0.yahoodns.net.")
     sink = await world.host("mta5.am0.yahoodns.net")
     sink.on("MAIL", "421 4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred due to user complaints")
-    await world.mailctl("config", "set", "queue.lifetime", "2s")
+    await world.configure("queue.lifetime", "2s")
     trace = await world.submit(ALICE, "x@never.example")
-    await world.mailctl("config", "unset", "queue.lifetime")
+    await world.configure("queue.lifetime", "5d")
     human, machine, _ = parts(await world.notice(ALICE, "x@never.example"))
     human = " ".join(human.split())
     assert "deferred due to user complaints" in human and "Not delivered within 2s" in human
@@ -117,9 +117,9 @@ async def test_what_expires_comes_back_with_the_last_words_and_a_remedy(world: W
 async def test_a_delay_is_told_once_and_then_it_arrives(world: World) -> None:
     sink = await world.domain("slow.example")
     sink.on("RCPT", "451 4.3.2 later, please")
-    await world.mailctl("config", "set", "queue.warn_after", "1s")
+    await world.configure("queue.warn_after", "1s")
     await world.submit(ALICE, "x@slow.example", "y@slow.example")
-    await world.mailctl("config", "set", "queue.warn_after", "0s")
+    await world.configure("queue.warn_after", "0s")
     human, machine, _ = parts(await world.notice(ALICE, "x@slow.example"))
     assert "is tried again by itself" in " ".join(human.split()) and "later, please" in human
     assert machine.count("Action: delayed") == 2 and machine.count("Will-Retry-Until: ") == 2

@@ -338,13 +338,13 @@ async def test_held_mail_waits_for_its_release(world: World) -> None:
 async def test_a_try_by_hand_does_not_wait_for_the_schedule(world: World, verb: str) -> None:
     sink = await world.domain(f"{verb}.example")
     sink.on("connect", "421 4.3.2 closed for lunch")
-    await world.mailctl("config", "set", "queue.retry", "1h")
+    await world.configure("queue.retry", "1h")
     await world.submit(ALICE, f"x@{verb}.example")
     await world.tried(f"x@{verb}.example")
     sink.behave()
     await world.mailctl("queue", verb, "--to", f"x@{verb}.example")
     await sink.wait(1)
-    await world.mailctl("config", "set", "queue.retry", "1s")
+    await world.configure("queue.retry", "1s")
 
 
 async def test_mail_can_be_given_up_dropped_and_sent_another_way(world: World) -> None:
@@ -353,7 +353,7 @@ async def test_mail_can_be_given_up_dropped_and_sent_another_way(world: World) -
     for name in ("given-up", "dropped", "rerouted"):
         await world.submit(ALICE, f"{name}@stubborn.example")
         await world.tried(f"{name}@stubborn.example")
-    await world.mailctl("config", "set", "queue.retry", "1h")
+    await world.configure("queue.retry", "1h")
     for name in ("given-up", "dropped", "rerouted"):
         await world.settled(lambda to=f"{name}@stubborn.example": world.queued(to)[0].state == "due")  # type: ignore[misc]
     await world.mailctl("queue", "bounce", "--to", "given-up@", "--reason", "the firm is gone", "--yes")
@@ -366,7 +366,7 @@ async def test_mail_can_be_given_up_dropped_and_sent_another_way(world: World) -
     (copy,) = await other.wait(1)
     assert copy.recipients == ["rerouted@stubborn.example"]
     await world.gone("stubborn.example")
-    await world.mailctl("config", "set", "queue.retry", "1s")
+    await world.configure("queue.retry", "1s")
     await world.mailctl("route", "rm", "--all", "--yes")
     assert not [m for m in await world.inbox(ALICE) if b"dropped@stubborn.example" in m]
 
@@ -378,14 +378,14 @@ async def test_names_and_ports_that_change_are_followed(world: World) -> None:
         world.dns.add(f"moved.example. A {sink.host}")
         await world.submit(ALICE, "x@moved.example")
         await world.tried("x@moved.example")
-        await world.mailctl("config", "set", "smtp.out_port", str(sink.port))
+        await world.configure("smtp.out_port", str(sink.port))
         await sink.wait(1)
     sink.copies.clear()
     async with sink:  # the session that was open is over
-        await world.mailctl("config", "set", "hostname", "mx2.example.test")
-        await world.mailctl("config", "set", "smtp.out_port", str(sink.port))
+        await world.configure("hostname", "mx2.example.test")
+        await world.configure("smtp.out_port", str(sink.port))
         await world.submit(ALICE, "y@moved.example")
         (copy,) = await sink.wait(1)
         assert copy.session.hello == "mx2.example.test"
-    await world.mailctl("config", "set", "hostname", HOST)
-    await world.mailctl("config", "set", "smtp.out_port", str(world.port))
+    await world.configure("hostname", HOST)
+    await world.configure("smtp.out_port", str(world.port))

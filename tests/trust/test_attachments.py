@@ -166,6 +166,19 @@ def test_a_program_is_known_whatever_it_is_called(content: bytes) -> None:
     assert why(mail(zipped({"a/report.pdf": content}), "a.zip")) == ["archive-executable"]
 
 
+def test_what_stands_behind_the_padding_of_base64_is_seen() -> None:
+    def parted(content: bytes) -> bytes:
+        """Each third of it padded for itself."""
+        third = len(content) // 3
+        pieces = (content[:1], content[1 : third + 1], content[third + 1 :])
+        start, _, rest = mail(b"", "a.dat").partition(b"base64\r\n\r\n")
+        return start + b"base64\r\n\r\n" + b"".join(map(base64.b64encode, pieces)) + rest
+
+    assert why(parted(PROGRAM)) == ["disguised"]
+    assert why(parted(zipped({"run.js": b"x" * 3000}))) == ["archive-executable"]
+    assert why(mail(zipped({"run.md": b"x"}), "a.zip").replace(b"\r\n--b--", b"=\r\n\r\n--b--")) == []
+
+
 def test_macros_in_documents_of_both_kinds() -> None:
     old = OLE + "_VBA_PROJECT".encode("utf-16-le")
     assert why(mail(old, "a.doc")) == ["macro"] and why(mail(OLE, "a.doc")) == []
@@ -182,6 +195,32 @@ def test_macros_in_documents_of_both_kinds() -> None:
     assert why(mail(zipped({"in/a.doc": old}), "a.zip")) == ["macro"]
     assert why(mail(zipped({"in/a.docm": b""}), "a.zip")) == ["macro"]
     assert why(mail(old, "a.doc"), ALL._replace(macros=False)) == []
+
+
+@pytest.mark.parametrize(
+    "name,content,reason",
+    [
+        ("a.html", b"<script>u=URL.createObjectURL(new Blob([d]));a.download='x.zip'</script>", "smuggling"),
+        ("a.HTM", b"navigator.msSaveOrOpenBlob(b, 'x.iso')", "smuggling"),
+        ("a.xhtml", b"<a download='x.js' href='data:text/plain;base64,AA=='>", "smuggling"),
+        ("a.html", "<script>URL.createObjectURL(b)".encode("utf-16-le"), "smuggling"),
+        ("a.html", b"<script>document.forms[0].submit()</script><a download='x' href='https://x.example/'>", ""),
+        ("a.txt", b"URL.createObjectURL(b)", ""),
+        ("a.svg", b"<svg><script>location='https://x.example/'</script></svg>", "smuggling"),
+        ("a.svg", b"<svg onload = 'x()'/>", "smuggling"),
+        ("a.svg", b"<svg><a xlink:href='JavaScript:x()'/></svg>", "smuggling"),
+        ("a.svg", b"<svg><text font='sans' x='1'>on = off</text><image href='data:image/png;base64,AA=='/></svg>", ""),
+    ],
+)  # fmt: skip
+def test_pages_and_pictures_with_files_in_their_scripts(name: str, content: bytes, reason: str) -> None:
+    assert why(mail(content, name)) == ([reason] if reason else [])
+    assert why(mail(content, name), ALL._replace(macros=False)) == []
+    assert why(mail(content, "", "text/html")) == [], "a body is no attachment"
+
+
+@pytest.mark.parametrize("end", "iso img vhd vhdx lnk one xll chm js vbs hta wsf jar msi rdp url iqy slk".split())
+def test_what_brings_malware_today_is_in_the_list(end: str) -> None:
+    assert why(mail(b"x", f"invoice.{end}")) and why(mail(zipped({f"a/{end}.{end}": b"x"}), "a.zip"))
 
 
 # -- archives ----------------------------------------------------------------------------------------------------------
@@ -240,7 +279,7 @@ def test_honest_archives_pass() -> None:
 
 
 def test_archives_nobody_can_look_into() -> None:
-    for content in (b"7z\xbc\xaf\x27\x1c" + bytes(30), b"Rar!\x1a\x07\x01\0" + bytes(30), b"\x1f\x8b\x08" + bytes(30)):
+    for content in (b"7z\xbc\xaf\x27\x1c" + bytes(60), b"Rar!\x1a\x07\x01\0" + bytes(30), b"\x1f\x8b\x08" + bytes(30)):
         assert why(mail(content, "a.dat")) == ["archive-closed"]
         assert why(mail(zipped({"x": content}), "a.zip")) == ["archive-closed"]
         assert why(mail(content, "a.7z"), ALL._replace(closed=False)) == []
@@ -293,6 +332,22 @@ def test_what_is_unpacked_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert why(mail(zipped({"a": honest * 3}), "a.zip")) == []
     endless = b"PK\x03\x04" + bytes(14) + struct.pack("<IIHH", 0xFFFFFFFF, 0xFFFFFFFF, 65535, 65535)
     assert why(mail(endless * 1000, "a.zip")) in ([], ["archive-bomb"])
+
+
+def entry(extra: int, method: int) -> bytes:
+    """The head of an entry without a name, whose data begin after so many octets."""
+    return b"PK\x03\x04" + struct.pack("<HHHHHIIIHH", 20, 0, method, 0, 0, 0, 100, 100, 0, extra)
+
+
+def test_what_takes_time_and_gives_nothing_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = b"\0\0\0\xff\xff"  # a stored block of no octets
+    assert why(mail(entry(65535, 0) * 100 + bytes(1 << 16), "a.zip")) == ["archive-bomb"], "long lists of extra fields"
+    monkeypatch.setattr(archives, "LIMITS", dataclasses.replace(LIMITS, archive_packed=1 << 20))
+    blocks = empty * (1 << 17)
+    assert why(mail(entry(0, 8) + blocks, "a.zip")) == []
+    several = entry(60, 8) + entry(30, 8) + entry(0, 8) + blocks
+    assert why(mail(several, "a.zip")) == ["archive-bomb"], "all of them read the same blocks"
+    assert why(mail(gzip.compress(b"")[:10] + blocks * 2, "a.gz")) == ["archive-bomb"]
 
 
 def test_parts_without_end_are_a_finding() -> None:

@@ -70,6 +70,21 @@ async def test_all_kinds_are_asked_and_told(server: DNSServer) -> None:
     assert asked(server, "uri.test") == ["4.3.2.9", "evil.co.uk", "fine.example"]
 
 
+async def test_a_welcome_of_a_domain_counts_for_who_proves_to_have_signed(server: DNSServer) -> None:
+    server.add("test.dwl.test. A 127.0.0.2\ngood.example.dwl.test. A 127.0.5.3\nforged.co.uk.dwl.test. A 127.0.5.3")
+    server.add("1.9.9.9.wl.test. A 127.0.9.1")
+    wanted = Wanted(welcome=["wl.test"], signers=["dwl.test"])
+    signed = ["mail.good.example", "forged.co.uk", "unknown.example"]
+    found = await check(DNS([server.server]), IP, ["other.example"], [], wanted, Zones(), signed)
+    assert asked(server, "dwl.test") == ["forged.co.uk", "good.example", "unknown.example"]
+    address = Listing("wl.test", IP, "address", "127.0.9.1", good=True)
+    good = Listing("dwl.test", "good.example", "domain", "127.0.5.3", good=True)
+    assert blocklist.proved(found, ["x.good.example"]) == Lists((address, good))
+    assert blocklist.proved(found, []) == Lists((address,))
+    bad = Lists((Listing("dom.test", "bad.example", "domain", "127.0.0.2"),))
+    assert blocklist.proved(bad, []) == bad
+
+
 @pytest.mark.parametrize(
     ("ip", "name"),
     [

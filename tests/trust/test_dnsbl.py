@@ -33,6 +33,8 @@ def test_addresses_are_asked_about_backwards() -> None:
         ("multi.uribl.com", ["127.0.0.4"], "", ""),
         ("multi.uribl.com", ["127.0.0.6"], "127.0.0.6", "black"),
         ("list.dnswl.org", ["127.0.5.3"], "127.0.5.3", ""),
+        ("dwl.dnswl.org", ["127.0.10.0"], "127.0.10.0", ""),
+        ("dwl.dnswl.org", ["127.0.10.9"], "", ""),
     ],
 )
 def test_what_an_answer_means(zone: str, records: list[str], code: str, part: str) -> None:
@@ -46,6 +48,7 @@ def test_what_an_answer_means(zone: str, records: list[str], code: str, part: st
         ("bl.example", ["127.0.0.2", "127.255.255.255"], "does not answer this resolver (127.255.255.255)"),
         ("multi.uribl.com", ["127.0.0.1"], "does not answer this resolver"),
         ("list.dnswl.org", ["127.0.0.255"], "does not answer this resolver"),
+        ("dwl.dnswl.org", ["127.0.0.255"], "does not answer this resolver"),
         ("bl.example", ["127.0.0.2", "192.0.2.80"], "answers 192.0.2.80: it is no list"),
     ],
 )
@@ -69,6 +72,8 @@ def test_errors_are_no_listings(zone: str, records: list[str], why: str) -> None
         ("dbl.spamhaus.org", True, "dbltest.com.dbl.spamhaus.org A 127.0.1.2", ""),
         ("dbl.spamhaus.org", True, "test.dbl.spamhaus.org A 127.0.1.2", "own test entry"),
         ("multi.uribl.com", True, "2.0.0.127.multi.uribl.com A 127.0.0.14", ""),
+        ("dwl.dnswl.org", True, "dnswl.test.dwl.dnswl.org A 127.0.10.0", ""),
+        ("dwl.dnswl.org", True, "test.dwl.dnswl.org A 127.0.10.0", "own test entry"),
         ("multi.uribl.com", True, "2.0.0.127.multi.uribl.com A 127.0.0.1", "does not answer this resolver"),
     ],
 )

@@ -75,6 +75,8 @@ async def test_what_is_too_large_is_said() -> None:
 async def test_a_scanner_that_answers_early_and_one_that_dies_in_the_middle() -> None:
     async with Clamd(b"stream: Big.Bad FOUND\0", early=True) as one:
         assert await scan(one.setting, b"x" * 20_000_000) == Scan("infected", "Big.Bad")
+    async with Clamd(b"stream: OK\0", early=True) as one:
+        assert await scan(one.setting, b"x" * 20_000_000) == Scan("error", reason="it says OK to what it has not heard")
     async with Clamd(DROP, early=True) as one:
         found = await scan(one.setting, b"x" * 20_000_000)
         assert found.result == "error" and found.reason

@@ -1,7 +1,8 @@
 """APPEND: a message of the client's own, into a mailbox (RFC 3501 §6.3.11, UIDPLUS of RFC 4315).
 
-The literal goes to a `Body` while it arrives, is looked at once, and is stored with its UID and its event in one
-write: OK is a receipt. The bytes are kept as they came, bare line feeds too (traps D7, I25).
+The literal goes to a `Body` while it arrives, is looked at once, by the virus scanner too where there is one, and is
+stored with its UID and its event in one write: OK is a receipt. The bytes are kept as they came, bare line feeds too
+(traps D7, I25).
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from daemon import log
+from daemon.flow import dangers
+from daemon.flow.envelope import Origin
 from daemon.limits import LIMITS
 from daemon.mail.summary import Summary, summarize
 from daemon.serve.imap import flags
@@ -60,19 +63,22 @@ def incoming(session: Session, size: int) -> Incoming:
 
 @dataclass(frozen=True, slots=True)
 class _New:
-    """One message on its way into the store."""
+    """One message on its way into the store. `unscanned`: why nobody could look for a virus in it."""
 
     body: Body
     summary: Summary
     bits: int
     keywords: Sequence[str]
     received_at: int | None
+    unscanned: str = ""
 
 
 async def append(session: Session, asked: said.Append, tag: str) -> Answer:
     service = session.service
     if service.store.peek(mailboxes.find, session.account_id, asked.mailbox) is None:
         raise No("there is no such mailbox", "TRYCREATE")
+    origin = Origin("append", session.conn.peer, account_id=session.account_id)
+    scans = dangers.scans(service.config(), origin)
     new = []
     for message in asked.messages:
         sink = message.body.sink
@@ -85,8 +91,9 @@ async def append(session: Session, asked: said.Append, tag: str) -> Answer:
             summary = await service.store.aside(summarize, body.view())
         else:
             summary = summarize(body.view())
+        unscanned = await _scanned(session, asked.mailbox, body, summary.message_id) if scans else ""
         bits, keywords = flags.split(message.flags)
-        new.append(_New(body, summary, bits, keywords, message.internal_date))
+        new.append(_New(body, summary, bits, keywords, message.internal_date, unscanned))
     try:
         placed = await service.store.write(
             _put, session.account_id, asked.mailbox, new, service.config()["limits.quota"], session.conn.peer,
@@ -95,6 +102,35 @@ async def append(session: Session, asked: said.Append, tag: str) -> Answer:
     except Missing:
         raise No("there is no such mailbox", "TRYCREATE") from None
     return Answer(code=imap_reply.appenduid(placed[0].uidvalidity, [one.uid for one in placed]))
+
+
+async def _scanned(session: Session, mailbox: str, body: Body, message_id: str) -> str:
+    """Why nobody could look for a virus in a message that is kept all the same, '' when there is none in it. Raises
+    `No` for one that is not kept."""
+    config = session.service.config()
+    found = await dangers.scanned(config, body.view())
+    about = {"ip": session.conn.peer, "user": session.user, "mailbox": mailbox}
+    if found.result == "infected":
+        text = f"the virus scanner found {found.name} in it"
+        trace = await session.service.store.write(
+            _refused, session.account_id, mailbox, text, session.conn.peer, message_id or None
+        )
+        log.event("refused", id=trace, reason="virus", **about, text=text)
+        raise No(f"{text}: it is not kept", "CANNOT")
+    if found.reason:
+        log.event("unscanned", **about, reason=found.reason)
+    if found.result == "error" and config["virus.on_error"] == "defer":
+        raise No(f"it could not be looked into for viruses for now ({found.reason}); try again later", "UNAVAILABLE")
+    return found.reason
+
+
+def _refused(tx: Tx, account_id: int, mailbox: str, text: str, peer: str, message_id: str | None) -> str:
+    """What is not kept leaves its story; the trace."""
+    trace = events.new_trace(tx.now, os.urandom)
+    events.record(
+        tx, trace, "refused", "virus", message_id=message_id, peer=peer, account=account_id, mailbox=mailbox, text=text
+    )
+    return trace
 
 
 def _put(tx: Tx, account_id: int, mailbox: str, new: Sequence[_New], quota: int, peer: str) -> list[Placed]:
@@ -110,7 +146,7 @@ def _put(tx: Tx, account_id: int, mailbox: str, new: Sequence[_New], quota: int,
         )  # fmt: skip
         events.record(
             tx, trace, "appended", message_id=one.summary.message_id or None, peer=peer,
-            account=account_id, mailbox=mailbox, uid=put.uid, size=one.body.size,
+            account=account_id, mailbox=mailbox, uid=put.uid, size=one.body.size, unscanned=one.unscanned or None,
         )  # fmt: skip
         spam.appended(tx, account_id, role, put.email_id, one.keywords, one.summary.message_id)
         placed.append(put)

@@ -40,6 +40,8 @@ _SAID = {
     "expired": (410, "This link is too old: the message is not kept any more."),
     "bad": (404, "This link is not one of ours. Was it cut off?"),
     "forbidden": (403, "Only the administrator of this server can release this message."),
+    "infected": (403, "A virus was found in this message: it is not released."),
+    "later": (503, "It cannot be looked into for viruses just now. Please try again in some minutes."),
     "full": (409, "It cannot be done: your mailbox, or your list of senders, is full."),
 }
 
@@ -68,7 +70,7 @@ def _of_its_path(request: web.Request, found: Outcome) -> Outcome:
 
 def _page(found: Outcome, token: str) -> web.Response:
     about, button, status = "", "", 200
-    if found.result in ("ready", "done", "forbidden", "full"):
+    if found.result in ("ready", "done", "forbidden", "infected", "later", "full"):
         author, subject = html.escape(found.author or "nobody"), html.escape(found.subject or "(no subject)")
         about = f"<p>From {author}<br>{format_date(found.kept_at / 1000)}<br><b>{subject}</b></p>"
     if found.result == "ready":

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 
 import pytest
 
+from daemon.admin import trace as telling
 from daemon.limits import LIMITS
 from daemon.store import accounts, messages
 from daemon.store.spool import Body
+from daemon.store.tx import Tx
+from tests.instruments.clamd import DROP, EICAR, STALL, Clamd
+from tests.instruments.until import soon
 from tests.serve.imap.conftest import ALICE, HELLO, MailHouse
 from tests.serve.imap.test_traps import LOGIN, SELECT
 
@@ -167,3 +172,81 @@ async def test_settings_are_the_limits(house: MailHouse) -> None:
         (line,) = await client.ok("CAPABILITY")
         assert b" APPENDLIMIT=2048" in line
         await client.ok(b"APPEND INBOX {2048+}\r\n" + b"x" * 2048)
+
+
+# -- viruses -----------------------------------------------------------------------------------------------------------
+
+LETTER = b"Message-ID: <1@far.example>\r\nSubject: x\r\n\r\nhello\r\n"
+BAD = LETTER + EICAR + b"\r\n"
+
+
+def appended(data: bytes, mailbox: str = "INBOX") -> bytes:
+    return b"APPEND %s {%d+}\r\n%b" % (mailbox.encode(), len(data), data)
+
+
+def story(house: MailHouse) -> str:
+    """What the trace has of the last message."""
+    told, *_ = telling.stories(house.store, "1@far.example")
+    return told.steps[0].text
+
+
+async def test_a_virus_is_not_put_into_a_mailbox(house: MailHouse, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    large = BAD + b"x" * LIMITS.spool_memory
+    async with Clamd() as scanner, house.client() as client:
+        house.set(virus__scanner=scanner.setting)
+        said = await client.fails(appended(BAD), b"NO [CANNOT]")
+        assert b"the virus scanner found Eicar-Test-Signature in it: it is not kept" in said
+        await client.fails(appended(large, "Sent"), b"NO [CANNOT]")
+        await client.ok(appended(LETTER))
+        assert scanner.seen == [BAD, large, LETTER], "as they came"
+    assert (house.box().total, house.box("Sent").total) == (1, 0)
+    assert not house.store.read_now(
+        Tx.value, "select count(*) from blob where sha256 <> ?", hashlib.sha256(LETTER).digest()
+    )
+    assert "event=refused" in caplog.text and "reason=virus" in caplog.text and f"user={ALICE}" in caplog.text
+    told = [step.text for one in telling.stories(house.store, "1@far.example") for step in one.steps]
+    assert f"refused, into INBOX of {ALICE}: virus (the virus scanner found Eicar-Test-Signature in it)" in told
+    assert not list(house.store.data.spool.iterdir())
+
+
+@pytest.mark.parametrize("answer,why", [(DROP, "without an answer"), (STALL, "within 1 s"), (b"?\0", "it says")])
+async def test_a_scanner_that_cannot_say_about_an_append(
+    house: MailHouse, answer: bytes, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    async with Clamd(answer) as scanner, house.client() as client:
+        house.set(virus__scanner=scanner.setting, virus__timeout="1s")
+        said = await client.fails(appended(LETTER), b"NO [UNAVAILABLE]")
+        assert why.encode() in said and b"try again later" in said and house.box().total == 0
+        house.set(virus__on_error="deliver")
+        await client.ok(appended(LETTER))
+    assert "not looked into for viruses: " in story(house) and why in story(house)
+    assert caplog.text.count("event=unscanned") == 2
+
+
+async def test_what_is_too_large_for_the_scanner_is_kept_and_told(house: MailHouse) -> None:
+    async with Clamd() as scanner, house.client() as client:
+        house.set(virus__scanner=scanner.setting, virus__size="100")
+        await client.ok(appended(LETTER + b"x\r\n" * 100))
+        assert "it has over 100 octets" in story(house) and scanner.seen == []
+
+
+async def test_the_setting_for_what_users_hand_in_is_for_appends_too(house: MailHouse) -> None:
+    async with Clamd() as scanner, house.client() as client:
+        house.set(virus__scanner=scanner.setting, virus__outgoing="no")
+        await client.ok(appended(BAD))
+        assert scanner.connections == 0 and house.box().total == 1
+
+
+async def test_others_are_served_while_the_scanner_thinks(house: MailHouse) -> None:
+    async with Clamd() as scanner, house.client() as one, house.client() as other:
+        scanner.wait = asyncio.Event()
+        house.set(virus__scanner=scanner.setting)
+        one.send(b"a " + appended(LETTER) + b"\r\n")
+        await soon(lambda: scanner.seen)
+        await other.ok("NOOP")
+        assert house.box().total == 0, "nothing is kept before it is known"
+        scanner.wait.set()
+        await one.answer(b"a")
+    assert house.box().total == 1

@@ -6,10 +6,11 @@ import pytest
 
 from daemon.mail import link
 from daemon.mail.link import Link
-from daemon.store import accounts, blobs, mailboxes, quarantine
+from daemon.store import accounts, blobs, mailboxes, quarantine, settings
 from daemon.store.quarantine import Bounds, Kept
 from daemon.store.spool import Body
 from daemon.store.tx import Tx
+from tests.instruments.clamd import DROP, Clamd
 from tests.serve.web.conftest import Site, leave
 from tests.store.stage import address, clean
 
@@ -109,3 +110,18 @@ async def test_the_other_deeds(site: Site, action: str, said: str) -> None:
     assert said in await post(site, f"/quarantine/{action}", f"token={token}")
     assert inbox(site) == (action == "allow")
     assert site.store.read_now(Tx.all, "select allowed from sender_list") == [(int(action == "allow"),)]
+
+
+async def test_no_link_puts_a_virus_into_a_mailbox(site: Site) -> None:
+    site.open()
+    token = put(site)
+    async with Clamd() as scanner:
+        site.store.write_now(settings.put, "virus.scanner", scanner.setting, "a test")
+        for answer, want, said in (
+            (b"stream: New.Worm FOUND\0", 403, "A virus was found"), (DROP, 503, "try again in some minutes"),
+        ):  # fmt: skip
+            scanner.answer = answer
+            page = await post(site, "/quarantine/release", f"token={token}")
+            assert status(page) == want and said in page and inbox(site) == 0
+        scanner.answer = None
+        assert status(await post(site, "/quarantine/release", f"token={token}")) == 200 and inbox(site) == 1
