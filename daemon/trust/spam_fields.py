@@ -17,7 +17,7 @@ from daemon.trust.verdict import Verdict
 if TYPE_CHECKING:
     from daemon.mail.header import Data
 
-_OURS = (b"x-spam-status", b"x-spam-reasons", b"x-spam-flag")
+_OURS = (b"x-spam-status", b"x-spam-reasons", b"x-spam-flag", b"x-virus-error", b"x-filter-error")
 _QUOTES = str.maketrans("“”", '""')
 _UNSAFE = re.compile(r"[^ -~]")
 _LINE = 76  # characters
