@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.believed import BELIEVED, FILTERED, judged
+from bench.believed import BELIEVED, FILTERED, Judged, judged
 from bench.delivering import delivered, relayed
 from bench.peers_filters import names
 from bench.pushing import pushed
@@ -25,33 +25,26 @@ def _deliver(name: str, title: str, sessions: int, each: int, *flags: str) -> Ro
     )
 
 
-def _believed(sessions: int) -> Row:
+def _judged(name: str, sessions: int, title: str, by: Judged, filters: str, wanted: float) -> Row:
     return Row(
-        f"believed-{sessions}",
-        f"10 KB, signed, {sessions} sessions, checked by SPF, DKIM and DMARC",
-        judged(BELIEVED, sessions),
+        f"{name}-{sessions}",
+        f"10 KB, signed, {sessions} sessions, {title}",
+        judged(by, sessions),
         (
-            Figure("rate", "delivered to the mailbox", "msg/s", True, Target("at least", 2.5)),
+            Figure("rate", "delivered to the mailbox", "msg/s", True, Target("at least", wanted)),
             Figure("cpu", "CPU per 1,000 messages", "s", False),
         ),
-        names("trust"),
-        settings=BELIEVED.settings,
+        names(filters),
+        settings=by.settings,
     )
+
+
+def _believed(sessions: int) -> Row:
+    return _judged("believed", sessions, "checked by SPF, DKIM and DMARC", BELIEVED, "trust", 2.5)
 
 
 def _filtered(sessions: int) -> Row:
-    return Row(
-        f"filtered-{sessions}",
-        f"10 KB, signed, {sessions} sessions, all checks: proofs, blocklists, words",
-        judged(FILTERED, sessions),
-        (
-            Figure("rate", "delivered to the mailbox", "msg/s", True, Target("at least", 3)),
-            Figure("cpu", "CPU per 1,000 messages", "s", False),
-        ),
-        names("rspamd"),
-        settings=FILTERED.settings,
-        note="beside Postfix + rspamd + Dovecot",
-    )
+    return _judged("filtered", sessions, "all checks: proofs, blocklists, words", FILTERED, "rspamd", 3)
 
 
 def _relay(sessions: int) -> Row:

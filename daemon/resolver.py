@@ -12,9 +12,9 @@ import contextlib
 import ipaddress
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import dns.asyncresolver
 import dns.exception
@@ -29,6 +29,7 @@ import dns.reversename
 from daemon.config import HostPort
 from daemon.limits import LIMITS
 
+T = TypeVar("T")
 _SILENT = 5  # questions in a row without a word from any server, before others fail at once
 _PAYLOAD = 1232  # octets of a UDP answer: no fragments (DNS flag day 2020)
 
@@ -81,6 +82,51 @@ class Resolver(Protocol):
 
     def known(self, name: str, kind: str) -> Answer | None:
         """What would be answered without asking anybody."""
+
+
+class Unknown(Exception):
+    """Nobody has asked that yet."""
+
+
+class Remembered:
+    """A resolver that knows what another one could answer without asking, and raises `Unknown` for the rest. What asks
+    it never waits (`at_once`)."""
+
+    def __init__(self, resolver: Resolver) -> None:
+        self._resolver = resolver
+
+    async def ask(self, name: str, kind: str) -> Answer:
+        answer = self.known(name.lower().removesuffix("."), kind)
+        if answer is None:
+            raise Unknown
+        return answer
+
+    def known(self, name: str, kind: str) -> Answer | None:
+        return self._resolver.known(name, kind)
+
+
+def at_once(work: Coroutine[Any, Any, T]) -> T:
+    """The value of what asks a `Remembered` and waits for nothing else: no task is made for it. Raises `Unknown`, and
+    what it raises."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        value: T = done.value
+        return value
+    work.close()
+    raise Unknown
+
+
+async def side_by_side(resolver: Resolver, questions: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """The values of several at once; one after the other where nobody has to wait."""
+    asked = list(questions)
+    if len(asked) > 1 and not isinstance(resolver, Remembered):
+        return await asyncio.gather(*asked)
+    try:
+        return [await one for one in asked]
+    finally:
+        for one in asked:
+            one.close()
 
 
 def reverse_name(address: str) -> str:

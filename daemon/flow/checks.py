@@ -7,7 +7,8 @@ the verdict and the trace that nobody could say.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from daemon import log
@@ -50,11 +51,11 @@ class Case(NamedTuple):
 
 class Part(NamedTuple):
     """One check: the field of `Signals` it fills, whether it is wanted, who is asked, for how many seconds, and what
-    stands when there is no answer."""
+    stands when there is no answer. Who knows at once answers at once, else with what is to be awaited."""
 
     field: str
     wanted: Callable[[Case], bool]
-    ask: Callable[[Case], Awaitable[Any]]
+    ask: Callable[[Case], Any]
     patience: float
     late: Any
 
@@ -64,24 +65,29 @@ def _lists_wanted(case: Case) -> bool:
     return case.incoming and case.outside and config["trust.check"] and config["spam.check"]
 
 
-async def _lists(case: Case) -> Lists:
+def _lists(case: Case) -> Lists | Awaitable[Lists]:
     """What lists in the DNS say of the peer, of the domains that sent it, and of where its links lead."""
+    return _lists_of_long(case) if len(case.data) > LIMITS.parse_inline else _lists_of(case, links.hosts(case.data))
+
+
+async def _lists_of_long(case: Case) -> Lists:
+    found = _lists_of(case, await case.aside(links.hosts, case.data))
+    return found if isinstance(found, Lists) else await found
+
+
+def _lists_of(case: Case, hosts: Iterable[str]) -> Lists | Awaitable[Lists]:
     config, origin, sender = case.config, case.origin, case.envelope.sender
     signed = signers(case.data)
     domains = [*authors(case.data).domains, *signed, origin.helo.lower()]
     if sender is not None:
         domains.insert(0, sender.domain)
-    if len(case.data) > LIMITS.parse_inline:
-        hosts = await case.aside(links.hosts, case.data)
-    else:
-        hosts = links.hosts(case.data)
     ours = contains(config["limits.exempt_networks"], origin.peer)
     wanted = Wanted(
         config["spam.blocklists"], config["spam.welcome_lists"], config["spam.domain_lists"], config["spam.link_lists"],
         config["spam.welcome_domains"],
     )  # fmt: skip
     peer = "" if ours else origin.peer
-    return await blocklist.check(case.resolver, peer, domains, hosts, wanted, case.zones, signed)
+    return blocklist.check(case.resolver, peer, domains, hosts, wanted, case.zones, signed)
 
 
 PARTS: tuple[Part, ...] = (
@@ -97,15 +103,29 @@ PARTS: tuple[Part, ...] = (
 )  # fmt: skip
 
 
-async def answer(part: Part, case: Case, until: float) -> Any:
-    """What it says; never raises. `until`: the loop's time at which all checks end."""
+def begin(part: Part, case: Case, until: float) -> Any:
+    """What it says, or a coroutine for that; none raises. `until`: the loop's time at which all checks end."""
+    try:
+        said = part.ask(case)
+    except Exception as error:
+        return _fault(part, case, error)
+    return _answer(part, case, said, until) if isawaitable(said) else said
+
+
+async def _answer(part: Part, case: Case, said: Awaitable[Any], until: float) -> Any:
     try:
         async with asyncio.timeout_at(min(until, asyncio.get_running_loop().time() + part.patience)):
-            return await part.ask(case)
+            return await said
     except TimeoutError:
         log.event("check-late", id=case.origin.trace or None, check=part.field)
-    except Exception as error:  # a fault of ours says nothing about the message
-        log.fault("check-fault", error, id=case.origin.trace or None, check=part.field)
+    except Exception as error:
+        return _fault(part, case, error)
+    return part.late
+
+
+def _fault(part: Part, case: Case, error: Exception) -> Any:
+    """A fault of ours says nothing about the message."""
+    log.fault("check-fault", error, id=case.origin.trace or None, check=part.field)
     return part.late
 
 

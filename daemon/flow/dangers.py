@@ -6,6 +6,7 @@ what strangers send.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from daemon.config import Config
@@ -46,7 +47,7 @@ async def scanned(config: Config, data: Data) -> Scan:
     return await virus.scan(config["virus.scanner"], data, most=config["virus.size"], patience=config["virus.timeout"])
 
 
-async def attached(case: Case) -> tuple[Attachment, ...]:
+def attached(case: Case) -> tuple[Attachment, ...] | Awaitable[tuple[Attachment, ...]]:
     """On the loop while it is little work, else in a thread, not many at a time."""
     config = case.config
     programs, macros, closed = (config[key] != "accept" for key in _ACTIONS)
@@ -55,6 +56,10 @@ async def attached(case: Case) -> tuple[Attachment, ...]:
         looked = attachments.files(case.data)
         if looked.light:
             return attachments.judge(case.data, looked, policy)
+    return _attached(case, policy)
+
+
+async def _attached(case: Case, policy: Policy) -> tuple[Attachment, ...]:
     async with _turns():
         found: tuple[Attachment, ...] = await case.aside(attachments.check, case.data, policy)
         return found

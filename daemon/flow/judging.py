@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from inspect import iscoroutine
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from daemon.config import Config, contains
@@ -99,23 +100,25 @@ class Judge:
         config, incoming = case.config, case.incoming
         until = asyncio.get_running_loop().time() + LIMITS.judge_patience
         others = case.outside and engines.wanted(config, case.origin)
+        found: dict[str, Any] = {}
+        signals = Signals()
         async with asyncio.TaskGroup() as group:
-            start = group.create_task
-            proofs = start(self._proofs(case)) if _proved(case) else None
-            asking = start(self._engines(case, clean, until)) if others else None
-            parts = [
-                (part.field, start(checks.answer(part, case, until))) for part in checks.PARTS if part.wanted(case)
-            ]
-            words: tuple[bytes, ...] = ()
-            found: dict[str, Any] = {}
+            asking = group.create_task(self._engines(case, clean, until)) if others else None
+            parts = [part for part in checks.PARTS if part.wanted(case)]
             if config["spam.check"] and incoming:
                 found["rate"] = self._rate(case)
-                read = await checks.answer(_WORDS, case, until)
-                words, found["rules"] = read or ((), ())
-                found["unread"] = read is None
-        signals = proofs.result() if proofs is not None else Signals()
+                parts.append(_WORDS)
+            found |= {part.field: checks.begin(part, case, until) for part in parts}
+            waiting = {field: group.create_task(each) for field, each in found.items() if iscoroutine(each)}
+            if _proved(case):
+                signals = await self._proofs(case)
         asked = asking.result() if asking is not None else Asked((), clean, Changes())
-        found |= {field: task.result() for field, task in parts}
+        found |= {field: task.result() for field, task in waiting.items()}
+        words: tuple[bytes, ...] = ()
+        if _WORDS in parts:
+            read = found.pop("words")
+            words, found["rules"] = read or ((), ())
+            found["unread"] = read is None
         if "lists" in found:
             passed = [signature.domain for signature in signals.signatures if signature.result == "pass"]
             found["lists"] = blocklist.proved(found["lists"], passed)
@@ -205,11 +208,9 @@ def _tried(tx: Tx, greylist: Greylist, network: str, sender: str, recipients: Se
     return any([greylist(tx, network, sender, recipient, delay) for recipient in recipients])
 
 
-async def _words(case: Case) -> tuple[tuple[bytes, ...], tuple[str, ...]]:
+def _words(case: Case) -> Any:
     """Its words, and the fixed rules that it meets."""
-    if len(case.data) > LIMITS.parse_inline:
-        return await case.aside(_read, case.data)  # type: ignore[no-any-return]
-    return _read(case.data)
+    return case.aside(_read, case.data) if len(case.data) > LIMITS.parse_inline else _read(case.data)
 
 
 def _read(data: Data) -> tuple[tuple[bytes, ...], tuple[str, ...]]:

@@ -83,11 +83,12 @@ def know(tx: Tx, accounts: Sequence[int], asked: Question) -> Known:
     """What is known of a message. The words are judged anew for at most `LIMITS.judge_learners` users who trained the
     filter themselves: of a message to more than that, the others know what anyone knows."""
     repute = standing.of(tx, asked.source)
-    ids = tokens.ids(asked.words)
-    learners = frozenset(spam.learners(tx, accounts)[: LIMITS.judge_learners])
+    learnt = spam.learnt(tx, accounts)
+    learners = frozenset([account for account in accounts if account in learnt][: LIMITS.judge_learners])
+    ids = tokens.ids(asked.words) if learnt else ()  # the prior alone asks for none
     content = Content()
     if asked.beyond or not learners.issuperset(accounts):  # else nobody asks what the house alone makes of it
-        content = bayes.judge(asked.words, spam.counts(tx, spam.HOUSE, ids))
+        content = bayes.judge(asked.words, spam.counts(tx, spam.HOUSE, ids, learnt), numbers=ids)
     first = repute.of_author == Tally() and repute.of_domain == Tally()
     anyone = Personal(content, *_lists(tx, None, asked), first=first)
     found = {}
@@ -102,7 +103,7 @@ def know(tx: Tx, accounts: Sequence[int], asked: Question) -> Known:
             first=anyone.first and not correspondent,
         )
         if account in learners:
-            own = bayes.judge(asked.words, spam.counts(tx, account, ids))
+            own = bayes.judge(asked.words, spam.counts(tx, account, ids, learnt), numbers=ids)
             found[account] = found[account]._replace(content=own)
     return Known(anyone, found, repute)
 

@@ -8,6 +8,7 @@ its owner has rules (`rules`), they decide what is done instead.
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from daemon.limits import LIMITS
 from daemon.mail import headers
 from daemon.mail.address import Address, BadAddress, parse_address
 from daemon.mail.decode import unfold
-from daemon.mail.header import field_matcher, header_end
+from daemon.mail.header import named
 from daemon.mail.summary import Summary, message_id_in, summarize
 from daemon.sieve.subject import Head
 from daemon.store import accounts, addresses, events, mailboxes, queue, settings
@@ -41,7 +42,7 @@ LOOP = Denial(554, "5.4.6", "delivery-loop", "the message was delivered here bef
 FULL = Denial(452, "4.2.2", "over-quota", "the mailbox is full")
 GONE = Denial(451, "4.2.1", "mailbox-gone", "the mailbox is being removed")
 _HELD = "external-mail-held"
-_ROAD = field_matcher(frozenset((b"received", b"delivered-to", b"tls-required")))
+_ROAD = (b"received", b"delivered-to", b"tls-required")
 _TRIES = 3
 _CHANCE = random.Random()  # a trace is unique, not secret; the system's own chance costs a switch of threads
 
@@ -543,20 +544,16 @@ def _road(body: Body) -> tuple[int, set[tuple[str, str]], str]:
     """How many servers passed the message on, for whom it was delivered before, and whether TLS is `optional`."""
     view = body.view()
     hops, been, tls = 0, set(), ""
-    for found in _ROAD.finditer(view, 0, header_end(view, 0, len(view))):
-        field = found[0]
-        if field[:1] in b"Rr":
+    for field in named(view, *_ROAD):
+        if field.name == b"received":
             hops += 1
             continue
-        if field[:1] in b"Tt":  # RFC 8689 §5
-            tls = "optional" if unfold(field.partition(b":")[2]).strip().lower() == b"no" else tls
+        value = unfold(field.value)
+        if field.name == b"tls-required":  # RFC 8689 §5
+            tls = "optional" if value.strip().lower() == b"no" else tls
             continue
-        try:
-            been.add(
-                parse_address(unfold(field.partition(b":")[2]).decode("utf-8", "surrogateescape").strip(" \t<>")).key
-            )
-        except BadAddress:
-            continue
+        with contextlib.suppress(BadAddress):
+            been.add(parse_address(value.decode("utf-8", "surrogateescape").strip(" \t<>")).key)
     return hops, been, tls
 
 

@@ -120,6 +120,10 @@ def normal_domain(text: str) -> str:
     U-labels are mapped by UTS 46 and must be valid in IDNA 2008; A-labels are kept unread, since domains older than
     IDNA 2008 (emoji and such) live on. Raises `BadAddress`.
     """
+    return _known_domain(text) if len(text) <= _DOMAIN_OCTETS else _normal_domain(text)
+
+
+def _normal_domain(text: str) -> str:
     if not text:
         raise BadAddress("address without a domain")
     if text[0] == "[":
@@ -137,6 +141,9 @@ def normal_domain(text: str) -> str:
     if not _HOST_ONLY.fullmatch(domain):
         raise BadAddress("malformed domain")
     return domain
+
+
+_known_domain = lru_cache(maxsize=512)(_normal_domain)  # all checks of a message ask for the same few
 
 
 def _literal(text: str) -> str:

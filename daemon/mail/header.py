@@ -39,6 +39,15 @@ class Field(NamedTuple):
     end: int
 
 
+class Found(NamedTuple):
+    """One field that was looked for: its name in lower case, its raw value, and where the whole of it stands."""
+
+    name: bytes
+    value: bytes
+    start: int
+    end: int
+
+
 def header_end(data: Data, start: int, end: int) -> int:
     """Where the body begins after the header block at `start`: behind the blank line, or `end` without one.
 
@@ -66,12 +75,35 @@ def split_fields(block: bytes) -> list[tuple[bytes, bytes]]:
     return [(found[1], found[2]) for found in islice(_FIELD.finditer(block), LIMITS.header_fields)]
 
 
-def fields(block: bytes, base: int = 0) -> list[Field]:
-    """The fields of a header block as offsets from `base`, in order, at most `LIMITS.header_fields`."""
-    return [
-        Field(found[1].lower(), base + found.start(), base + found.start(2), base + found.end())
-        for found in islice(_WHOLE.finditer(block), LIMITS.header_fields)
-    ]
+def fields(block: bytes) -> tuple[Field, ...]:
+    """The fields of a header block, in order, at most `LIMITS.header_fields`."""
+    return _remembered(block) if len(block) <= _SMALL else _fields(block)
+
+
+def _fields(block: bytes) -> tuple[Field, ...]:
+    return tuple(
+        [
+            Field(found[1].lower(), found.start(), found.start(2), found.end())
+            for found in islice(_WHOLE.finditer(block), LIMITS.header_fields)
+        ]
+    )
+
+
+_remembered = lru_cache(maxsize=16)(_fields)  # a message that is judged is asked for its fields by many
+
+
+def named(data: Data, *names: bytes) -> list[Found]:
+    """The fields of a message that have one of these names (in lower case), in order: all there are."""
+    block = bytes(data[: header_end(data, 0, len(data))])
+    if len(block) <= _SMALL:
+        known = fields(block)
+        if len(known) < LIMITS.header_fields:
+            return [Found(f.name, block[f.value : f.end], f.start, f.end) for f in known if f.name in names]
+    found = []
+    for each in field_matcher(frozenset(names)).finditer(block):
+        name, _, value = each[0].partition(b":")
+        found.append(Found(name.strip().lower(), value, each.start(), each.end()))
+    return found
 
 
 @lru_cache(maxsize=256)

@@ -31,8 +31,9 @@ _FORMS: dict[Kind, re.Pattern[str]] = {
     "url": re.compile(rf":(?:(?<=\bhttp:)|(?<=\bhttps:)|(?<=\bftp:))[/\\]*({_HOST}){_REST}"),
     "mail": re.compile(rf":(?<=\bmailto:)[/\\]*({_HOST}){_REST}"),
     "bare": re.compile(rf"(www\.(?<![\w.@/-]www\.){_HOST}){_REST}"),
-    "same": re.compile(rf"[/\\](?<=[\"'=].)[/\\]+({_HOST}){_REST}"),
+    "same": re.compile(rf"/(?<=[\"'=].)[/\\]+({_HOST}){_REST}"),
 }
+_BACKSLASHED = re.compile(rf"[/\\](?<=[\"'=].)[/\\]+({_HOST}){_REST}")  # the last one where there are backslashes
 _VALUE = re.compile(r"=\s*(?:\"([^\"<>]{1,2000})\"|'([^'<>]{1,2000})')")
 _BREAKS = re.compile(r"[\t\r\n]")
 _NAME = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9_])?")
@@ -50,9 +51,10 @@ class Link(NamedTuple):
 
 
 def find(text: str) -> Iterator[Link]:
-    """The links in a text or in HTML: those of one kind after those of another."""
-    text = text.lower()
+    """The links in a text or in HTML: those of one kind after those of another. Takes lower case."""
     for kind, form in _FORMS.items():
+        if kind == "same" and "\\" in text:
+            form = _BACKSLASHED
         for found in form.finditer(text):
             yield Link(kind, found[1], found[2])
 
@@ -85,7 +87,7 @@ def _authorities(text: str, is_html: bool) -> dict[str, None]:
         plain = [_BREAKS.sub("", value).strip() for value in values]  # as browsers do (WHATWG URL §4.4)
         text += "".join([f'\n"{new}"' for old, new in zip(values, plain, strict=True) if new != old])
     some: dict[str, None] = {}
-    for link in islice(find(text), LIMITS.links):
+    for link in islice(find(text.lower()), LIMITS.links):
         if link.kind != "mail":
             some[link.authority] = None
     return some

@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from daemon.limits import LIMITS
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _TAIL = re.compile(rb"(--)?[ \t]*\r?(?:\n|\Z)")
 _HIT = 300  # octets of search that looking at one boundary costs, in time
 _CHUNK = 1 << 16  # octets looked at together
+_SHORT = 1 << 16  # octets of a message whose structure is remembered
 _UNSAFE = re.compile(r"[^!-~]")
 FORMAT = b"1"  # of `pack`; another layout takes another letter
 
@@ -101,7 +103,12 @@ class Message:
 
 
 def scan(data: Data) -> Message:
-    """The structure of a message, whatever the bytes."""
+    """The structure of a message, whatever the bytes. It is not to be changed: a short message is read once for all who
+    ask, one after the other, while it is judged and taken."""
+    return _remembered(data) if isinstance(data, bytes) and len(data) <= _SHORT else _scan(data)
+
+
+def _scan(data: Data) -> Message:
     scanner = _Scanner(data)
     body = header_end(data, 0, len(data))
     found = split_fields(bytes(data[:body]))
@@ -109,6 +116,9 @@ def scan(data: Data) -> Message:
     if scanner.messages:
         _count_message_lines(data, scanner.messages)
     return Message(data, found, root)
+
+
+_remembered = lru_cache(maxsize=8)(_scan)
 
 
 def _named(found: list[tuple[bytes, bytes]]) -> Fields:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from daemon.limits import LIMITS
 from daemon.mail.decode import decode_transfer, decode_words, header_text, parameter_texts
-from daemon.mail.header import disposition, header_end, split_fields
+from daemon.mail.header import disposition, named
 from daemon.mail.headers import format_date
 from daemon.mail.message import scan
 
@@ -27,6 +27,7 @@ _NAME = re.compile(r"[^!/\\]+![^!/\\]+!\d+!\d+.*\.(?:xml|zip|gz)\Z", re.IGNORECA
 _PACKED = frozenset(("application/gzip", "application/x-gzip", "application/zip", "application/x-zip-compressed",
                      "application/x-zip", "application/octet-stream", "text/xml", "application/xml"))  # fmt: skip
 _SUBJECT = re.compile(r"(?:\[[^\]]{0,40}\]\s*)?report\s+domain:", re.IGNORECASE)
+_TELLING = (b"tls-report-domain", b"content-type", b"subject")
 _TLS = frozenset(("application/tlsrpt+gzip", "application/tlsrpt+json"))
 _WIDTH = 76
 
@@ -140,8 +141,7 @@ def _file_name(part: Part) -> str:
 
 def is_report(data: Data) -> bool:
     """Whether the header says that this is a report: no report is ever made about it (RFC 8460 §5.3, traps S15)."""
-    fields = dict(split_fields(bytes(data[: header_end(data, 0, min(len(data), LIMITS.header_bytes))])))
-    named = {name.lower(): value for name, value in fields.items()}
-    if b"tls-report-domain" in named or b"tlsrpt" in named.get(b"content-type", b"").lower():
+    told = {field.name: field.value for field in named(data, *_TELLING)}
+    if b"tls-report-domain" in told or b"tlsrpt" in told.get(b"content-type", b"").lower():
         return True
-    return bool(_SUBJECT.match(header_text(named.get(b"subject", b""))))
+    return bool(_SUBJECT.match(header_text(told.get(b"subject", b""))))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from daemon.limits import LIMITS
 from daemon.mail.decode import decode_words, header_text, unfold
-from daemon.mail.header import header_end, split_fields
+from daemon.mail.header import named
 from daemon.mail.mailboxes import mailboxes
 from daemon.mail.message import Message, pack, scan
 from daemon.mail.structure import structure
@@ -140,18 +140,16 @@ def message_id(message: Message) -> str:
 
 def message_id_in(data: Data) -> str:
     """The same, without a look at anything else: for mail that only passes through."""
-    for name, value in split_fields(bytes(data[: header_end(data, 0, len(data))])):
-        if name.lower() == b"message-id":
-            return _id(value)
+    for field in named(data, b"message-id"):
+        return _id(field.value)
     return ""
 
 
 def answered_in(data: Data) -> tuple[str, ...]:
     """All ids in References and In-Reply-To, without repeats; at most `LIMITS.references`, the last ones."""
     found: dict[str, None] = {}
-    for name, value in split_fields(bytes(data[: header_end(data, 0, len(data))])):
-        if name.lower() in (b"references", b"in-reply-to"):
-            found |= dict.fromkeys(_ids(value))
+    for field in named(data, b"references", b"in-reply-to"):
+        found |= dict.fromkeys(_ids(field.value))
     return tuple(found)[-LIMITS.references :]
 
 

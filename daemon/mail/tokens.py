@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from daemon.limits import LIMITS
@@ -38,15 +39,13 @@ _SPACES = re.compile("[\u00a0\u00ad\u034f\u061c\u115f\u1160\u180e\u2000-\u200f\u
 def tokenize(data: Data) -> tuple[bytes, ...]:
     """The distinct tokens of a message: of its header first, then of its structure, its links and its words."""
     message = scan(data)
-    found: dict[bytes, None] = {}
-    for source in (header_tokens(message), _body_tokens(data, message.root)):
-        for token in source:
-            if len(token) > LIMITS.spam_token:
-                token = token[: LIMITS.spam_token]
-            found[token] = None
-            if len(found) >= LIMITS.spam_tokens:
-                return tuple(found)
-    return tuple(found)
+    found = dict.fromkeys(header_tokens(message))
+    for some in _body_tokens(data, message.root):
+        found.update(dict.fromkeys(some))
+    most = LIMITS.spam_token
+    if max(map(len, found)) > most:
+        found = dict.fromkeys([token if len(token) <= most else token[:most] for token in found])
+    return tuple(islice(found, LIMITS.spam_tokens))
 
 
 def ids(tokens: Iterable[bytes]) -> tuple[int, ...]:
@@ -59,28 +58,28 @@ def ids(tokens: Iterable[bytes]) -> tuple[int, ...]:
     return tuple([number(token, "big") % PRIME for token in tokens])
 
 
-def _body_tokens(data: Data, root: Part) -> Iterator[bytes]:
+def _body_tokens(data: Data, root: Part) -> Iterator[Iterable[bytes]]:
     left = LIMITS.spam_text
     texts: list[str] = []
     seen: set[str] = set()
     for part in root.walk():
-        yield from _part_tokens(part)
+        yield _part_tokens(part)
         if part.type != "text" or left <= 0:
             continue
         raw = bytes(data[part.body : min(part.end, part.body + left)])
         left -= len(raw)
         text = decode_text(decode_transfer(raw, part.encoding), part.charset, cut=True)
+        lower = text.lower()
         if part.subtype == "html":
-            yield from html_tokens(text)
-            links = text
+            yield html_tokens(lower)
             text = strip_html(text)
-        else:
-            links = text
-        yield from link_tokens(links)
+        yield link_tokens(lower)
         if text not in seen:
             seen.add(text)
             texts.append(text)
-    yield from _text_tokens("\n".join(texts))
+    words = words_of("\n".join(texts))
+    yield words
+    yield map(b" ".join, dict.fromkeys(zip(words, words[1:], strict=False)))  # each pair of neighbours
 
 
 def _part_tokens(part: Part) -> Iterator[bytes]:
@@ -89,13 +88,6 @@ def _part_tokens(part: Part) -> Iterator[bytes]:
         yield f"m:charset {part.charset}".encode()
     if part.encoding != "7bit":
         yield f"m:{part.media} {part.encoding}".encode()
-
-
-def _text_tokens(text: str) -> Iterator[bytes]:
-    """The words of a text, and each pair of neighbours."""
-    words = words_of(text)
-    yield from words
-    yield from [first + b" " + second for first, second in zip(words, words[1:], strict=False)]
 
 
 def words_of(text: str) -> list[bytes]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from daemon.limits import LIMITS
@@ -31,32 +31,38 @@ _ASKED = 256  # ids in one question
 # -- what a message is judged by ---------------------------------------------------------------------------------------
 
 
-def counts(tx: Tx, account_id: int, ids: Sequence[int]) -> Counts | None:
-    """What the house and this user learnt of these tokens, together; None when neither learnt anything."""
-    learnt = tx.all("select account_id, ham, spam from spam_learnt where account_id in (?, ?)", HOUSE, account_id)
-    if not learnt:
+def learnt(tx: Tx, accounts: Sequence[int]) -> dict[int, tuple[int, int]]:
+    """How many ham and spam messages the house and each of these users learnt; who learnt nothing is not there."""
+    owners = (HOUSE, *accounts)
+    found: dict[int, tuple[int, int]] = {}
+    for at in range(0, len(owners), _ASKED):
+        some = owners[at : at + _ASKED]
+        asked = f"select account_id, ham, spam from spam_learnt where account_id in ({','.join('?' * len(some))})"
+        found |= {owner: (ham, spam) for owner, ham, spam in tx.all(asked, *some)}
+    return found
+
+
+def counts(
+    tx: Tx, account_id: int, ids: Sequence[int], known: Mapping[int, tuple[int, int]] | None = None
+) -> Counts | None:
+    """What the house and this user learnt of these tokens, together; None when neither learnt anything. `known` is what
+    `learnt` says of them."""
+    if known is None:
+        known = learnt(tx, (account_id,))
+    owners = [owner for owner in dict.fromkeys((HOUSE, account_id)) if owner in known]
+    if not owners:
         return None
     from daemon.trust.bayes import Counts  # late: whoever opens the store need not know how mail is judged
 
     tokens: dict[int, tuple[int, int]] = {}
-    for owner, _, _ in learnt:
+    for owner in owners:
         for at in range(0, len(ids), _ASKED):
             some = list(ids[at : at + _ASKED])
             some += some[-1:] * (_ASKED - len(some))  # always as many: one statement, prepared once
             for token, ham, spam in tx.all(_COUNTED, owner, *some):
                 before = tokens.get(token, (0, 0))
                 tokens[token] = (before[0] + ham, before[1] + spam)
-    return Counts(sum(row[1] for row in learnt), sum(row[2] for row in learnt), tokens)
-
-
-def learners(tx: Tx, accounts: Sequence[int]) -> list[int]:
-    """Which of these users learnt anything of their own."""
-    found = []
-    for at in range(0, len(accounts), _ASKED):
-        some = accounts[at : at + _ASKED]
-        asked = f"select account_id from spam_learnt where account_id in ({','.join('?' * len(some))})"
-        found += [row[0] for row in tx.all(asked, *some)]
-    return found
+    return Counts(sum(known[owner][0] for owner in owners), sum(known[owner][1] for owner in owners), tokens)
 
 
 _COUNTED = f"select token, ham, spam from spam_token where account_id = ? and token in ({','.join('?' * _ASKED)})"

@@ -7,6 +7,7 @@ a friend who is taken over loses his credit soon. Domain and author are only not
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from typing import NamedTuple
 
 from daemon.limits import LIMITS
@@ -106,6 +107,7 @@ def forget(tx: Tx, limit: int) -> int:
     )
 
 
+@lru_cache(maxsize=1024)  # it is asked when a message is judged, and when its verdict is noted
 def network_of(ip: str) -> str:
     """The /24 or /64 an address is in, as text; '' for what is none. A mapped IPv4 address counts as IPv4."""
     try:

@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from daemon.limits import LIMITS
 from daemon.mail.address import Address, BadAddress, normal_domain
-from daemon.mail.header import field_matcher, header_end
+from daemon.mail.header import header_end, named
 from daemon.mail.mailboxes import mailboxes
 
 if TYPE_CHECKING:
     from daemon.mail.header import Data
-
-_FROM = field_matcher(frozenset((b"from",)))
 
 
 class Authors(NamedTuple):
@@ -29,11 +27,11 @@ class Authors(NamedTuple):
 
 def authors(data: Data) -> Authors:
     """The domains in From. Nobody's fault is an empty From, or one without a domain: it shows nothing to believe."""
-    end = header_end(data, 0, len(data))
     found: dict[str, None] = {}
+    end = header_end(data, 0, len(data))
     problem = "" if end < LIMITS.header_bytes else "the header is too large to find every From in it"
-    for field in _FROM.finditer(data, 0, end):
-        listed = mailboxes(field[0].partition(b":")[2])
+    for field in named(data, b"from"):
+        listed = mailboxes(field.value)
         if len(listed) >= LIMITS.addresses:
             problem = "From has too many addresses"
         for mailbox in listed:
@@ -51,8 +49,8 @@ def authors(data: Data) -> Authors:
 def addresses(data: Data) -> tuple[Address, ...]:
     """The addresses in From that can be written to, at most `LIMITS.dmarc_authors`."""
     found: dict[Address, None] = {}
-    for field in _FROM.finditer(data, 0, header_end(data, 0, len(data))):
-        for mailbox in mailboxes(field[0].partition(b":")[2]):
+    for field in named(data, b"from"):
+        for mailbox in mailboxes(field.value):
             with contextlib.suppress(BadAddress):
                 if mailbox.host and mailbox.local:
                     found[Address(mailbox.local, normal_domain(mailbox.host))] = None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from daemon.limits import LIMITS
 from daemon.mail.address import Address, BadAddress, normal_domain
 from daemon.mail.decode import unfold
-from daemon.mail.header import field_matcher, header_end
+from daemon.mail.header import named
 from daemon.trust.results import ARC, DMARC, SPF, IPRev, Signals, Signature
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _TOKEN = re.compile(r"[!#$%&'*+.0-9A-Z^_`a-z{|}~-]+")  # RFC 2045 §5.1
 _ADDRESS = re.compile(r"[!#$%&'*+/=?^_`{|}~.0-9A-Za-z-]*@[0-9A-Za-z._-]+")  # pvalue needs no quotes for these
 _UNSAFE = re.compile(r"[^ -~]")
-_FIELD = field_matcher(frozenset((b"authentication-results",)))
 _ID = re.compile(rb'"((?:[^"\\]|\\.)*)"|([!#$%&\'*+.0-9A-Z^_`a-z{|}~\x80-\xff-]+)')
 _AFTER_ID = re.compile(rb"[ \t]*(?:\d+[ \t]*)?(?:;|\Z)")
 _PARENTHESIS = re.compile(rb"\\.|[()]")
@@ -125,11 +124,11 @@ def forged(data: Data, authserv_id: str) -> list[tuple[int, int]]:
     """
     ours = authserv_id.lower().encode()
     found = []
-    for field in _FIELD.finditer(data, 0, header_end(data, 0, len(data))):
-        value = unfold(field[0].partition(b":")[2]).strip()
+    for field in named(data, b"authentication-results"):
+        value = unfold(field.value).strip()
         claimed = _claimed(value)
         if claimed == ours or (claimed is None and (ours in value.lower() or value[:1] in (b"", b";"))):
-            found.append(field.span())
+            found.append((field.start, field.end))
     return found
 
 

@@ -18,6 +18,7 @@ are rare in anybody's mail, and believed sooner.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from heapq import nlargest
 from math import log, sqrt
 from typing import NamedTuple
@@ -35,7 +36,6 @@ WORD_MISSED = 0.001  # of a look that missed something of the ham: the share tha
 VOICES = (1.0, 0.5, 0.3)  # of the header, of words, of pairs of words
 SLOPE = 0.75  # from their sum to the natural logarithm of the odds; fitted on collections that were not learnt from
 SHOWN = 8
-_NOBODY = (0, 0)
 _HEADER = {mark: 0 for mark in (b"s:", b"f:", b"a:", b"h:", b"i:", b"r:", b"d:", b"x:", b"b:", b"o:")}
 
 
@@ -50,53 +50,87 @@ class Counts(NamedTuple):
 NOTHING = Counts(0, 0, {})
 
 
-def judge(tokens: Sequence[bytes], counts: Counts | None, table: bytes | None = None) -> Content:
+def judge(
+    tokens: Sequence[bytes],
+    counts: Counts | None,
+    table: priors.Table | None = None,
+    numbers: Sequence[int] | None = None,
+) -> Content:
     """What the tokens of one message say. By the prior alone where `counts` is None; `table` is the prior (else the
-    one shipped)."""
-    found = _weigh(tokens, counts or NOTHING, priors.load() if table is None else table)
-    sums = [0.0, 0.0, 0.0]
-    spoke = [0, 0, 0]
-    for weight, voice, _ in found:
-        sums[voice] += weight
-        spoke[voice] += 1
-    scale = [SLOPE * share / sqrt(n or 1) for share, n in zip(VOICES, spoke, strict=True)]
-    logit = sum(map(float.__mul__, scale, sums))
-    shares = nlargest(SHOWN, [(abs(weight * scale[voice]), weight, token) for weight, voice, token in found])
-    top = tuple([(explain(token), share if weight > 0 else -share) for share, weight, token in shares])
-    return Content(logit, len(found), top)
-
-
-def _weigh(tokens: Sequence[bytes], counts: Counts, table: bytes) -> list[tuple[float, int, bytes]]:
-    """Of each token that was met before how it alone speaks for spam (above 0) or for ham, and in which voice."""
-    rates, slots = priors.RATES, priors.SLOTS
-    known = 0 if table is priors.EMPTY else PRIOR_MESSAGES
-    of_ham, of_spam = float(known + counts.ham or 1), float(known + counts.spam or 1)
-    missed_ham, missed_spam = 1 / (1 + counts.ham) ** 2, 1 / (1 + counts.spam) ** 2
-    own = (counts.ham or 1.0, counts.spam or 1.0, missed_ham, missed_spam)
-    general = (of_ham, of_spam, missed_ham * WORD_MISSED, 0.0)
-    of_header: dict[tuple[int, int], float] = {}  # most tokens were met once or twice: their weights are known soon
-    of_words: dict[tuple[int, int], float] = {}
-    voice_of, met = _HEADER.get, counts.tokens.get
-    found = []
-    for token, number in zip(tokens, ids(tokens), strict=True):
+    one shipped); `numbers` are those of the tokens where they are known already."""
+    table = table or priors.load()
+    if counts is None or not counts.tokens:
+        weighed = _by_prior(tokens, counts or NOTHING, table)
+    else:
+        weighed = _by_counts(tokens, ids(tokens) if numbers is None else numbers, counts, table)
+    voices: tuple[list[tuple[float, bytes]], ...] = ([], [], [])
+    voice_of = _HEADER.get
+    for one in weighed:
+        token = one[1]
         voice = voice_of(token[:2], 1)
         if voice and b" " in token and token[1:2] != b":":
             voice = 2
-        pair = met(number, _NOBODY)
-        above, place = divmod(number, slots)
-        place *= 3
-        if table[place] == above % 255 + 1:
-            ham = pair[0] + known * rates[table[place + 1]]
-            spam = pair[1] + known * rates[table[place + 2]]
-            weight = _weight(ham, spam, of_ham, of_spam)
-        elif pair is _NOBODY:
+        voices[voice].append(one)
+    scales = [SLOPE * share / sqrt(len(voice) or 1) for share, voice in zip(VOICES, voices, strict=True)]
+    logit = sum([scale * sum([weight for weight, _ in voice]) for scale, voice in zip(scales, voices, strict=True)])
+    return Content(logit, sum(map(len, voices)), _told(voices, scales))
+
+
+def _told(voices: Sequence[Sequence[tuple[float, bytes]]], scales: Sequence[float]) -> tuple[tuple[str, float], ...]:
+    """The tokens that weigh most, in words."""
+    shares = [
+        (abs(weight * scale), weight, token)
+        for scale, voice in zip(scales, voices, strict=True)
+        for weight, token in voice
+    ]
+    most = nlargest(SHOWN, shares)
+    return tuple([(explain(token), share if weight > 0 else -share) for share, weight, token in most])
+
+
+def _by_prior(tokens: Sequence[bytes], counts: Counts, table: priors.Table) -> list[tuple[float, bytes]]:
+    """How each token that the prior knows speaks for spam (above 0) or for ham: what most mail is judged by."""
+    ham, spam = table.ham, table.spam
+    of_ham, of_spam = PRIOR_MESSAGES + counts.ham, PRIOR_MESSAGES + counts.spam
+    return [(_step_weight(ham[slot], spam[slot], of_ham, of_spam), token) for token, slot in table.met(tokens)]
+
+
+@lru_cache(maxsize=1 << 14)  # some thousand pairs of steps are all there are in a prior
+def _step_weight(ham: int, spam: int, of_ham: int, of_spam: int) -> float:
+    """The weight of a token that is in the prior alone, by its steps there."""
+    rates = priors.RATES
+    return _weight(PRIOR_MESSAGES * rates[ham], PRIOR_MESSAGES * rates[spam], of_ham, of_spam)
+
+
+def _by_counts(
+    tokens: Sequence[bytes], numbers: Sequence[int], counts: Counts, table: priors.Table
+) -> list[tuple[float, bytes]]:
+    """The same of each token that the prior or the counts know."""
+    known = 0 if table is priors.EMPTY else PRIOR_MESSAGES
+    of_ham, of_spam = known + counts.ham or 1, known + counts.spam or 1
+    missed_ham, missed_spam = 1 / (1 + counts.ham) ** 2, 1 / (1 + counts.spam) ** 2
+    own = (counts.ham or 1, counts.spam or 1, missed_ham, missed_spam)
+    general = (of_ham, of_spam, missed_ham * WORD_MISSED, 0.0)
+    of_header: dict[tuple[int, int], float] = {}  # most tokens were met once or twice: their weights are known soon
+    of_words: dict[tuple[int, int], float] = {}
+    slot_of, met, rates = dict(table.met(tokens)).get, counts.tokens.get, priors.RATES
+    found = []
+    for token, number in zip(tokens, numbers, strict=True):
+        pair, slot = met(number), slot_of(token)
+        if slot is not None:
+            ham, spam = table.ham[slot], table.spam[slot]
+            if pair is None:
+                weight = _step_weight(ham, spam, of_ham, of_spam)
+            else:
+                weight = _weight(pair[0] + known * rates[ham], pair[1] + known * rates[spam], of_ham, of_spam)
+        elif pair is None:
             continue
         else:
-            weights = of_words if voice else of_header
+            of_word = token[:2] not in _HEADER
+            weights = of_words if of_word else of_header
             if pair not in weights:
-                weights[pair] = _weight(*pair, *(general if voice else own))
+                weights[pair] = _weight(*pair, *(general if of_word else own))
             weight = weights[pair]
-        found.append((weight, voice, token))
+        found.append((weight, token))
     return found
 
 

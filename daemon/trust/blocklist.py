@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from daemon import log
 from daemon.limits import LIMITS
@@ -80,7 +80,7 @@ class _Question(NamedTuple):
     kind: Kind
 
 
-async def check(
+def check(
     resolver: Resolver,
     ip: str,
     domains: Iterable[str],
@@ -88,22 +88,30 @@ async def check(
     wanted: Wanted,
     zones: Zones,
     signers: Iterable[str] = (),
-) -> Lists:
+) -> Lists | Coroutine[Any, Any, Lists]:
     """What they say of the peer's address ('' or a private one: not asked), of names in A-labels, of the hosts of
-    links, and of whoever is said to have signed it, which counts for those who did (`proved`). Takes at most
-    `LIMITS.list_patience` seconds; never raises for what it was given."""
+    links, and of whoever is said to have signed it, which counts for those who did (`proved`). To be awaited where
+    somebody has to be asked: that takes at most `LIMITS.list_patience` seconds. Never raises for what it was given."""
     rounds = list(_rounds(resolver, _asked(ip, domains, links, signers, wanted), zones))
     resting = {round_.zone for round_ in rounds if zones.resting(round_.health)}
     rounds = [round_ for round_ in rounds if round_.zone not in resting]
-    asking = {asyncio.create_task(round_.ask()): round_ for round_ in rounds if not round_.remembered()}
-    if asking:
-        await _wait(asking)
+    asking = [round_ for round_ in rounds if not round_.remembered()]
+    return _ask(asking, rounds, resting, zones) if asking else _told(rounds, resting, zones)
+
+
+async def _ask(asking: Sequence[_Round], rounds: Sequence[_Round], resting: set[str], zones: Zones) -> Lists:
+    await _wait({asyncio.create_task(round_.ask()): round_ for round_ in asking})
+    found = _told(rounds, resting, zones)
+    for round_ in asking:
+        if not round_.trouble:
+            round_.health.failures = 0
+    return found
+
+
+def _told(rounds: Sequence[_Round], resting: set[str], zones: Zones) -> Lists:
     for round_ in rounds:
         if round_.trouble:
             zones.failed(round_.zone, round_.health, round_.trouble, at_once=round_.unsound)
-    for round_ in asking.values():
-        if not round_.trouble:
-            round_.health.failures = 0
     silent = resting | {round_.zone for round_ in rounds if round_.trouble}
     return Lists(
         tuple(listing for round_ in rounds if not round_.unsound for listing in round_.found),

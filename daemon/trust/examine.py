@@ -1,21 +1,22 @@
 """All checks of one message, side by side, each in its time. What takes too long is a temporary error, like a server
-that does not answer; so a dead resolver costs one time-out, and no stranger's DNS holds a sender for ever."""
+that does not answer; so a dead resolver costs one time-out, and no stranger's DNS holds a sender for ever.
+
+A check whose questions were answered before, as those of most mail were, is done at once: no task, no time-out."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
-from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from daemon import log
 from daemon.limits import LIMITS
 from daemon.mail.decode import unfold
-from daemon.mail.header import field_matcher, header_end
-from daemon.resolver import Resolver
+from daemon.mail.header import named
+from daemon.resolver import Remembered, Resolver, Unknown, at_once
 from daemon.trust import arc, dkim, dmarc, iprev, spf
 from daemon.trust.author import authors
 from daemon.trust.results import ARC, DMARC, SPF, IPRev, Signals, Signature
@@ -25,17 +26,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _SLOW = "the check took too long"
-_SIGNATURE = field_matcher(frozenset((b"dkim-signature",)))
 _D = re.compile(rb"(?:\A|;)\s*d\s*=\s*([^\s;]{1,255})")
 
 
 class Checks(NamedTuple):
     """The checks as they are called; tests hand in others."""
 
-    iprev: Callable[[Resolver, str], Awaitable[IPRev]]
-    spf: Callable[..., Awaitable[SPF]]
-    dkim: Callable[..., Awaitable[tuple[Signature, ...]]]
-    arc: Callable[..., Awaitable[ARC]]
+    iprev: Callable[[Resolver, str], Coroutine[Any, Any, IPRev]]
+    spf: Callable[..., Coroutine[Any, Any, SPF]]
+    dkim: Callable[..., Coroutine[Any, Any, tuple[Signature, ...]]]
+    arc: Callable[..., Coroutine[Any, Any, ARC]]
 
 
 STANDARD = Checks(iprev.check, spf.check_host, dkim.verify, arc.verify)
@@ -54,50 +54,32 @@ async def examine(
 ) -> Signals:
     """What can be found out about a message that `ip` handed us. `sender` is the reverse-path, "" for the null one;
     `now` in seconds; `receiver` our name. Never raises for what it was given."""
-    call, clock = checks or STANDARD, asyncio.get_running_loop().time
-    until = clock() + LIMITS.trust_patience
-
-    def patience() -> asyncio.Timeout:
-        return asyncio.timeout_at(min(until, clock() + LIMITS.trust_check))
-
-    async def sound(check: Awaitable[T], late: Callable[[], T]) -> T:
-        try:
-            return await check
-        except Exception as error:  # a fault of ours says nothing about the message
-            log.fault("trust-fault", error, ip=ip)
-            return late()
-
-    def start(check: Awaitable[T], late: Callable[[], T]) -> Callable[[], T]:
-        """What gives the result when the time is over."""
-        task = group.create_task(sound(check, late))
-        return lambda: late() if task.cancelled() else task.result()
+    call, begun = checks or STANDARD, _Begun(resolver, ip, data)
 
     def spf_of(identity: str) -> Callable[[], SPF]:
         """Of the reverse-path, or of HELO where `identity` is empty (RFC 7208 §2.4)."""
-        asked = call.spf(resolver, ip, helo, identity, now=now, receiver=receiver)
-        return start(asked, lambda: _late_spf(identity, helo))
+        return begun.start(
+            lambda dns: call.spf(dns, ip, helo, identity, now=now, receiver=receiver),
+            lambda: _late_spf(identity, helo),
+        )
 
     who = authors(data)
-    with contextlib.suppress(TimeoutError):
-        async with patience(), asyncio.TaskGroup() as group:
-            name = start(call.iprev(resolver, ip), lambda: IPRev("temperror", reason=_SLOW))
-            mail_from = spf_of(sender)
-            hello = spf_of("") if sender else None  # the null sender's identity is that of HELO already
-            signatures = start(call.dkim(resolver, data, now=now), lambda: _late_signatures(data))
-            chain = start(call.arc(resolver, data, now=now), lambda: ARC("temperror", reason=_SLOW))
-            policies = [
-                start(dmarc.find(resolver, author), partial(dmarc.Found, author, failure=_SLOW))
-                for author in who.domains
-            ]
-
-    async def aligned(policy: dmarc.Found) -> DMARC:
-        late = partial(DMARC, "temperror", policy.domain, reason=_SLOW)
-        with contextlib.suppress(TimeoutError):
-            async with patience():
-                return await sound(dmarc.check(resolver, policy, mail_from(), signatures()), late)
-        return late()
-
-    judged = [await aligned(policy()) for policy in policies]
+    name = begun.start(lambda dns: call.iprev(dns, ip), lambda: IPRev("temperror", reason=_SLOW))
+    mail_from = spf_of(sender)
+    hello = spf_of("") if sender else None  # the null sender's identity is that of HELO already
+    signatures = begun.start(lambda dns: call.dkim(dns, data, now=now), lambda: _late_signatures(data))
+    chain = begun.start(lambda dns: call.arc(dns, data, now=now), lambda: ARC("temperror", reason=_SLOW))
+    policies = [
+        begun.start(partial(dmarc.find, domain=author), partial(dmarc.Found, author, failure=_SLOW))
+        for author in who.domains
+    ]
+    await begun.finish()
+    judged = []
+    for policy in policies:
+        about = partial(dmarc.check, found=policy(), spf=mail_from(), signatures=signatures())
+        aligned = begun.start(about, partial(DMARC, "temperror", policy().domain, reason=_SLOW))
+        await begun.finish()
+        judged.append(aligned())
     return Signals(
         iprev=name(),
         helo=hello() if hello else SPF("none", identity="helo"),
@@ -106,6 +88,46 @@ async def examine(
         arc=chain(),
         dmarc=dmarc.worst(judged, who),
     )
+
+
+class _Begun:
+    """Checks of one message: each is done at once where nobody has to be asked, else side by side with others."""
+
+    def __init__(self, resolver: Resolver, ip: str, data: Data) -> None:
+        self._resolver = resolver
+        self._remembered = Remembered(resolver) if len(data) <= LIMITS.parse_inline else None  # hashing much goes aside
+        self._ip = ip
+        self._waiting: list[Callable[[asyncio.TaskGroup], None]] = []
+        self._until = asyncio.get_running_loop().time() + LIMITS.trust_patience
+
+    def start(self, check: Callable[[Resolver], Coroutine[Any, Any, T]], late: Callable[[], T]) -> Callable[[], T]:
+        """What gives the result after `finish`."""
+        if self._remembered is not None:
+            with contextlib.suppress(Unknown):
+                result = at_once(self._sound(check(self._remembered), late))
+                return lambda: result
+        tasks: list[asyncio.Task[T]] = []
+        self._waiting.append(lambda group: tasks.append(group.create_task(self._sound(check(self._resolver), late))))
+        return lambda: late() if tasks[0].cancelled() else tasks[0].result()
+
+    async def finish(self) -> None:
+        """Wait for those who wait, until their time is over."""
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            now = asyncio.get_running_loop().time()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(min(self._until, now + LIMITS.trust_check)), asyncio.TaskGroup() as group:
+                    for begin in waiting:
+                        begin(group)
+
+    async def _sound(self, check: Coroutine[Any, Any, T], late: Callable[[], T]) -> T:
+        try:
+            return await check
+        except Unknown:
+            raise
+        except Exception as error:  # a fault of ours says nothing about the message
+            log.fault("trust-fault", error, ip=self._ip)
+            return late()
 
 
 def _late_spf(identity: str, helo: str) -> SPF:
@@ -120,6 +142,6 @@ def _late_signatures(data: Data) -> tuple[Signature, ...]:
 
 def signers(data: Data) -> tuple[str, ...]:
     """The domains that the DKIM signatures of a message are said to be of, one for each, looked at no further."""
-    found = islice(_SIGNATURE.finditer(data, 0, header_end(data, 0, len(data))), LIMITS.authres_results)
-    domains = (_D.search(unfold(field[0].partition(b":")[2])) for field in found)
+    found = named(data, b"dkim-signature")[: LIMITS.authres_results]
+    domains = (_D.search(unfold(field.value)) for field in found)
     return tuple(domain[1].decode("ascii", "replace").lower() for domain in domains if domain is not None)

@@ -43,4 +43,4 @@ def explain(token: bytes) -> str:
 
 def _text(token: bytes) -> str:
     text = token.decode("utf-8", "ignore").strip()
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -5,14 +5,13 @@ Whoever connects writes the PTR records: ten names are looked at, all at once, a
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import socket
 from functools import lru_cache
 from typing import NamedTuple
 
 from daemon.limits import LIMITS
-from daemon.resolver import Resolver, TemporaryDNSError
+from daemon.resolver import Resolver, TemporaryDNSError, side_by_side
 from daemon.trust.results import IPRev
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -68,7 +67,7 @@ async def names_of(resolver: Resolver, address: IPAddress) -> Names:
     except TemporaryDNSError as error:
         return Names(trouble=str(error))
     looked_at = claimed[: LIMITS.ptr_names]
-    found = await asyncio.gather(*(_leads_to(resolver, name, address) for name in looked_at))
+    found = await side_by_side(resolver, [_leads_to(resolver, name, address) for name in looked_at])
     confirmed = tuple(name for name, leads in zip(looked_at, found, strict=True) if leads is True)
     trouble = next((leads for leads in found if isinstance(leads, str)), "")
     return Names(confirmed, len(claimed), trouble)

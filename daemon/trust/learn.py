@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from daemon.mail.tokens import ids, tokenize
+from daemon.mail.tokens import tokenize
 from daemon.trust import prior
 
 LEAST = 4  # messages a token must have been in
@@ -43,18 +43,17 @@ def source(path: str | Path) -> str:
 
 
 def learn(messages: Iterable[tuple[Iterable[bytes], bool, str]]) -> bytes:
-    """The table from tokens, label and collection of each message."""
+    """The table's octets from tokens, label and collection of each message."""
     sizes: dict[bool, Counter[str]] = {False: Counter(), True: Counter()}
-    met: dict[int, Counter[tuple[bool, str]]] = defaultdict(Counter)
+    met: dict[bytes, Counter[tuple[bool, str]]] = defaultdict(Counter)
     for tokens, spam, source in messages:
         sizes[spam][source] += 1
-        for number in ids(token for token in tokens if not PRIVATE.match(token)):
-            met[number][spam, source] += 1
-    often = {number: counter for number, counter in met.items() if counter.total() >= LEAST}
-    kept = sorted(often, key=lambda number: -often[number].total())[:MOST]
-    return prior.build(
-        {number: (_rate(often[number], sizes, False), _rate(often[number], sizes, True)) for number in kept}
-    )
+        for token in tokens:
+            if not PRIVATE.match(token):
+                met[token][spam, source] += 1
+    often = {token: counter for token, counter in met.items() if counter.total() >= LEAST}
+    kept = sorted(often, key=lambda token: -often[token].total())[:MOST]
+    return prior.build({token: (_rate(often[token], sizes, False), _rate(often[token], sizes, True)) for token in kept})
 
 
 def _rate(met: Counter[tuple[bool, str]], sizes: dict[bool, Counter[str]], spam: bool) -> float:
@@ -70,7 +69,7 @@ def main(arguments: list[str]) -> int:
     out = Path(arguments[1]) if len(arguments) > 1 else prior.SHIPPED
     table = learn((tokenize(path.read_bytes()), spam, source) for path, spam, source in labelled(Path(arguments[0])))
     out.write_bytes(table)
-    print(f"{out}: {sum(1 for place in range(0, len(table), 3) if table[place])} tokens")
+    print(f"{out}: {prior.SLOTS - prior.load(out).checks.count(0)} tokens")
     return 0
 
 

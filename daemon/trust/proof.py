@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from daemon.limits import LIMITS
 from daemon.mail.address import BadAddress, normal_domain
-from daemon.resolver import Resolver
+from daemon.resolver import Resolver, side_by_side
 from daemon.trust.public_key import Keys, PublicKey, Refused, Unproved, ask
 from daemon.trust.results import Word
 from daemon.trust.signed import Signed
@@ -121,7 +121,7 @@ def _in_time(tags: Tags, now: float) -> None:
 async def keys_of(resolver: Resolver, places: Sequence[tuple[str, str]]) -> list[Keys | Unproved]:
     """What `ask` finds for each name and algorithm, asked side by side; equal questions are asked once."""
     once = list(dict.fromkeys(places))
-    found = dict(zip(once, await asyncio.gather(*(ask(resolver, *place) for place in once)), strict=True))
+    found = dict(zip(once, await side_by_side(resolver, [ask(resolver, *place) for place in once]), strict=True))
     return [found[place] for place in places]
 
 

@@ -29,7 +29,7 @@ class Signed:
         self._body = header_end(data, 0, self.size)
         self._header = bytes(data[: self._body])
         self._forms: dict[tuple[int, bool], bytes] = {}
-        self.fields: list[Field] = fields(self._header)
+        self.fields: tuple[Field, ...] = fields(self._header)
         self._places: dict[bytes, list[int]] = {}
         for number, field in enumerate(self.fields):
             self._places.setdefault(field.name, []).append(number)

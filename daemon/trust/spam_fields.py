@@ -11,13 +11,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from daemon.limits import LIMITS
-from daemon.mail.header import field_matcher, header_end
+from daemon.mail.header import named
 from daemon.trust.verdict import Verdict
 
 if TYPE_CHECKING:
     from daemon.mail.header import Data
 
-_OURS = field_matcher(frozenset((b"x-spam-status", b"x-spam-reasons", b"x-spam-flag")))
+_OURS = (b"x-spam-status", b"x-spam-reasons", b"x-spam-flag", b"x-virus-error", b"x-filter-error")
 _QUOTES = str.maketrans("“”", '""')
 _UNSAFE = re.compile(r"[^ -~]")
 _LINE = 76  # characters
@@ -43,16 +43,18 @@ def told(verdict: Verdict) -> str:
 
 def _folded(name: str, text: str) -> list[str]:
     """A field in lines that can be read; a word longer than a line is cut, for it says nothing."""
-    lines = [name]
+    lines: list[str] = []
+    line = name
     for word in _UNSAFE.sub("?", text.translate(_QUOTES)).split():
         word = word[:_LINE]
-        if len(lines[-1]) + 1 + len(word) <= _LINE:
-            lines[-1] += f" {word}"
+        if len(line) + len(word) < _LINE:
+            line = f"{line} {word}"
         else:
-            lines.append(f"\t{word}")
-    return lines
+            lines.append(line)
+            line = f"\t{word}"
+    return [*lines, line]
 
 
 def forged(data: Data) -> list[tuple[int, int]]:
     """Where fields of these names stand in a message from outside, in order: they are not ours."""
-    return [found.span() for found in _OURS.finditer(data, 0, header_end(data, 0, len(data)))]
+    return [(field.start, field.end) for field in named(data, *_OURS)]

@@ -79,3 +79,4 @@ def test_files_in_a_text() -> None:
     text = b"hello\r\nbegin 644 a b.exe\r\nM...\r\nend\r\nbegin with\r\n begin 600 c\r\nbegin 755 d.js\r\n"
     assert file_names.uuencoded(text) == ("a b.exe", "d.js")
     assert len(file_names.uuencoded(b"begin 644 a\n" * 1000)) == 20
+    assert file_names.uuencoded(b"begin\nto begin 644 x\nbegins 644 x\n") == file_names.uuencoded(b"begun") == ()

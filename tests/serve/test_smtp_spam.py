@@ -33,7 +33,7 @@ FORGED = b"X-Spam-Status: No, score=-99\r\n required=5.0\r\nx-spam-flag: NO\r\nX
 THEIRS = b"X-Spam-Level: ***\r\n"
 
 
-def _words(tokens: Sequence[bytes], counts: object) -> Content:
+def _words(tokens: Sequence[bytes], counts: object, numbers: object = None) -> Content:
     """Pills are spam, a picnic is none."""
     there = b" ".join(tokens)
     if b"pills" in there:

@@ -48,6 +48,10 @@ class Books:
 
     sent: dict[str, Sent] = field(default_factory=dict)
 
+    @property
+    def acknowledged(self) -> int:
+        return sum(sent.acknowledged for sent in list(self.sent.values()))
+
 
 class Client(threading.Thread):
     """Hands in one message after the other, until the server is gone."""
@@ -109,12 +113,14 @@ async def story(path: Path, kills: int) -> None:
     async with abroad(path, users, running=False) as world:
         sinks = [await world.domain(domain) for domain in DOMAINS]
         for _ in range(kills):
+            enough = books.acknowledged + 6  # before it is killed, however slow the machine
             await world.start()
             for sink in sinks:
                 sink.on("RCPT", "450 4.7.1 come again", times=dice.randrange(5))
             clients = [Client(world.server, books, name, dice.randrange(1 << 30)) for name in names]
             for client in clients:
                 client.start()
+            await world.settled(lambda enough=enough: books.acknowledged >= enough)
             await asyncio.sleep(dice.uniform(0.3, 1.5))  # the moment is the story's chance, not a wait for luck
             await world.kill()
             for client in clients:

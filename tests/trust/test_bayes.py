@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
@@ -127,6 +128,17 @@ def test_a_prior_is_a_whole_table_or_none(tmp_path: Path, capsys: pytest.Capture
         prior.load(tmp_path / "short")
     assert learn.main([]) == 2
     assert "usage" in capsys.readouterr().err
+
+
+def test_a_word_that_shares_a_slot_is_nobody() -> None:
+    """`plumless` and `buckeroo` have the same CRC-32; what differs in a bit above the slot's is told apart."""
+    table = prior.build({b"plumless": (0.5, 0.0), b"s:free": (0.0, 0.5)})
+    assert len(table) == 4 * prior.SLOTS
+    known = [token for token, _ in prior.read(table).met((b"plumless", b"buckeroo", b"s:free", b"plumber"))]
+    assert known == [b"plumless", b"buckeroo", b"s:free"]
+    slot = crc32(b"s:free") % prior.SLOTS
+    same = next(word for word in map(b"w%d".__mod__, range(10**7)) if crc32(word) % prior.SLOTS == slot)
+    assert prior.read(table).met((same,)) == []
 
 
 def test_the_shipped_prior_is_small() -> None:

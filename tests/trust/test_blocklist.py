@@ -12,7 +12,7 @@ import pytest
 from daemon.limits import LIMITS
 from daemon.resolver import DNS
 from daemon.trust import blocklist
-from daemon.trust.blocklist import Wanted, Zones, check
+from daemon.trust.blocklist import Wanted, Zones
 from daemon.trust.organisation import registered
 from daemon.trust.results import Listing, Lists
 from tests.instruments.dns_server import DNSServer
@@ -39,6 +39,11 @@ class Clock:
 async def server() -> AsyncIterator[DNSServer]:
     async with DNSServer(SOUND) as server:
         yield server
+
+
+async def check(*about: Any) -> Lists:
+    found = blocklist.check(*about)
+    return found if isinstance(found, Lists) else await found
 
 
 def asked(server: DNSServer, zone: str) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from daemon.limits import LIMITS
-from daemon.resolver import TemporaryDNSError
+from daemon.resolver import Answer, TemporaryDNSError
 from daemon.trust import examine as examining
 from daemon.trust.examine import Checks, examine
 from daemon.trust.results import ARC, SPF, IPRev, Signals, Signature
@@ -175,3 +175,43 @@ async def test_several_authors_are_judged_one_by_one() -> None:
     found = await World().examine(zone, b"From: a@bank.example, b@other.example\r\n\r\n")
     assert (found.dmarc.result, found.dmarc.domain, found.dmarc.policy) == ("fail", "other.example", "quarantine")
     assert (await World().examine(zone, b"Subject: none\r\n\r\n")).dmarc.result == "none"
+
+
+class Remembering(Answers):
+    """One that knows all it was ever asked."""
+
+    def __init__(self, zone: str) -> None:
+        super().__init__(zone)
+        self.kept: dict[tuple[str, str], Answer] = {}
+
+    def known(self, name: str, kind: str) -> Answer | None:
+        return self.kept.get((name, kind))
+
+    async def ask(self, name: str, kind: str) -> Answer:
+        self.kept[name, kind] = await super().ask(name, kind)
+        return self.kept[name, kind]
+
+
+async def test_what_was_asked_before_is_found_out_without_waiting() -> None:
+    zone = Remembering(
+        f"{ZONE}\nbank.example TXT v=spf1 a:mail.bank.example a:mx.bank.example -all\nmail.bank.example A 192.0.2.9\n"
+        "1.2.0.192.in-addr.arpa PTR mx.bank.example\n1.2.0.192.in-addr.arpa PTR www.bank.example\n"
+        "mx.bank.example A 192.0.2.1\nwww.bank.example A 192.0.2.2"
+    )
+
+    def examined() -> Any:
+        return examine(
+            zone, ip="192.0.2.1", helo="mx.bank.example", sender="a@bank.example", data=MAIL, now=1_800_000_000,
+            receiver="mx.example.test",
+        )  # fmt: skip
+
+    first = await examined()
+    asked = len(zone.asked)
+    assert first.iprev.name == "mx.bank.example" and asked > 5
+    tasks = asyncio.all_tasks()
+    again = examined()
+    with pytest.raises(StopIteration) as done:  # at its first step
+        again.send(None)
+    assert done.value.value == first and len(zone.asked) == asked and asyncio.all_tasks() == tasks
+    del zone.kept["bank.example", "TXT"]
+    assert await examined() == first and len(zone.asked) > asked
