@@ -128,7 +128,8 @@ class Ruling:
         self.places[place.mailbox] = place
 
     def tell(self, line: int, what: str) -> None:
-        self.did.append(Did(self.script, line, what))
+        """In the words of a script partly: the trace of each message keeps them."""
+        self.did.append(Did(self.script, line, what[: LIMITS.sieve_words]))
 
     def fault(self, text: str) -> None:
         self.faults.append(Fault(self.script, text))
@@ -160,8 +161,10 @@ def _rule(tx: Tx, case: Case, scripts: list[Script]) -> Ruling | None:
             ruling.data = case.prefix + case.body()
             subject = Subject(ruling.data, _sent(case), facts(tx, case))
         began = time.thread_time()
-        result = program.run(subject)
+        result = program.run(subject, LIMITS.sieve_steps_inline if case.inline else LIMITS.sieve_steps)
         programs.took(case.account_id, script.text, time.thread_time() - began)
+        if case.inline and result.spent:
+            raise Heavy
         if result.error is not None:
             _went_wrong(ruling, case, script, str(result.error))
             continue
