@@ -25,7 +25,7 @@ from daemon.limits import LIMITS
 from daemon.mail import headers
 from daemon.mail.address import Address, BadAddress, parse_address
 from daemon.mail.decode import unfold
-from daemon.mail.header import named
+from daemon.mail.header import header_end, named
 from daemon.mail.summary import Summary, message_id_in, summarize
 from daemon.sieve.subject import Head
 from daemon.store import accounts, addresses, events, mailboxes, queue, settings
