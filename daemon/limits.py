@@ -399,8 +399,9 @@ class Limits:
     sieve_programs: int = 2 * MIB  # characters of scripts that are held ready, compiled: some ten times that in memory
     sieve_complaints: int = 100  # faults of global scripts that are logged once, before all are forgotten
     sieve_quick: int = 5  # milliseconds of a run on the event loop; a script that took longer is run in a thread
-    sieve_inline: int = 16 * KIB  # characters of a script compiled on the event loop; longer ones in a thread
+    sieve_inline: int = 8 * KIB  # characters of a script compiled on the event loop; longer ones in a thread
     sieve_versions: int = 100 * MIB  # octets of changed messages that the actions of one script hold
+    sieve_changed: int = 100 * MIB  # octets of those of all its recipients; beyond, the next get it as it came
     sieve_digits: int = 40  # of a number in a text: beyond, one is as large as the other
 
     # -- store --------------------------------------------------------------------------------------------------------

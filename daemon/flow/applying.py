@@ -63,6 +63,7 @@ class _Applying:
 
     def apply(self) -> Denial | None:
         ruling, case = self.ruling, self.case
+        self.spare()
         denial = self.full()
         if denial is not None:
             return denial
@@ -88,6 +89,17 @@ class _Applying:
         return refusal
 
     # ------------------------------------------------------------------------------------------------------- copies
+
+    def spare(self) -> None:
+        """Each recipient's script may make another long message of this one: they are held in memory together."""
+        ruling = self.ruling
+        changed = [each for each in ruling.places.values() if each.message is not None]
+        sent = any(said.action.message is not None for said in ruling.redirects)
+        if sum(version.body.size for version in self.plan.versions) < LIMITS.sieve_changed or not (changed or sent):
+            return
+        ruling.places.update({each.mailbox: each._replace(message=None) for each in changed})
+        ruling.redirects = [said._replace(action=said.action._replace(message=None)) for said in ruling.redirects]
+        ruling.fault("the message is too long to be changed for all its recipients: it is as it came")
 
     def full(self) -> Denial | None:
         """Why its owner has no room for the copies; looked at only by a second plan, as the writer looks anyway."""

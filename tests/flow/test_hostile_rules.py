@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.flow import programs, receive, rules
+from daemon.flow import applying, programs, receive, rules
 from daemon.limits import LIMITS
 from daemon.mail.address import parse_address
 from daemon.store import accounts, sieve
@@ -192,3 +192,12 @@ async def test_a_neighbour_who_gets_the_answer_does_not_stand_in_the_way(
     mail = MAIL.replace(b"carl@far.example", b"bob@here.example")
     receipt = await accept(house, ANN, sender=BOB, data=mail)
     assert receipt.taken and seen == [True, True, False, False] and len(boxes(house, BOB)["Archive"]) == 1
+
+
+async def test_a_long_message_is_not_changed_for_each_of_many(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(applying, "LIMITS", Fewer(sieve_changed=100))
+    script(house, ANN, 'require "editheader"; addheader "X-Sorted" "yes";')
+    script(house, BOB, 'require ["editheader", "copy"]; addheader "X-Sorted" "yes"; redirect :copy "x@far.example";')
+    await accept(house, ANN, BOB)
+    assert "X-Sorted" in text(house, ANN) and "X-Sorted" not in text(house, BOB)
+    assert "too long to be changed" in text(house, BOB, at=1) and len(house.queued()) == 1
