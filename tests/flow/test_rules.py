@@ -426,13 +426,13 @@ async def test_a_script_that_took_long_is_run_in_a_thread(house: House, monkeypa
     script(house, ANN, 'require "fileinto"; # slow\nfileinto "Archive";')
     await accept(house, ANN)
     threads: list[object] = []
-    real = house.store.read
+    real = house.store.read_long
 
     async def read(*about: object) -> object:
         threads.append(about[0])
         return await real(*about)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(house.store, "read", read)
+    monkeypatch.setattr(house.store, "read_long", read)
     await accept(house, ANN)
     assert threads == [receive.prepare]
     monkeypatch.setattr(programs, "LIMITS", LIMITS)
