@@ -128,7 +128,8 @@ class Ruling:
         self.places[place.mailbox] = place
 
     def tell(self, line: int, what: str) -> None:
-        self.did.append(Did(self.script, line, what))
+        """In the words of a script partly: the trace of each message keeps them."""
+        self.did.append(Did(self.script, line, what[: LIMITS.sieve_words]))
 
     def fault(self, text: str) -> None:
         self.faults.append(Fault(self.script, text))
@@ -181,8 +182,11 @@ def _rule(tx: Tx, case: Case, scripts: list[Script], ran: list[Ran] | None = Non
             ruling.data = case.prefix + case.body()
             subject = Subject(ruling.data, _sent(case), facts(tx, case))
         began = time.thread_time()
-        result = program.run(subject, told=ran is not None)
+        steps = LIMITS.sieve_steps_inline if case.inline else LIMITS.sieve_steps
+        result = program.run(subject, steps, told=ran is not None)
         programs.took(case.account_id, script.text, time.thread_time() - began)
+        if case.inline and result.spent:
+            raise Heavy
         if ran is not None:
             ran.append(Ran(script, result, str(result.error or "")))
         if result.error is not None:
