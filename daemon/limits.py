@@ -82,6 +82,11 @@ class Limits:
     imap_mailbox_name: int = 1000  # octets in UTF-8
     imap_mailbox_depth: int = 32  # levels of hierarchy
     imap_mailboxes: int = 10_000  # per account
+    metadata_name: int = 256  # octets of an entry's name (RFC 5464)
+    metadata_value: int = 32 * KIB  # octets of one value; RFC 5464 §4.1 asks for 1,024
+    metadata_entries: int = 100  # of one mailbox, or of the server for one user; RFC 5464 §4.1 asks for 10
+    metadata_total: int = 5000  # entries that a user has with all his mailboxes
+    metadata_storage: int = 1 * MIB  # octets of their names and values
     imap_kept_messages: int = 1_000_000  # messages of mailboxes that nobody has open, kept in memory at 8 octets each
     imap_failed_logins: int = 3  # per connection before BYE
     imap_errors: int = 50  # BAD answers in a row before BYE
@@ -361,6 +366,10 @@ class Limits:
     sieve_nesting: int = 32  # blocks in blocks, tests in tests; RFC 5228 §2.10.5 asks for 15
     sieve_errors: int = 20  # faults told of one script
     sieve_steps: int = 100_000  # of a script for one message: well under a second
+    sieve_steps_inline: int = 5000  # of one on the event loop, some 50 ms at worst; then it begins anew in a thread
+    sieve_together: int = 20  # milliseconds of all scripts of one message on the event loop; then all begin anew
+    sieve_chain: int = 10  # users who redirect to each other, one after another, while one message is taken
+    sieve_words: int = 500  # characters that the trace keeps of what a script did
     sieve_told: int = 2000  # steps of a watched run that are remembered
     sieve_actions: int = 32  # for one message
     sieve_redirects: int = 4  # of one message by one script (RFC 5228 §10)
