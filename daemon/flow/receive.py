@@ -25,7 +25,7 @@ from daemon.limits import LIMITS
 from daemon.mail import headers
 from daemon.mail.address import Address, BadAddress, parse_address
 from daemon.mail.decode import unfold
-from daemon.mail.header import named
+from daemon.mail.header import header_end, named
 from daemon.mail.summary import Summary, message_id_in, summarize
 from daemon.sieve.subject import Head
 from daemon.store import accounts, addresses, events, mailboxes, queue, settings
@@ -190,7 +190,7 @@ def _kept(
     if not keeping.wanted(config, decided.reason, body.size):
         return None
     origin = origin._replace(trace=trace)
-    planning = _Planning(tx, origin, envelope, body, None, config, b"", judged, careful=False, follow=False)
+    planning = Planning(tx, origin, envelope, body, None, config, b"", judged, careful=False, follow=False)
     for recipient in envelope.recipients:
         planning.add(recipient)
     copies = [
@@ -269,7 +269,7 @@ def prepare(
     """
     if signature is None:
         signature = signing.signature(tx, origin, body)
-    planning = _Planning(
+    planning = Planning(
         tx, origin, envelope, body, summary, config or settings.load(tx), signature, judged, careful=attempt > 0,
         inline=inline,
     )  # fmt: skip
@@ -278,7 +278,7 @@ def prepare(
     return planning.plan, Receipt(planning.plan.trace, outcomes)
 
 
-class _Planning:
+class Planning:
     """One plan while it is made."""
 
     def __init__(

@@ -17,9 +17,10 @@ Here nothing is written: a `Ruling` is a value, `applying` makes the plan of it.
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Generic, NamedTuple, TypeVar
 
 from daemon import log
@@ -30,8 +31,9 @@ from daemon.flow.programs import Heavy as Heavy
 from daemon.flow.programs import programs
 from daemon.limits import LIMITS
 from daemon.mail.address import Address, BadAddress, parse_address
-from daemon.sieve import Facts, ScriptErrors, Sent, SpamScore, Subject
+from daemon.sieve import Facts, Program, ScriptErrors, Sent, SpamScore, Subject
 from daemon.sieve.actions import Action, Discard, FileInto, Keep, Notify, Redirect, Reject, Seen, Vacation
+from daemon.sieve.subject import Event
 from daemon.store import correspondents, keywords, mailboxes, sieve
 from daemon.store.errors import Invalid
 from daemon.store.sieve import Script
@@ -40,15 +42,26 @@ from daemon.store.tx import Tx
 A = TypeVar("A", covariant=True)
 _FOR_JUNK = frozenset(("spamtest", "spamtestplus", "virustest"))
 ADDRESS_BOOK = "urn:ietf:params:sieve:addrbook:default"  # RFC 6134 section 2.2; here: whom the user has written to
+_SCORE = re.compile(rb"^X-Spam-Status:[^\r\n]*?score=(-?[0-9]+\.?[0-9]*) required=([0-9]+\.?[0-9]*)", re.M)
+_ANSWERS = frozenset(("reject", "ereject", "vacation", "vacation-seconds"))
 _VIRUS = {"clean": "clean", "infected": "infected", "error": "unsure", "too-large": "unsure", "off": ""}
 
 
 # ----------------------------------------------------------------------------------------------------------- one ruling
 
 
+class Lying(NamedTuple):
+    """What is true of a message that lies in a mailbox already: its flags, and what was done with it (RFC 6785); None:
+    nothing, its owner wants it looked at again (FILTER)."""
+
+    flags: tuple[str, ...]
+    event: Event | None = None
+
+
 class Case(NamedTuple):
     """A message on its way to one mailbox, `home` unless a script says otherwise: INBOX, or Junk for `junk`. `inline`:
-    on the loop, so that what takes long is `Heavy`. `version`: which of the plan it is, see `deliver.Copy`."""
+    on the loop, so that what takes long is `Heavy`. `version`: which of the plan it is, see `deliver.Copy`. `lying`: it
+    came long ago, and `home` is where it lies."""
 
     account_id: int
     address: Address  # the user's own
@@ -64,6 +77,7 @@ class Case(NamedTuple):
     junk: bool = False
     inline: bool = False
     version: int = 0
+    lying: Lying | None = None
 
 
 class Place(NamedTuple):
@@ -141,7 +155,16 @@ def rule(tx: Tx, case: Case) -> Ruling | None:
     return _rule(tx, case, scripts) if scripts else None
 
 
-def _rule(tx: Tx, case: Case, scripts: list[Script]) -> Ruling | None:
+def again(tx: Tx, case: Case, scripts: Sequence[Script]) -> Ruling:
+    """What these scripts say of a message that lies in a mailbox. Whatever goes wrong is a fault, and ends it."""
+    ruling = _rule(tx, case, scripts)
+    if ruling is None:  # they said nothing at all
+        ruling = Ruling()
+        ruling.place(Place(case.home, *marks(case.lying.flags if case.lying is not None else None)))
+    return ruling
+
+
+def _rule(tx: Tx, case: Case, scripts: Sequence[Script]) -> Ruling | None:
     if case.inline and case.size > LIMITS.parse_inline:
         raise Heavy
     ruling = Ruling()
@@ -155,6 +178,10 @@ def _rule(tx: Tx, case: Case, scripts: list[Script]) -> Ruling | None:
             _went_wrong(ruling, case, script, str(errors.errors[0]))
             continue
         if case.junk and not program.required & _FOR_JUNK:
+            continue
+        unfit = unfitting(program, case.lying)
+        if unfit:
+            _went_wrong(ruling, case, script, unfit)
             continue
         if subject is None:
             ruling.data = case.prefix + case.body()
@@ -171,6 +198,8 @@ def _rule(tx: Tx, case: Case, scripts: list[Script]) -> Ruling | None:
             break
         if kept.message is not None and kept.message is not subject.data:
             subject = Subject(kept.message, subject.sent, subject.facts)
+        if case.lying is not None:
+            subject.facts = replace(subject.facts, flags=kept.flags)
     if ruling.idle and kept == Keep():
         return None
     if kept is not None:
@@ -178,9 +207,19 @@ def _rule(tx: Tx, case: Case, scripts: list[Script]) -> Ruling | None:
     return ruling
 
 
+def unfitting(program: Program, lying: Lying | None) -> str:
+    """Why a script may not see messages that lie in a mailbox, in words (RFC 6785 section 3.11; FILTER section 4.9)."""
+    if lying is None:
+        return ""
+    if lying.event is None:
+        return "imapsieve is for what is done with messages over IMAP" if "imapsieve" in program.required else ""
+    wrong = program.required & _ANSWERS
+    return f"{min(wrong)} is for mail that comes, not for what lies in a mailbox" if wrong else ""
+
+
 def _went_wrong(ruling: Ruling, case: Case, script: Script, text: str) -> None:
     """A script that does not work does nothing."""
-    if script.place == "own":
+    if script.place == "own" or case.lying is not None:
         ruling.fault(text)
     else:
         ruling.tell(0, f"went wrong: {text}")
@@ -202,7 +241,7 @@ def _take_in(tx: Tx, case: Case, ruling: Ruling, actions: tuple[Action, ...], be
         match action:
             case Keep():
                 kept = action
-                if before is not None and before.flags:
+                if before is not None and before.flags and case.lying is None:
                     kept = kept._replace(flags=(*before.flags, *(kept.flags or ())))
                 if before is not None and before.message is not None and kept.message is None:
                     kept = kept._replace(message=before.message)
@@ -281,6 +320,8 @@ def facts(tx: Tx, case: Case) -> Facts:
     spam = None
     if judged is not None and judged.required:
         spam = SpamScore(judged.of(account_id).score, judged.required)
+    elif case.lying is not None and (noted := _SCORE.search(case.prefix)):  # ours: a forged one is never in the prefix
+        spam = SpamScore(float(noted[1]), float(noted[2]))
     return Facts(
         now=tx.now,
         zone=(time.localtime(tx.now / 1000).tm_gmtoff or 0) // 60,
@@ -294,6 +335,8 @@ def facts(tx: Tx, case: Case) -> Facts:
         addresses=(str(case.address),),
         spam=spam,
         virus=_VIRUS.get(judged.signals.scan.result, "") if judged is not None else "",
+        event=case.lying.event if case.lying is not None else None,
+        flags=case.lying.flags if case.lying is not None else None,
     )
 
 
@@ -301,8 +344,8 @@ def _environment(case: Case) -> dict[str, str]:
     """RFC 5183 section 4.1."""
     found = {
         "name": "mailctl",
-        "location": "MDA",
-        "phase": "during",
+        "location": "MDA" if case.lying is None else "MS",
+        "phase": "during" if case.lying is None else "post",
         "host": str(case.config["hostname"]),
         "domain": case.address.domain,
     }
