@@ -82,6 +82,11 @@ class Limits:
     imap_mailbox_name: int = 1000  # octets in UTF-8
     imap_mailbox_depth: int = 32  # levels of hierarchy
     imap_mailboxes: int = 10_000  # per account
+    metadata_name: int = 256  # octets of an entry's name (RFC 5464)
+    metadata_value: int = 32 * KIB  # octets of one value; RFC 5464 §4.1 asks for 1,024
+    metadata_entries: int = 100  # of one mailbox, or of the server for one user; RFC 5464 §4.1 asks for 10
+    metadata_total: int = 5000  # entries that a user has with all his mailboxes
+    metadata_storage: int = 1 * MIB  # octets of their names and values
     imap_kept_messages: int = 1_000_000  # messages of mailboxes that nobody has open, kept in memory at 8 octets each
     imap_failed_logins: int = 3  # per connection before BYE
     imap_errors: int = 50  # BAD answers in a row before BYE

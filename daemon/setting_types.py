@@ -266,3 +266,22 @@ TYPES: Mapping[str, Callable[[str], Any]] = {
     "none/testing/enforce": _choice("none", "testing", "enforce"),
     "challenge": _choice("http-01", "tls-alpn-01", "dns-01"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table. `default` is text as the administrator would write it."""
+
+    key: str
+    type: str
+    default: str
+    effect: str
+    unit: str = ""
+    restart: bool = False
+
+    def parse(self, text: str) -> Any:
+        """The value. Raises `BadSetting` with the key in its sentence."""
+        try:
+            return TYPES[self.type](text)
+        except BadSetting as error:
+            raise BadSetting(f"{self.key}: {error}") from None

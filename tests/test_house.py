@@ -13,7 +13,7 @@ LINE = ["wire", "mail", "sieve", "trust", "store", "flow", "admin", "serve"]
 NEIGHBOURS = {("wire", "mail"), ("mail", "wire"), ("sieve", "wire"), ("trust", "wire"), ("store", "wire")}
 PURE = {"wire", "mail", "sieve"}
 UNCLEAN = {"asyncio", "socket", "ssl", "sqlite3", "time", "logging", "uvloop", "threading"}
-HALL = {"limits", "config", "setting_types", "log", "metrics", "resolver", "passwords"}
+HALL = {"limits", "config", "setting_types", "settings_filtering", "log", "metrics", "resolver", "passwords"}
 OPEN_TO_ALL = {"limits"}
 FILES = sorted(p for top in ("daemon", "mailctl") for p in (TOP / top).rglob("*.py"))
 

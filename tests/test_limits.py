@@ -76,6 +76,8 @@ PROOFS = {
     "test_what_is_no_keyword_is_refused": "imap_keyword_name",
     "test_names_that_are_refused": "imap_mailbox_name imap_mailbox_depth",
     "test_a_user_has_so_many_mailboxes_and_no_more": "imap_mailboxes",
+    "test_names_that_no_entry_has": "metadata_name",
+    "test_a_user_has_room_for_so_much_metadata": "metadata_value metadata_entries metadata_total metadata_storage",
     "test_views_forget_large_mailboxes_first_of_all": "imap_kept_messages",
     "test_refusals_have_their_codes_and_enough_is_enough": "imap_failed_logins",
     "test_too_many_errors_in_a_row": "imap_errors",

@@ -15,7 +15,7 @@ from typing import Any
 
 from daemon.config import BadSetting
 from daemon.limits import LIMITS
-from daemon.store import dkim_keys, incidents, quarantine, settings, sieve, spam
+from daemon.store import dkim_keys, incidents, metadata, quarantine, settings, sieve, spam
 from daemon.store.db import Store
 from daemon.store.keywords import DELETED, SEEN
 from daemon.store.mailboxes import INBOX
@@ -54,6 +54,7 @@ def check(store: Store, progress: Progress | None = None, deep: bool = True) -> 
         _quarantine,
         _incidents,
         _rules,
+        _metadata,
         _segments,
         _bytes,
     ):
@@ -327,6 +328,11 @@ def _incidents(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
 def _rules(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
     for subject, text in store.read_now(sieve.wrong, _MANY):
         yield Finding("error", "rules-wrong", subject, text)
+
+
+def _metadata(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
+    for subject, text in store.read_now(metadata.wrong, _MANY):
+        yield Finding("error", "metadata-wrong", subject, text)
 
 
 # ------------------------------------------------------------------------------------------------- segments and bytes

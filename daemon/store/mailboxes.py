@@ -94,6 +94,14 @@ def for_use(tx: Tx, account_id: int, special_use: str) -> str | None:
     return name
 
 
+def use_for(tx: Tx, mailbox: Mailbox, special_use: str | None) -> None:
+    """Give a mailbox a special use, or take it away."""
+    modseq = next_modseq(tx, mailbox.account_id)
+    tx.run("update mailbox set special_use = ?, modseq = ? where id = ?", special_use, modseq, mailbox.id)
+    tx.touched(mailbox.id)
+    tx.account_touched(mailbox.account_id)
+
+
 def role(tx: Tx, mailbox: Mailbox) -> str:
     """The special use of a mailbox, or of the nearest one above it; '' without."""
     levels = mailbox.name.split(SEPARATOR)

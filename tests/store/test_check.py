@@ -90,6 +90,11 @@ def test_progress_goes_from_nothing_to_all(full: Store) -> None:
 
 
 WRONG: list[tuple[str, str]] = [
+    ("metadata-wrong", "insert into metadata values (2, 1, '/shared/a', '')"),
+    ("metadata-wrong", "insert into metadata values (1, 1, '/shared/A', '')"),
+    ("metadata-wrong", "insert into metadata values (1, 1, '/sharing/a', '')"),
+    ("metadata-wrong", "insert into metadata values (1, 1, '/shared/a', zeroblob(2000000))"),
+    ("reference-broken", "insert into metadata values (1, 99, '/shared/a', '')"),
     ("rules-wrong", "insert into sieve_script (account_id, name, text, size, changed_at) values (1, 'a', '', 7, 0)"),
     ("reference-broken", "insert into vacation_answer (account_id, handle, sender, until_at) values (99, 'h', 's', 0)"),
     ("counter-wrong", "update mailbox set total = total + 1 where name = 'INBOX' and account_id = 1"),
