@@ -29,7 +29,7 @@ from daemon.limits import LIMITS
 from daemon.mail.address import Address, BadAddress, parse_address
 from daemon.mail.summary import summarize
 from daemon.sieve import Event, ScriptErrors
-from daemon.store import events, keywords, messages
+from daemon.store import events, keywords, messages, metadata, sieve
 from daemon.store.db import Store
 from daemon.store.errors import Refusal
 from daemon.store.segments import SegmentDamaged
@@ -37,6 +37,7 @@ from daemon.store.sieve import Script
 from daemon.store.spool import Body
 from daemon.store.tx import Tx
 
+ENTRY = "/shared/imapsieve/script"
 _COLUMNS = ("flags", "keywords", "prefix", "trace", "received_at", "segment_id", "offset", "length")
 _TRIES = 3
 _RETURN_PATH = re.compile(rb"Return-Path: <([^>\r\n]*)>\r\n")
@@ -62,6 +63,23 @@ class Asked(NamedTuple):
         return Event(self.cause, self.mailbox, user, user, self.changed.get(uid, ()))
 
 
+def script_of(tx: Tx, account_id: int, mailbox_id: int) -> Script | None:
+    """The script that sees what is done in a mailbox (RFC 6785 section 2.3.1): what names none, or one that is not
+    there, is no reason to take the server's."""
+    name = metadata.value(tx, account_id, mailbox_id, ENTRY)
+    if name is None:
+        name = metadata.value(tx, account_id, None, ENTRY)
+    text = sieve.included(tx, account_id, name, False) if name else None
+    return Script("own", name, text) if name and text is not None else None
+
+
+class Exhausted(Exception):
+    """The scripts have had all the time of the processor that one command may take; the rest is left as it is."""
+
+    def __init__(self, left: int) -> None:
+        super().__init__(f"the script takes too long: {left} messages are left as they are")
+
+
 class Told(NamedTuple):
     """What came of one message: `status` OK, WARNINGS or ERRORS with the text."""
 
@@ -85,19 +103,20 @@ def faults(tx: Tx, asked: Asked) -> str:
 
 async def look_again(store: Store, asked: Asked, config: Config, uids: Sequence[int]) -> AsyncGenerator[list[Told]]:
     """Do what the scripts want with these messages, in their order; what came of those where anything did, some at a
-    time, each after the commit. Raises `Missing` when the mailbox is gone, and the store's errors."""
-    at = 0
+    time, each after the commit. Raises `Exhausted`, `Missing` when the mailbox is gone, and the store's errors."""
+    at, spent = 0, 0.0
     while at < len(uids):
-        some, looked = await store.aside(_some, store, asked, config, uids[at : at + LIMITS.sieve_again])
-        at += looked
+        if spent > LIMITS.sieve_again_all:
+            raise Exhausted(len(uids) - at)
+        some, looked, took = await store.aside(_some, store, asked, config, uids[at : at + LIMITS.sieve_again])
+        at, spent = at + looked, spent + took
         told: list[Told] = []
         light = [one for one in some if not one.heavy]
         if light:
             told += _told(light, await store.write(amend, asked.account_id, asked.mailbox_id, light))
         for one in some[len(light) :]:
             told += await _heavy(store, asked, config, one)
-        if told:
-            yield told
+        yield told
 
 
 async def _heavy(store: Store, asked: Asked, config: Config, one: Amendment) -> list[Told]:
@@ -138,19 +157,19 @@ def _told(some: Sequence[Amendment], troubles: Sequence[str | None]) -> list[Tol
 # ------------------------------------------------------------------------------------------------------------- deciding
 
 
-def _some(store: Store, asked: Asked, config: Config, uids: Sequence[int]) -> tuple[list[Amendment], int]:
-    """What is to be done, and how many messages were looked at: until a heavy one, or for a while."""
-    end = time.monotonic() + LIMITS.sieve_again_slice / 1000
-    found = []
-    for looked, uid in enumerate(uids, 1):
+def _some(store: Store, asked: Asked, config: Config, uids: Sequence[int]) -> tuple[list[Amendment], int, float]:
+    """What is to be done, how many messages were looked at (until a heavy one, or for a while), and the seconds of the
+    processor that it took."""
+    began, end = time.thread_time(), time.monotonic() + LIMITS.sieve_again_slice / 1000
+    found, looked = list[Amendment](), 0
+    for uid in uids:
+        looked += 1
         one = _decide(store, asked, config, uid)
         if one is not None and not one.idle:
             found.append(one)
-            if one.heavy:
-                return found, looked
-        if time.monotonic() >= end:
-            return found, looked
-    return found, len(uids)
+        if time.monotonic() >= end or (found and found[-1].heavy):
+            break
+    return found, looked, time.thread_time() - began
 
 
 def _decide(store: Store, asked: Asked, config: Config, uid: int) -> Amendment | None:

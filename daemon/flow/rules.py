@@ -160,7 +160,7 @@ def again(tx: Tx, case: Case, scripts: Sequence[Script]) -> Ruling:
     ruling = _rule(tx, case, scripts)
     if ruling is None:  # they said nothing at all
         ruling = Ruling()
-        ruling.place(Place(case.home, *marks(case.lying.flags if case.lying is not None else None)))
+        ruling.place(Place(case.home, *marks(_flags_of(case))))
     return ruling
 
 
@@ -247,7 +247,7 @@ def _take_in(tx: Tx, case: Case, ruling: Ruling, actions: tuple[Action, ...], be
                     kept = kept._replace(message=before.message)
                 if action.line:
                     ruling.tell(action.line, "kept" + _with(action.flags))
-                elif action.flags or action.message is not None:
+                elif action.message is not None or (action.flags and action.flags != _flags_of(case)):
                     ruling.tell(0, ("kept, changed" if action.message is not None else "kept") + _with(action.flags))
             case FileInto():
                 _file(tx, case, ruling, action)
@@ -262,6 +262,10 @@ def _take_in(tx: Tx, case: Case, ruling: Ruling, actions: tuple[Action, ...], be
             case Notify():
                 ruling.notices.append(Said(ruling.script, action))
     return kept
+
+
+def _flags_of(case: Case) -> tuple[str, ...] | None:
+    return None if case.lying is None else case.lying.flags
 
 
 def _with(flags: tuple[str, ...] | None) -> str:
@@ -336,7 +340,7 @@ def facts(tx: Tx, case: Case) -> Facts:
         spam=spam,
         virus=_VIRUS.get(judged.signals.scan.result, "") if judged is not None else "",
         event=case.lying.event if case.lying is not None else None,
-        flags=case.lying.flags if case.lying is not None else None,
+        flags=_flags_of(case),
     )
 
 

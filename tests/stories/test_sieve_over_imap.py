@@ -6,7 +6,7 @@ import imaplib
 from pathlib import Path
 
 from daemon.mail.address import parse_address
-from daemon.store import accounts, sieve
+from daemon.store import accounts, mailboxes, metadata, sieve
 from daemon.store.check import check
 from daemon.store.db import Store
 from daemon.store.tx import Tx
@@ -22,13 +22,23 @@ elsif header :is "subject" "letter 101" { redirect "bob@one.test"; }
 elsif header :is "subject" "letter 102" { fileinto "Nowhere"; }
 elsif header :contains "subject" "8" { addflag "\\\\Flagged"; }
 """
+TASKS = """require ["environment", "imapsieve", "fileinto", "mailbox", "copy", "enotify", "imap4flags", "editheader"];
+if environment "imap.cause" "APPEND" { addflag "New"; notify "mailto:bob@one.test"; }
+if environment "imap.cause" "COPY" { addheader "X-Copied" "yes"; fileinto :copy :create "Copied"; }
+if environment :contains "imap.changedflags" "Done" { redirect "archive@far.example"; }
+if header :contains "subject" "wrong" { fileinto "Nowhere"; }
+"""
 
 
 def prepare(server: Server, script: str) -> None:
     store = Store.open(server.data)
 
     def work(tx: Tx) -> None:
-        sieve.put(tx, accounts.get(tx, parse_address(ANN)).id, "sorting", script)
+        account = accounts.get(tx, parse_address(ANN)).id
+        sieve.put(tx, account, "sorting", script)
+        sieve.put(tx, account, "tasks", TASKS)
+        drafts = mailboxes.get(tx, account, "Drafts").id
+        metadata.set(tx, account, drafts, {"/shared/imapsieve/script": b"tasks"})
 
     store.write_now(work)
     store.close()
@@ -52,7 +62,7 @@ def subjects(client: imaplib.IMAP4, mailbox: str, key: str = "ALL") -> int:
     return len(found.split())
 
 
-def test_what_came_long_ago_is_sorted_anew(tmp_path: Path) -> None:
+def test_what_came_long_ago_is_sorted_anew_and_what_is_done_is_seen(tmp_path: Path) -> None:
     config = {"queue.hold_external": "yes", "limits.exempt_networks": "127.0.0.0/8", "auth.require_tls": "no"}
     server = Server(tmp_path / "data", {ANN: "wonderland", BOB: "wonderland"}, config)
     prepare(server, SORTING)
@@ -81,11 +91,28 @@ def test_what_came_long_ago_is_sorted_anew(tmp_path: Path) -> None:
             assert subjects(other, "INBOX", "DELETED") == LETTERS - 1  # they are known by now; one is in trouble
         with login(server, BOB) as client:
             assert subjects(client, "INBOX") == 1
+        with login(server) as client, login(server) as other:
+            assert b" IMAPSIEVE=sieve://" in client.capability()[1][0]
+            append(client, "task", "Drafts")
+            append(client, "wrong task", "Drafts")
+            append(client, "wrong as well", "Drafts")
+            assert subjects(other, "Drafts") == 3
+            assert subjects(other, "Drafts", "KEYWORD New") == 1  # nothing is done with what went wrong
+            assert subjects(other, "INBOX", 'SUBJECT "rules do not work"') == 1
+            client.select("INBOX")
+            assert client.copy("1:20", "Drafts")[0] == "OK"
+            assert subjects(other, "Copied", "HEADER X-Copied yes") == 20
+            client.select("Drafts")
+            assert client.store("1,4", "+FLAGS", "Done")[0] == "OK"
+            assert subjects(other, "Drafts", "KEYWORD Done DELETED") == 2
+        with login(server, BOB) as client:
+            assert subjects(client, "INBOX", 'SUBJECT "task"') == 1
     finally:
         server.stop()
     store = Store.open(server.data)
     assert [*check(store)] == []
-    assert store.read_now(Tx.all, "select address, state, hold_reason is null from queue_recipient") == [
-        ("archive@far.example", "held", 0)
-    ]
+    assert (
+        store.read_now(Tx.all, "select address, state, hold_reason is null from queue_recipient")
+        == [("archive@far.example", "held", 0)] * 3
+    )
     store.close()

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from daemon.flow import lying
-from daemon.flow.lying import Asked
+from daemon.flow.lying import Asked, Exhausted
 from daemon.serve.imap import find
 from daemon.serve.imap.answer import DONE, Answer, No
 from daemon.store import mailboxes, sieve
@@ -38,13 +38,16 @@ async def filter_messages(session: Session, asked: Filter, tag: str) -> Answer:
         session.say(filter_line(tag, "ERRORS", wrong))
         raise No("the script cannot run")
     uids = [known.uids[place] for place in await find.matching_places(session, asked.key)]
-    async with aclosing(lying.look_again(store, them, service.config(), uids)) as looking:
-        async for some in looking:
-            for one in some:
-                place = known.position(one.uid)
-                if place is not None:
-                    session.say(filtered_line(place + 1, tag, one.uid, one.status, one.text))
-            await session.flush()  # raises when the client is gone: what is not done yet stays undone
+    try:
+        async with aclosing(lying.look_again(store, them, service.config(), uids)) as looking:
+            async for some in looking:
+                for one in some:
+                    place = known.position(one.uid)
+                    if place is not None:
+                        session.say(filtered_line(place + 1, tag, one.uid, one.status, one.text))
+                await session.flush()  # raises when the client is gone: what is not done yet stays undone
+    except Exhausted as error:
+        raise No(str(error), "LIMIT") from None
     return DONE
 
 

@@ -292,6 +292,16 @@ async def test_long_sets_are_filtered_some_at_a_time(house: MailHouse, monkeypat
     assert steps[3:] == [1] * 10
 
 
+async def test_all_that_one_command_may_take(house: MailHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    await house.fill(3)
+    monkeypatch.setattr("daemon.flow.lying.LIMITS", LIMITS.__class__(sieve_again_slice=0, sieve_again_all=0))
+    async with house.client(select="INBOX") as client:
+        lines = await run(client, "discard;")
+        assert results(lines) == [(1, "OK")]
+        assert lines[-1] == b"NO [LIMIT] the script takes too long: 2 messages are left as they are"
+    assert state(house) == ["number 1 8", "number 2", "number 3"]
+
+
 async def test_what_goes_meanwhile_is_passed_over(house: MailHouse, monkeypatch: pytest.MonkeyPatch) -> None:
     await house.fill(3)
     async with house.client(select="INBOX") as client:
