@@ -31,7 +31,7 @@ from daemon.flow.programs import Heavy as Heavy
 from daemon.flow.programs import programs
 from daemon.limits import LIMITS
 from daemon.mail.address import Address, BadAddress, parse_address
-from daemon.sieve import Facts, Program, ScriptErrors, Sent, SpamScore, Subject
+from daemon.sieve import Facts, Program, Result, ScriptErrors, Sent, SpamScore, Subject
 from daemon.sieve.actions import Action, Discard, FileInto, Keep, Notify, Redirect, Reject, Seen, Vacation
 from daemon.sieve.subject import Event
 from daemon.store import correspondents, keywords, mailboxes, sieve
@@ -40,7 +40,7 @@ from daemon.store.sieve import Script
 from daemon.store.tx import Tx
 
 A = TypeVar("A", covariant=True)
-_FOR_JUNK = frozenset(("spamtest", "spamtestplus", "virustest"))
+FOR_JUNK = frozenset(("spamtest", "spamtestplus", "virustest"))
 ADDRESS_BOOK = "urn:ietf:params:sieve:addrbook:default"  # RFC 6134 section 2.2; here: whom the user has written to
 _SCORE = re.compile(rb"^X-Spam-Status:[^\r\n]*?score=(-?[0-9]+\.?[0-9]*) required=([0-9]+\.?[0-9]*)", re.M)
 _ANSWERS = frozenset(("reject", "ereject", "vacation", "vacation-seconds"))
@@ -142,11 +142,21 @@ class Ruling:
         self.places[place.mailbox] = place
 
     def tell(self, line: int, what: str) -> None:
-        self.did.append(Did(self.script, line, what))
+        """In the words of a script partly: the trace of each message keeps them."""
+        self.did.append(Did(self.script, line, what[: LIMITS.sieve_words]))
 
     def fault(self, text: str) -> None:
         self.faults.append(Fault(self.script, text))
         self.tell(0, f"went wrong: {text}")
+
+
+class Ran(NamedTuple):
+    """What one script made of the message, for who looks on. `result` None: it was not asked, see `error`, or, if that
+    is empty, since it is junk."""
+
+    script: Script
+    result: Result | None = None
+    error: str = ""
 
 
 def rule(tx: Tx, case: Case) -> Ruling | None:
@@ -164,7 +174,14 @@ def again(tx: Tx, case: Case, scripts: Sequence[Script]) -> Ruling:
     return ruling
 
 
-def _rule(tx: Tx, case: Case, scripts: Sequence[Script]) -> Ruling | None:
+def watched(tx: Tx, case: Case, scripts: list[Script]) -> list[Ran]:
+    """The same with these scripts, step by step: what each did, up to the one that had the last word."""
+    ran: list[Ran] = []
+    _rule(tx, case, scripts, ran)
+    return ran
+
+
+def _rule(tx: Tx, case: Case, scripts: Sequence[Script], ran: list[Ran] | None = None) -> Ruling | None:
     if case.inline and case.size > LIMITS.parse_inline:
         raise Heavy
     ruling = Ruling()
@@ -175,9 +192,14 @@ def _rule(tx: Tx, case: Case, scripts: Sequence[Script]) -> Ruling | None:
         try:
             program = programs.get(tx, case.account_id, script.text, inline=case.inline)
         except ScriptErrors as errors:
-            _went_wrong(ruling, case, script, str(errors.errors[0]))
+            if ran is None:
+                _went_wrong(ruling, case, script, str(errors.errors[0]))
+            else:
+                ran.append(Ran(script, None, str(errors.errors[0])))
             continue
-        if case.junk and not program.required & _FOR_JUNK:
+        if case.junk and not program.required & FOR_JUNK:
+            if ran is not None:
+                ran.append(Ran(script))
             continue
         unfit = unfitting(program, case.lying)
         if unfit:
@@ -187,10 +209,16 @@ def _rule(tx: Tx, case: Case, scripts: Sequence[Script]) -> Ruling | None:
             ruling.data = case.prefix + case.body()
             subject = Subject(ruling.data, _sent(case), facts(tx, case))
         began = time.thread_time()
-        result = program.run(subject)
+        steps = LIMITS.sieve_steps_inline if case.inline else LIMITS.sieve_steps
+        result = program.run(subject, steps, told=ran is not None)
         programs.took(case.account_id, script.text, time.thread_time() - began)
+        if case.inline and result.spent:
+            raise Heavy
+        if ran is not None:
+            ran.append(Ran(script, result, str(result.error or "")))
         if result.error is not None:
-            _went_wrong(ruling, case, script, str(result.error))
+            if ran is None:
+                _went_wrong(ruling, case, script, str(result.error))
             continue
         ruling.seen += result.seen
         kept = _take_in(tx, case, ruling, result.actions, kept)
