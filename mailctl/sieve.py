@@ -240,6 +240,7 @@ def _tell(desk: Desk, found: Trial) -> None:
     out.print(out.bold("What will be done:"))
     for deed in found.deeds:
         where = f"line {deed.line}" if deed.line else "since no line says otherwise"
+        where += f" of {deed.within}" if deed.within else ""
         out.print(f"{'':>7}{clean(deed.text)}  {out.dim(f'({where})')}")
 
 

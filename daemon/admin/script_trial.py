@@ -35,11 +35,12 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """What will be done, and the line that says so; 0: no line does."""
+    """What will be done, and the line that says so; 0: no line does. `within`: the included script that it is of."""
 
     line: int
     action: str
     text: str
+    within: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +114,10 @@ def _global(tx: Tx, name: str) -> str | None:
 
 
 def _told(step: Step, lines: Sequence[str]) -> Told:
-    source = lines[step.line - 1].rstrip("\r") if step.line <= len(lines) else ""
-    named = step.text.split()[0].lower() in source.lower()
-    return Told(step.line, source if named else "", step.text, step.outcome)
+    """The line of a script that is included is not at hand: its name stands in front of the step."""
+    if step.within:
+        return Told(step.line, "", f"{step.within}: {step.text}", step.outcome)
+    return Told(step.line, lines[step.line - 1].rstrip("\r"), step.text, step.outcome)
 
 
 # ------------------------------------------------------------------------------------------------------ in plain words
@@ -123,7 +125,7 @@ def _told(step: Step, lines: Sequence[str]) -> Told:
 
 def _deeds(tx: Tx, account: Account | None, reverse: Address | None, subject: Subject, result: Result) -> list[Deed]:
     return [
-        Deed(action.line, type(action).__name__.lower(), _words(tx, account, reverse, subject, action))
+        Deed(action.line, type(action).__name__.lower(), _words(tx, account, reverse, subject, action), action.within)
         for action in result.actions
     ]
 

@@ -36,6 +36,7 @@ from daemon.store import correspondents, keywords, mailboxes, sieve
 from daemon.store.errors import Invalid
 from daemon.store.sieve import Script
 from daemon.store.tx import Tx
+from daemon.wire.smtp_parameters import from_xtext
 
 A = TypeVar("A", covariant=True)
 _FOR_JUNK = frozenset(("spamtest", "spamtestplus", "virustest"))
@@ -91,7 +92,7 @@ class Said(NamedTuple, Generic[A]):
 
 
 class Did(NamedTuple):
-    """What a script did, for the trace; `line` 0: it said nothing else."""
+    """What a script did, for the trace; `line` 0: it said nothing else. Of one that is included: `main > its name`."""
 
     script: str
     line: int
@@ -127,12 +128,14 @@ class Ruling:
             place = there._replace(flags=there.flags | place.flags, keywords=words, create=there.create or place.create)
         self.places[place.mailbox] = place
 
-    def tell(self, line: int, what: str) -> None:
-        self.did.append(Did(self.script, line, what))
+    def tell(self, action: Action | None, what: str) -> None:
+        """Of an action, or of the script as a whole."""
+        line, within = (action.line, action.within) if action is not None else (0, "")
+        self.did.append(Did(f"{self.script} > {within}" if within else self.script, line, what))
 
     def fault(self, text: str) -> None:
         self.faults.append(Fault(self.script, text))
-        self.tell(0, f"went wrong: {text}")
+        self.tell(None, f"went wrong: {text}")
 
 
 def rule(tx: Tx, case: Case) -> Ruling | None:
@@ -183,14 +186,17 @@ def _went_wrong(ruling: Ruling, case: Case, script: Script, text: str) -> None:
     if script.place == "own":
         ruling.fault(text)
     else:
-        ruling.tell(0, f"went wrong: {text}")
+        ruling.tell(None, f"went wrong: {text}")
         if programs.complain(script.text, text):
             log.trouble("global-script", script=script.name, error=text, user=str(case.address))
 
 
 def _sent(case: Case) -> Sent:
     recipient, envelope = case.recipient, case.envelope
-    given = {"orcpt": recipient.orcpt, "notify": recipient.notify, "ret": envelope.ret, "envid": envelope.envid}
+    given = {
+        "orcpt": from_xtext(recipient.orcpt or ""), "notify": recipient.notify,
+        "ret": envelope.ret, "envid": from_xtext(envelope.envid or ""),
+    }  # fmt: skip
     extra = tuple([(name, value) for name, value in given.items() if value])
     return Sent(envelope.reverse_path, str(case.address), str(recipient.address), extra)
 
@@ -207,15 +213,17 @@ def _take_in(tx: Tx, case: Case, ruling: Ruling, actions: tuple[Action, ...], be
                 if before is not None and before.message is not None and kept.message is None:
                     kept = kept._replace(message=before.message)
                 if action.line:
-                    ruling.tell(action.line, "kept" + _with(action.flags))
+                    ruling.tell(action, "kept" + _with(action.flags))
                 elif action.flags or action.message is not None:
-                    ruling.tell(0, ("kept, changed" if action.message is not None else "kept") + _with(action.flags))
+                    ruling.tell(
+                        action, ("kept, changed" if action.message is not None else "kept") + _with(action.flags)
+                    )
             case FileInto():
                 _file(tx, case, ruling, action)
             case Redirect():
                 ruling.redirects.append(Said(ruling.script, action))
             case Discard():
-                ruling.tell(action.line, "discarded")
+                ruling.tell(action, "discarded")
             case Reject():
                 ruling.reject = ruling.reject or Said(ruling.script, action)
             case Vacation():
@@ -233,12 +241,12 @@ def _file(tx: Tx, case: Case, ruling: Ruling, action: FileInto) -> None:
     """Into its mailbox; where it would go without a script, and a fault, if there is none."""
     place = located(tx, case.account_id, action)
     if isinstance(place, str):
-        ruling.tell(action.line, f"filed into {case.home}: {place}")
+        ruling.tell(action, f"filed into {case.home}: {place}")
         ruling.faults.append(Fault(ruling.script, f"line {action.line}: {place}"))
         place = Place(case.home, *marks(action.flags), action.message)
     else:
         made = ", which is made" if place.create else ""
-        ruling.tell(action.line, f"filed into {place.mailbox}{made}{_with(action.flags)}")
+        ruling.tell(action, f"filed into {place.mailbox}{made}{_with(action.flags)}")
     ruling.place(place)
 
 

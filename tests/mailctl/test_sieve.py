@@ -142,7 +142,7 @@ def test_a_script_is_tried_and_each_step_shown_with_its_line(town: Ctl, script: 
           "keep it in INBOX  (since no line says otherwise)"]),
         ('require "envelope";if envelope "to" "x@example.org" { discard; }',
          ["throw it away, and tell nobody  (line 1)"]),
-        ('require "include";include :global "shared";', ["throw it away, and tell nobody  (line 2)"]),
+        ('require "include";include :global "shared";', ["throw it away, and tell nobody  (line 2 of shared)"]),
     ],
 )  # fmt: skip
 def test_what_would_be_done_is_said_in_plain_words(town: Ctl, letter: Path, text: str, done: list[str]) -> None:
@@ -155,7 +155,9 @@ def test_a_user_has_his_own_scripts_and_addresses(town: Ctl, letter: Path) -> No
     town.ok("sieve", "put", ALICE, "part", "-", input="discard;")
     town.ok("sieve", "put", ALICE, "main", "-", input='require "include";\n\n# discard\ninclude "part";')
     said = town.ok("sieve", "test", "main", str(letter), "--user", ALICE)
-    assert "throw it away" in said and "    1\n         done   discard\n" in said, "the line is of the other script"
+    assert "throw it away" in said and "    1\n         done   part: discard\n" in said, (
+        "the line is of the other script"
+    )
     town.fails(1, "sieve", "test", "gone", str(letter), "--user", ALICE)
     town.fails(65, "sieve", "test", "gone", str(letter))
     town.fails(64, "sieve", "test", "-", "-")

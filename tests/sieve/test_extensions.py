@@ -168,14 +168,6 @@ def test_parts_are_replaced_and_the_header_may_change_meanwhile() -> None:
     assert b"8bit\r\n\r\nremoved\r\n--b--\r\n" in action.message and b"\r\nText\r\n--b\r\n" in action.message
 
 
-def test_a_message_is_enclosed() -> None:
-    (action,) = run('require "enclose"; enclose :subject "Warning" :headers ["X-B: c", "no field"] "Look out";').actions
-    assert isinstance(action, Keep) and action.message is not None
-    for wanted in (b"Subject: Warning\r\n", b"X-B: c\r\n", b"MIME-Version: 1.0\r\n", b"Look out\r\n", LETTER):
-        assert wanted in action.message
-    assert b"no field" not in action.message
-
-
 def test_events_of_imap() -> None:
     """RFC 6785 sections 3.11, 4 and 5."""
     event = Event("COPY", "ActionItems")
