@@ -246,9 +246,9 @@ class Run:
 
 
 def _joined(first: Action | None, more: Action) -> Action:
-    """The first of two that do the same, with the flags of both."""
+    """The first of two that do the same, with the flags of the last (RFC 5232 section 2)."""
     if isinstance(first, Keep | FileInto) and isinstance(more, Keep | FileInto) and more.flags is not None:
-        return first._replace(flags=tuple(dict.fromkeys((*(first.flags or ()), *more.flags))))
+        return first._replace(flags=more.flags)
     return first or more
 
 
