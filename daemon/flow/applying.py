@@ -66,8 +66,9 @@ class _Applying:
         denial = self.full()
         if denial is not None:
             return denial
-        for said in ruling.redirects:
-            self.redirect(said)
+        denial = self.redirects()
+        if denial is not None:
+            return denial
         refusal = self.refusal()
         alone = not (ruling.places or ruling.redirects)
         if refusal is None or not alone:
@@ -75,7 +76,8 @@ class _Applying:
                 self.copy(place)
             self.answer()
             self.notify()
-            self.plan.duplicates += [Duplicate(case.account_id, *seen) for seen in ruling.seen]
+            remembered = {seen.handle: seen for seen in ruling.seen}  # two of his scripts may ask for the same
+            self.plan.duplicates += [Duplicate(case.account_id, *seen) for seen in remembered.values()]
             if not ruling.places and not ruling.redirects:
                 self.plan.discarded = True
             if refusal is not None:  # another script wants it elsewhere: its sender is told in a notice
@@ -124,6 +126,22 @@ class _Applying:
 
     # ---------------------------------------------------------------------------------------------------- redirects
 
+    def redirects(self) -> Denial | None:
+        """All of them. What cannot be sent on and finds no room here: its recipient is refused if nothing was done for
+        him yet, else a notice tells the sender."""
+        wanted, before = dict(self.ruling.places), self._done()
+        for said in self.ruling.redirects:
+            self.redirect(said)
+        denial = self.full() if len(self.ruling.places) > len(wanted) else None
+        if denial is None or not (wanted or self._done() > before):
+            return denial
+        self.ruling.places = wanted
+        self.planning.fates.append(Fate(self.case.recipient, self.case.address, denial))
+        return None
+
+    def _done(self) -> int:
+        return len(self.plan.copies) + len(self.planning.externals)
+
     def redirect(self, said: Said[Redirect]) -> None:
         """To another server, or to another mailbox here; where it leads nowhere, the message is kept."""
         action = said.action
@@ -138,7 +156,7 @@ class _Applying:
             self.ruling.faults.append(Wrong(said.script, text))
 
     def onward(self, action: Redirect) -> str:
-        """Why it cannot be sent there; "" when it is."""
+        """Why it cannot be sent there, or not to all that the address stands for; "" when it is."""
         try:
             target = parse_address(action.address)
         except BadAddress as error:
@@ -154,7 +172,7 @@ class _Applying:
             return found.denial.text
         why = [self.local(local, target, message) for local in found.locals]
         why += [self.send(action, onward, version) for onward in found.onward]
-        return "" if "" in why else why[0]
+        return next((each for each in why if each), "") if why else "it leads nowhere"
 
     def send(self, action: Redirect, onward: Onward, version: int) -> str:
         to = self.case.recipient
@@ -166,6 +184,8 @@ class _Applying:
         """To somebody here: his rules see it, too. Not to one whose rules are just being followed."""
         if local.account_id in self.planning.ruling:
             return _CIRCLE
+        if len(self.planning.ruling) >= LIMITS.sieve_chain:
+            return "too many redirect to each other, one after another"
         denial = self.planning.copy(Recipient(target, notify="NEVER"), local, _bare(message))
         return "" if denial is None else denial.text
 

@@ -30,7 +30,7 @@ from daemon.flow.programs import Heavy as Heavy
 from daemon.flow.programs import programs
 from daemon.limits import LIMITS
 from daemon.mail.address import Address, BadAddress, parse_address
-from daemon.sieve import Facts, ScriptErrors, Sent, SpamScore, Subject
+from daemon.sieve import Facts, Result, ScriptErrors, Sent, SpamScore, Subject
 from daemon.sieve.actions import Action, Discard, FileInto, Keep, Notify, Redirect, Reject, Seen, Vacation
 from daemon.store import correspondents, keywords, mailboxes, sieve
 from daemon.store.errors import Invalid
@@ -39,7 +39,7 @@ from daemon.store.tx import Tx
 from daemon.wire.smtp_parameters import from_xtext
 
 A = TypeVar("A", covariant=True)
-_FOR_JUNK = frozenset(("spamtest", "spamtestplus", "virustest"))
+FOR_JUNK = frozenset(("spamtest", "spamtestplus", "virustest"))
 ADDRESS_BOOK = "urn:ietf:params:sieve:addrbook:default"  # RFC 6134 section 2.2; here: whom the user has written to
 _VIRUS = {"clean": "clean", "infected": "infected", "error": "unsure", "too-large": "unsure", "off": ""}
 
@@ -92,7 +92,7 @@ class Said(NamedTuple, Generic[A]):
 
 
 class Did(NamedTuple):
-    """What a script did, for the trace; `line` 0: it said nothing else. Of one that is included: `main > its name`."""
+    """What a script did, for the trace; `line` 0: it said nothing else."""
 
     script: str
     line: int
@@ -129,13 +129,27 @@ class Ruling:
         self.places[place.mailbox] = place
 
     def tell(self, action: Action | None, what: str) -> None:
-        """Of an action, or of the script as a whole."""
-        line, within = (action.line, action.within) if action is not None else (0, "")
-        self.did.append(Did(f"{self.script} > {within}" if within else self.script, line, what))
+        """Of an action, or of the script as a whole; in its words partly: the trace of each message keeps them."""
+        script, line = (whose(self.script, action), action.line) if action is not None else (self.script, 0)
+        self.did.append(Did(script, line, what[: LIMITS.sieve_words]))
 
     def fault(self, text: str) -> None:
         self.faults.append(Fault(self.script, text))
         self.tell(None, f"went wrong: {text}")
+
+
+def whose(script: str, action: Action) -> str:
+    """The script that an action is of: the one that was run, or `main > part` for one that it includes."""
+    return f"{script} > {action.within}" if action.within else script
+
+
+class Ran(NamedTuple):
+    """What one script made of the message, for who looks on. `result` None: it was not asked, see `error`, or, if that
+    is empty, since it is junk."""
+
+    script: Script
+    result: Result | None = None
+    error: str = ""
 
 
 def rule(tx: Tx, case: Case) -> Ruling | None:
@@ -144,7 +158,14 @@ def rule(tx: Tx, case: Case) -> Ruling | None:
     return _rule(tx, case, scripts) if scripts else None
 
 
-def _rule(tx: Tx, case: Case, scripts: list[Script]) -> Ruling | None:
+def watched(tx: Tx, case: Case, scripts: list[Script]) -> list[Ran]:
+    """The same with these scripts, step by step: what each did, up to the one that had the last word."""
+    ran: list[Ran] = []
+    _rule(tx, case, scripts, ran)
+    return ran
+
+
+def _rule(tx: Tx, case: Case, scripts: list[Script], ran: list[Ran] | None = None) -> Ruling | None:
     if case.inline and case.size > LIMITS.parse_inline:
         raise Heavy
     ruling = Ruling()
@@ -155,18 +176,29 @@ def _rule(tx: Tx, case: Case, scripts: list[Script]) -> Ruling | None:
         try:
             program = programs.get(tx, case.account_id, script.text, inline=case.inline)
         except ScriptErrors as errors:
-            _went_wrong(ruling, case, script, str(errors.errors[0]))
+            if ran is None:
+                _went_wrong(ruling, case, script, str(errors.errors[0]))
+            else:
+                ran.append(Ran(script, None, str(errors.errors[0])))
             continue
-        if case.junk and not program.required & _FOR_JUNK:
+        if case.junk and not program.required & FOR_JUNK:
+            if ran is not None:
+                ran.append(Ran(script))
             continue
         if subject is None:
             ruling.data = case.prefix + case.body()
             subject = Subject(ruling.data, _sent(case), facts(tx, case))
         began = time.thread_time()
-        result = program.run(subject)
+        steps = LIMITS.sieve_steps_inline if case.inline else LIMITS.sieve_steps
+        result = program.run(subject, steps, told=ran is not None)
         programs.took(case.account_id, script.text, time.thread_time() - began)
+        if case.inline and result.spent:
+            raise Heavy
+        if ran is not None:
+            ran.append(Ran(script, result, str(result.error or "")))
         if result.error is not None:
-            _went_wrong(ruling, case, script, str(result.error))
+            if ran is None:
+                _went_wrong(ruling, case, script, str(result.error))
             continue
         ruling.seen += result.seen
         kept = _take_in(tx, case, ruling, result.actions, kept)

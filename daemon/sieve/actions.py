@@ -108,9 +108,11 @@ class Step(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What a run decided. After an `error` it is to be kept, whatever the script had said before."""
+    """What a run decided. After an `error` it is to be kept, whatever the script had said before; `spent`: its steps
+    were too few."""
 
     actions: tuple[Action, ...] = (Keep(),)
     seen: tuple[Seen, ...] = ()
     error: ScriptError | None = None
     steps: tuple[Step, ...] = ()
+    spent: bool = False

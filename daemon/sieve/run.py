@@ -39,14 +39,15 @@ class Program:
         self.block = block
         self.required = required
 
-    def run(self, subject: Subject, *, told: bool = False) -> Result:
-        """What to do with the message. Never raises for what a script or a message may be. `told`: the steps, too."""
-        state = Run(subject, told)
+    def run(self, subject: Subject, steps: int = LIMITS.sieve_steps, *, told: bool = False) -> Result:
+        """What to do with the message, in so many `steps`. Never raises for what a script or a message may be. `told`:
+        the steps, too."""
+        state = Run(subject, told, steps)
         try:
             state.block(self.block)
             actions = state.finished()
         except ScriptError as error:
-            return Result((Keep(),), (), error, tuple(state.steps or ()))
+            return Result((Keep(),), (), error, tuple(state.steps or ()), spent=state.left < 0)
         return Result(actions, tuple(state.seen.values()), None, tuple(state.steps or ()))
 
 
@@ -59,10 +60,10 @@ class Run:
         "shared", "common", "over", "enclosed", "unenclosed",
     )  # fmt: skip
 
-    def __init__(self, subject: Subject, told: bool = False) -> None:
+    def __init__(self, subject: Subject, told: bool = False, steps: int = LIMITS.sieve_steps) -> None:
         self.subject = subject
         self.place = Place(1, 1)
-        self.left = LIMITS.sieve_steps
+        self.left = steps
         self.actions: list[Action] = []
         self.seen: dict[str, Seen] = {}
         self.keeping = True  # the implicit keep stands
