@@ -38,6 +38,7 @@ from daemon.store import correspondents, keywords, mailboxes, sieve
 from daemon.store.errors import Invalid
 from daemon.store.sieve import Script
 from daemon.store.tx import Tx
+from daemon.wire.smtp_parameters import from_xtext
 
 A = TypeVar("A", covariant=True)
 FOR_JUNK = frozenset(("spamtest", "spamtestplus", "virustest"))
@@ -141,13 +142,19 @@ class Ruling:
             place = there._replace(flags=there.flags | place.flags, keywords=words, create=there.create or place.create)
         self.places[place.mailbox] = place
 
-    def tell(self, line: int, what: str) -> None:
-        """In the words of a script partly: the trace of each message keeps them."""
-        self.did.append(Did(self.script, line, what[: LIMITS.sieve_words]))
+    def tell(self, action: Action | None, what: str) -> None:
+        """Of an action, or of the script as a whole; in its words partly: the trace of each message keeps them."""
+        script, line = (whose(self.script, action), action.line) if action is not None else (self.script, 0)
+        self.did.append(Did(script, line, what[: LIMITS.sieve_words]))
 
     def fault(self, text: str) -> None:
         self.faults.append(Fault(self.script, text))
-        self.tell(0, f"went wrong: {text}")
+        self.tell(None, f"went wrong: {text}")
+
+
+def whose(script: str, action: Action) -> str:
+    """The script that an action is of: the one that was run, or `main > part` for one that it includes."""
+    return f"{script} > {action.within}" if action.within else script
 
 
 class Ran(NamedTuple):
@@ -250,14 +257,17 @@ def _went_wrong(ruling: Ruling, case: Case, script: Script, text: str) -> None:
     if script.place == "own" or case.lying is not None:
         ruling.fault(text)
     else:
-        ruling.tell(0, f"went wrong: {text}")
+        ruling.tell(None, f"went wrong: {text}")
         if programs.complain(script.text, text):
             log.trouble("global-script", script=script.name, error=text, user=str(case.address))
 
 
 def _sent(case: Case) -> Sent:
     recipient, envelope = case.recipient, case.envelope
-    given = {"orcpt": recipient.orcpt, "notify": recipient.notify, "ret": envelope.ret, "envid": envelope.envid}
+    given = {
+        "orcpt": from_xtext(recipient.orcpt or ""), "notify": recipient.notify,
+        "ret": envelope.ret, "envid": from_xtext(envelope.envid or ""),
+    }  # fmt: skip
     extra = tuple([(name, value) for name, value in given.items() if value])
     return Sent(envelope.reverse_path, str(case.address), str(recipient.address), extra)
 
@@ -274,15 +284,17 @@ def _take_in(tx: Tx, case: Case, ruling: Ruling, actions: tuple[Action, ...], be
                 if before is not None and before.message is not None and kept.message is None:
                     kept = kept._replace(message=before.message)
                 if action.line:
-                    ruling.tell(action.line, "kept" + _with(action.flags))
+                    ruling.tell(action, "kept" + _with(action.flags))
                 elif action.message is not None or (action.flags and action.flags != _flags_of(case)):
-                    ruling.tell(0, ("kept, changed" if action.message is not None else "kept") + _with(action.flags))
+                    ruling.tell(
+                        action, ("kept, changed" if action.message is not None else "kept") + _with(action.flags)
+                    )
             case FileInto():
                 _file(tx, case, ruling, action)
             case Redirect():
                 ruling.redirects.append(Said(ruling.script, action))
             case Discard():
-                ruling.tell(action.line, "discarded")
+                ruling.tell(action, "discarded")
             case Reject():
                 ruling.reject = ruling.reject or Said(ruling.script, action)
             case Vacation():
@@ -304,12 +316,12 @@ def _file(tx: Tx, case: Case, ruling: Ruling, action: FileInto) -> None:
     """Into its mailbox; where it would go without a script, and a fault, if there is none."""
     place = located(tx, case.account_id, action)
     if isinstance(place, str):
-        ruling.tell(action.line, f"filed into {case.home}: {place}")
+        ruling.tell(action, f"filed into {case.home}: {place}")
         ruling.faults.append(Fault(ruling.script, f"line {action.line}: {place}"))
         place = Place(case.home, *marks(action.flags), action.message)
     else:
         made = ", which is made" if place.create else ""
-        ruling.tell(action.line, f"filed into {place.mailbox}{made}{_with(action.flags)}")
+        ruling.tell(action, f"filed into {place.mailbox}{made}{_with(action.flags)}")
     ruling.place(place)
 
 
