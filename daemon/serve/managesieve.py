@@ -98,6 +98,9 @@ class Session:
             await self.flush()
         except TooLong as error:
             await self._last(bye(str(error)))
+        except EndOfStream:  # in the middle of a command; those before it are answered
+            await self.flush()
+            raise
         except Goodbye as goodbye:
             await self._last(bye(str(goodbye)))
         except Draining:
@@ -313,8 +316,13 @@ async def listscripts(session: Session) -> bytes:
 
 
 async def setactive(session: Session, name: Value) -> bytes:
-    """Section 2.8: without a name none is active."""
-    await session.service.store.write(scripts.activate, session.account_id, managesieve.script_name(name) or None)
+    """Section 2.8: without a name none is active. What can be run no more, since another script that it includes has
+    changed, is not made active."""
+    store, account_id = session.service.store, session.account_id
+    called = managesieve.script_name(name) or None
+    if called is not None:
+        await store.read(_runs, account_id, called)
+    await store.write(scripts.activate, account_id, called)
     return ok()
 
 
@@ -339,7 +347,7 @@ def _full(full: NoRoom) -> bytes:
 
 
 def _told(found: list[str]) -> bytes:
-    return ok("\n".join(found), "WARNINGS") if found else ok()
+    return ok(managesieve.in_a_line(found), "WARNINGS") if found else ok()
 
 
 def _room(tx: Tx, account_id: int, name: str, size: int) -> NoRoom | None:
@@ -357,8 +365,17 @@ def _compiled(tx: Tx, account_id: int, text: str) -> list[str]:
             return False
         return True
 
-    sieve.compile(text, lambda name, everyone: scripts.included(tx, account_id, name, everyone))
+    sieve.compile(text, _library(tx, account_id))
     return hints(text, there)
+
+
+def _runs(tx: Tx, account_id: int, name: str) -> None:
+    """Raises `Missing`, `ScriptErrors`."""
+    sieve.compile(scripts.get(tx, account_id, name), _library(tx, account_id))
+
+
+def _library(tx: Tx, account_id: int) -> sieve.Library:
+    return lambda name, everyone: scripts.included(tx, account_id, name, everyone)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from daemon.wire.stream import Reading, Sink, Stream, TooLong
 
 QUOTED = 1024  # octets of a quoted string at most (section 4); what is longer goes as a literal
 _LONGEST = (1 << 32) - 1  # a number (section 4)
+_MORE = 40  # octets that are left for the end of a line which has no room for all
 _WORDS = 4  # of a command, with its name: none takes more than two
 _LITERAL = re.compile(rb"\{([0-9]+)\+?\}$")
 _WORD = re.compile(rb' *(?:"([^"\\\0\r]*(?:\\[^\0\r][^"\\\0\r]*)*)"|([0-9]+)|([A-Za-z*][A-Za-z0-9_-]*))(?= |$)')
@@ -204,6 +205,20 @@ def string(value: str) -> str:
     if len(value.encode()) <= QUOTED and not _UNQUOTABLE.search(value):
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
     return literal(value.replace("\r\n", "\n").replace("\n", "\r\n"))
+
+
+def in_a_line(sentences: Sequence[str]) -> str:
+    """As many as a quoted string has room for, and how many more there are. Section 1.3 would let them have lines of
+    their own, but a client that looks for OK in the first line (sieve-connect) takes a literal behind it for a failure.
+    """
+    told = ""
+    for number, sentence in enumerate(sentences):
+        longer = f"{told}; {sentence}" if told else sentence
+        if len(string(longer).encode()) > QUOTED - _MORE or _UNQUOTABLE.search(longer):
+            more = f"{len(sentences) - number} more"
+            return f"{told}; and {more}" if told else more
+        told = longer
+    return told
 
 
 def literal(value: str) -> str:

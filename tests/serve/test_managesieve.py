@@ -369,11 +369,16 @@ async def test_what_is_probably_not_meant_is_a_warning(house: House) -> None:
     script = 'require ["fileinto", "mailbox", "variables"];\nif true { stop; keep; }\nfileinto "none";\n'
     script += 'fileinto :create "new"; fileinto "inbox"; fileinto "${x}";'
     warned = await client.put("", script, "CHECKSCRIPT")
-    assert warned.startswith("OK (WARNINGS) {")
-    assert [line.partition(": ")[0] for line in warned.split("\r\n")[1:]] == ["line 2, column 17", "line 3, column 1"]
+    assert warned == (
+        'OK (WARNINGS) "line 2, column 17: this is never reached: a stop stands before it; '
+        "line 3, column 1: there is no mailbox 'none': make it, or write :create\""
+    )
     assert house.scripts() == []
     assert await client.put('"a"', script) == warned
     assert house.scripts() == [("a", False)]
+    many = 'require "fileinto";' + f'fileinto "{"x" * 200}";' * 10
+    warned = await client.put('"a"', many)
+    assert warned.startswith('OK (WARNINGS) "line 1, ') and warned.endswith('more"') and len(warned) < 1100
 
 
 async def test_scripts_include_those_of_their_owner(house: House) -> None:
@@ -382,6 +387,21 @@ async def test_scripts_include_those_of_their_owner(house: House) -> None:
     assert "'other'" in await client.put('"a"', script)
     assert await client.put('"other"', "keep;") == "OK"
     assert await client.put('"a"', script) == "OK"
+
+
+async def test_what_can_be_run_no_more_is_not_made_active(house: House) -> None:
+    client = await house.enter()
+    await client.put('"other"', "keep;")
+    await client.put('"a"', 'require "include";\r\ninclude "other";')
+    assert await client.says('DELETESCRIPT "other"') == "OK"
+    refused = await client.says('SETACTIVE "a"')
+    assert refused.startswith('NO "line 2, column 9: ') and "'other'" in refused
+    assert house.scripts() == [("a", False)]
+    assert await client.says('SETACTIVE ""') == "OK"
+    assert await client.says('SETACTIVE "gone"') == "NO (NONEXISTENT) \"there is no script 'gone'\""
+    await client.put('"other"', "keep;")
+    assert await client.says('SETACTIVE "a"') == "OK"
+    assert house.scripts() == [("a", True), ("other", False)]
 
 
 async def test_quotas(house: House) -> None:

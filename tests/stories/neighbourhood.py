@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 
 from daemon.store.check import check
@@ -18,7 +19,10 @@ GROWTH = 30 * MIB  # what a stranger may make the server take
 QUICK = 2.0  # seconds in which the others are answered, on a busy machine too
 FILES = 12  # files that the server itself may have opened meanwhile: a segment, a reader's connection
 SETTLED = 15  # seconds until nothing of a stranger is left
-GREETINGS = {"smtp": b"220 ", "submission": b"220 ", "lmtp": b"220 ", "imap": b"* OK", "pop3": b"+OK"}
+GREETINGS = {
+    "smtp": b"220 ", "submission": b"220 ", "lmtp": b"220 ", "imap": b"* OK", "pop3": b"+OK",
+    "managesieve": b'"IMPLEMENTATION" ',
+}  # fmt: skip
 
 
 class Neighbourhood:
@@ -140,6 +144,8 @@ class Stranger:
     def greeted(self, door: str) -> Peer:
         peer = self.at(door)
         assert peer.line().startswith(GREETINGS[door])
+        while door == "managesieve" and not peer.line().startswith(b"OK"):
+            pass
         return peer
 
     def ehlo(self, door: str = "smtp") -> Peer:
@@ -156,6 +162,13 @@ class Stranger:
     def logged_in(self) -> Peer:
         peer = self.greeted("imap")
         peer.command(f"LOGIN {ALICE} {PASSWORD}")
+        return peer
+
+    def keeper(self) -> Peer:
+        """Logged in to keep scripts."""
+        peer = self.greeted("managesieve")
+        peer.send(b'AUTHENTICATE "PLAIN" "%s"\r\n' % b64encode(f"\0{CAROL}\0{PASSWORD}".encode()))
+        assert peer.line().startswith(b"OK")
         return peer
 
     def go(self) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import pytest
 
 from daemon.limits import LIMITS
-from tests.fuzz.conversations import IMAP, POP3, SMTP
+from tests.fuzz.conversations import IMAP, MANAGESIEVE, POP3, SMTP
 from tests.fuzz.harness import Mutator
 from tests.instruments.peer import Peer
 from tests.instruments.server import Server
@@ -24,9 +24,9 @@ from tests.instruments.until import until
 from tests.instruments.vitals import MIB
 from tests.stories.neighbourhood import ALICE, BOB, CAROL, PASSWORD, Neighbourhood, Stranger
 
-GREETED = (b"220 ", b"* OK", b"+OK")
+GREETED = (b"220 ", b"* OK", b"+OK", b'"IMPLEMENTATION"')
 HASHING = LIMITS.login_workers * LIMITS.argon2_memory * 1024  # octets; it is what passwords cost, whoever tries
-DOORS = ("smtp", "submission", "lmtp", "imap", "pop3")
+DOORS = ("smtp", "submission", "lmtp", "imap", "pop3", "managesieve")
 HELLO = {"smtp": "EHLO x", "submission": "EHLO x", "lmtp": "LHLO x"}
 
 
@@ -63,7 +63,7 @@ def test_an_endless_line_ends_the_connection(stranger: Stranger, door: str) -> N
     peer.pour(b"x" * 10 * MIB)
     stranger.unharmed()
     said = peer.rest()
-    assert said.startswith((b"500 5.5.6 ", b"* BAD ", b"-ERR ")) and len(said) < 100, said
+    assert said.startswith((b"500 5.5.6 ", b"* BAD ", b"-ERR ", b"BYE ")) and len(said) < 100, said
 
 
 @pytest.mark.parametrize("door", DOORS)
@@ -154,6 +154,24 @@ def test_literals_after_login_have_limits_too(stranger: Stranger) -> None:
     stranger.unharmed()
 
 
+def test_a_literal_of_managesieve_is_refused_before_it_is_read(stranger: Stranger) -> None:
+    """Nobody waits for a go-ahead there: what is too large to be thrown away ends the connection at once."""
+    for size in ("4194305", "4294967295", "9" * 30):
+        for said in ('AUTHENTICATE "PLAIN" ', "NOOP ", ""):
+            peer = stranger.greeted("managesieve")
+            peer.send(f"{said}{{{size}+}}")
+            assert peer.rest().startswith(b"BYE ")
+        peer = stranger.keeper()
+        peer.send(f'PUTSCRIPT "x" {{{size}+}}')
+        assert peer.rest().startswith(b"BYE ")
+    peer = stranger.keeper()
+    peer.pour(b'PUTSCRIPT "x" {4000000+}\r\n' + b"x" * 4_000_000 + b"\r\n")
+    assert peer.line().startswith(b"NO (QUOTA/MAXSIZE) ")
+    for _ in range(60):  # and those who announce what they may send, and do not
+        stranger.keeper().send(b'PUTSCRIPT "x" {%d+}\r\nkeep;' % LIMITS.sieve_script)
+    stranger.unharmed()
+
+
 # -- slow ones, halves, and those who never finish ---------------------------------------------------------------------
 
 
@@ -163,8 +181,9 @@ def test_those_who_send_an_octet_at_a_time_are_answered_in_the_end(stranger: Str
         "smtp": (b"EHLO slow.example.org\r\n", b"250-"),
         "imap": (b"a1 LOGIN {18+}\r\nalice@example.test {10+}\r\nwonderland\r\n", b"a1 OK"),
         "pop3": (b"USER slow\r\nQUIT\r\n", b"+OK"),
+        "managesieve": (b"NOOP {4+}\r\nslow\r\n", b"OK (TAG"),
     }
-    slow = [(stranger.greeted(door), data, want) for door, (data, want) in told.items() for _ in range(30)]
+    slow = [(stranger.greeted(door), data, want) for door, (data, want) in told.items() for _ in range(24)]
     for at in range(max(len(data) for data, _ in told.values())):
         for peer, data, _ in slow:
             if at < len(data):
@@ -196,6 +215,7 @@ def test_ninety_unfinished_messages_are_held_within_bounds(stranger: Stranger) -
         ("imap", "a1 CAPABILITY\r\na2 NOOP\r\n", b"a2 OK"),
         ("imap", f"a1 LOGIN {ALICE} {PASSWORD}\r\na2 SELECT INBOX\r\na3 IDLE\r\n", b"+ "),
         ("pop3", f"USER {ALICE}\r\nPASS {PASSWORD}\r\nLIST\r\n", b".\r\n"),
+        ("managesieve", 'NOOP "a"\r\nNOOP "b"\r\n', b'OK (TAG "b")'),
     ],
 )
 def test_who_closes_half_is_answered_and_shown_out(stranger: Stranger, door: str, said: str, want: bytes) -> None:
@@ -251,7 +271,9 @@ def test_garbage_instead_of_a_handshake_ends_the_connection(stranger: Stranger, 
         assert len(peer.rest()) < 100  # an alert at most
 
 
-@pytest.mark.parametrize("door,ask", [("smtp", "STARTTLS"), ("imap", "a1 STARTTLS"), ("pop3", "STLS")])
+@pytest.mark.parametrize(
+    "door,ask", [("smtp", "STARTTLS"), ("imap", "a1 STARTTLS"), ("pop3", "STLS"), ("managesieve", "STARTTLS")]
+)
 def test_garbage_after_starttls_ends_the_connection(stranger: Stranger, door: str, ask: str) -> None:
     peer = stranger.greeted(door)
     if door in HELLO:
@@ -292,6 +314,18 @@ def test_what_stands_behind_stls_in_the_clear_is_forgotten_by_pop3(stranger: Str
     peer.start_tls()
     peer.send("STAT")
     assert peer.line().startswith(b"-ERR")
+
+
+def test_what_stands_behind_starttls_in_the_clear_is_forgotten_by_managesieve(stranger: Stranger) -> None:
+    peer = stranger.greeted("managesieve")
+    peer.send(
+        b'STARTTLS\r\nAUTHENTICATE "PLAIN" "%s"\r\nNOOP "in the clear"\r\n' % b64(f"\0{BOB}\0{PASSWORD}".encode())
+    )
+    assert peer.line().startswith(b"OK")
+    peer.start_tls()
+    peer.send("LISTSCRIPTS\r\nLOGOUT")
+    said = peer.rest()
+    assert b"in the clear" not in said and b'NO "log in first"' in said
 
 
 END = b"\r\n.\r\n"
@@ -367,10 +401,13 @@ def test_commands_with_bare_newlines_are_not_obeyed_at_port_25(stranger: Strange
 
 def test_five_hundred_connections_from_one_address(stranger: Stranger) -> None:
     """A hundred are let in; the others hear why not; another address comes in as ever."""
-    heard = [stranger.at(DOORS[number % 5]).line() for number in range(500)]
+    heard = [stranger.at(DOORS[number % len(DOORS)]).line() for number in range(500)]
     let_in = [line for line in heard if line.startswith(GREETED)]
     assert len(let_in) == LIMITS.connections_per_address
-    assert all(line.startswith((b"421 4.", b"* BYE [UNAVAILABLE]", b"-ERR [SYS/TEMP]")) for line in heard[100:])
+    assert all(
+        line.startswith((b"421 4.", b"* BYE [UNAVAILABLE]", b"-ERR [SYS/TEMP]", b"BYE (TRYLATER)"))
+        for line in heard[100:]
+    )
     stranger.unharmed()
     other = next(stranger.home.strangers)
     assert other.greeted("smtp")
@@ -381,7 +418,7 @@ def test_five_hundred_connections_from_one_address(stranger: Stranger) -> None:
 
 def test_two_thousand_who_come_and_go(stranger: Stranger) -> None:
     for number in range(2000):
-        stranger.at((*DOORS, "imaps", "pop3s")[number % 7]).reset()
+        stranger.at((*DOORS, "imaps", "pop3s")[number % 8]).reset()
         stranger.peers.clear()
     stranger.unharmed()
 
@@ -395,15 +432,19 @@ NOT_FOR_US = {
 
 
 @pytest.mark.parametrize("said", NOT_FOR_US.values(), ids=NOT_FOR_US)
-@pytest.mark.parametrize("door", ["smtp", "imap", "pop3"])
+@pytest.mark.parametrize("door", ["smtp", "imap", "pop3", "managesieve"])
 def test_a_stranger_is_no_proxy_and_we_are_no_web_server(stranger: Stranger, door: str, said: bytes) -> None:
     peer = stranger.at(door)
     peer.send(said)
     peer.half_close()
     greeting, *answers = peer.rest().splitlines()
     assert greeting.startswith(GREETED)
+    if door == "managesieve":
+        answers = answers[[line[:2] for line in answers].index(b"OK") + 1 :]
     refusals = [
-        line for line in answers if line[:1] in b"45" or line[:4] == b"-ERR" or b"BAD " in line or b"BYE " in line
+        line
+        for line in answers
+        if line[:1] in b"45" or line[:4] == b"-ERR" or b"BAD " in line or b"BYE " in line or line[:3] == b"NO "
     ]
     goodbyes = [line for line in answers if line.startswith(b"+OK")]  # the header of PROXY v2 says QUIT
     assert refusals and len(refusals) + len(goodbyes) == len(answers) and len(goodbyes) <= said.count(b"QUIT")
@@ -415,6 +456,7 @@ def test_a_stranger_is_no_proxy_and_we_are_no_web_server(stranger: Stranger, doo
         ("smtp", b"NOOP\r\n", b"250 2.0.0"),
         ("imap", b"a NOOP\r\n", b"a OK"),
         ("pop3", b"CAPA\r\n", b"."),
+        ("managesieve", b'NOOP "x"\r\n', b"OK (TAG"),
     ],
 )
 def test_a_flood_of_commands_is_answered_as_fast_as_it_is_read(
@@ -440,11 +482,18 @@ def test_who_only_passes_the_time_with_smtp_is_shown_out(stranger: Stranger) -> 
 
 
 def test_bad_commands_end_the_connection_after_some(stranger: Stranger) -> None:
-    for door, most in (("smtp", LIMITS.smtp_errors), ("imap", LIMITS.imap_errors), ("pop3", LIMITS.pop3_errors)):
+    for door, most in (
+        ("smtp", LIMITS.smtp_errors),
+        ("imap", LIMITS.imap_errors),
+        ("pop3", LIMITS.pop3_errors),
+        ("managesieve", LIMITS.managesieve_errors),
+    ):
         peer = stranger.greeted(door)
         peer.pour(b"WHAT IS THIS\r\n" * 10_000)
         said = peer.rest().splitlines()
-        assert most <= len(said) <= most + 2 and said[-1].startswith((b"421 4.7.0", b"* BYE", b"-ERR")), said[-3:]
+        assert most <= len(said) <= most + 2 and said[-1].startswith((b"421 4.7.0", b"* BYE", b"-ERR", b"BYE ")), said[
+            -3:
+        ]
 
 
 def test_recipients_are_counted(stranger: Stranger) -> None:
@@ -519,18 +568,20 @@ BEFORE = {
     "submission": b"EHLO x\r\nAUTH PLAIN " + b64(f"\0{CAROL}\0{PASSWORD}".encode()) + b"\r\n",
     "imap": f"b1 LOGIN {CAROL} {PASSWORD}\r\nb2 SELECT INBOX\r\n".encode(),
     "pop3": f"USER {CAROL}\r\nPASS {PASSWORD}\r\n".encode(),
+    "managesieve": b'AUTHENTICATE "PLAIN" "' + b64(f"\0{CAROL}\0{PASSWORD}".encode()) + b'"\r\n',
 }
 SPOKEN = {
     "smtp": re.compile(rb"[2-5][0-9][0-9][ -][ -~]*\r\n"),
     "imap": re.compile(rb"(?:[*+]|[!-~]+) [^\r\n\0]*\r\n(?s:.*)"),
     "pop3": re.compile(rb"[^\0]*\r\n"),
+    "managesieve": re.compile(rb"(?s:.*)"),  # scripts as they are
 }
 
 
 def mutants_of_conversations(stranger: Stranger, door: str, rounds: int, seed: int) -> None:
     """The seeds of the fuzz harness, changed anyhow, said by somebody who may do something."""
     stranger.home.deliver(b"Subject: for Carol\r\n\r\nx\r\n", CAROL)
-    target = {"imap": IMAP, "pop3": POP3}.get(door, SMTP)
+    target = {"imap": IMAP, "pop3": POP3, "managesieve": MANAGESIEVE}.get(door, SMTP)
     for number, data in zip(range(rounds), Mutator(target.seeds, target.words, random.Random(seed)), strict=False):
         peer = stranger.at(door)
         said = data.replace(b"b@example.org", CAROL.encode()).replace(b"a@example.org", CAROL.encode())

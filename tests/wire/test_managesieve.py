@@ -205,6 +205,17 @@ def test_strings_are_quoted_where_they_can_be() -> None:
     assert managesieve.string("a\0") == "{2}\r\na\0"
 
 
+def test_sentences_stand_in_one_line_as_far_as_there_is_room() -> None:
+    assert managesieve.in_a_line(["one"]) == "one"
+    assert managesieve.in_a_line(["one", 'tw"o', "three"]) == 'one; tw"o; three'
+    assert managesieve.in_a_line(["a" * 900, "b" * 100, "c"]) == "a" * 900 + "; and 2 more"
+    assert managesieve.in_a_line(["ü" * 600, "b"]) == "2 more"
+    assert managesieve.in_a_line(["a", "two\r\nlines"]) == "a; and 1 more"
+    for number in (1, 30, 1000):
+        found = managesieve.in_a_line([f'line {at}: "' for at in range(number)])
+        assert managesieve.string(found).startswith('"')
+
+
 def test_what_is_listed() -> None:
     assert managesieve.listing([]) == b""
     scripts = [("a", False), ('b "c"', True)]
