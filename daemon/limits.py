@@ -367,6 +367,10 @@ class Limits:
     sieve_nesting: int = 32  # blocks in blocks, tests in tests; RFC 5228 §2.10.5 asks for 15
     sieve_errors: int = 20  # faults told of one script
     sieve_steps: int = 100_000  # of a script for one message: well under a second
+    sieve_steps_inline: int = 5000  # of one on the event loop, some 50 ms at worst; then it begins anew in a thread
+    sieve_together: int = 20  # milliseconds of all scripts of one message on the event loop; then all begin anew
+    sieve_chain: int = 10  # users who redirect to each other, one after another, while one message is taken
+    sieve_words: int = 500  # characters that the trace keeps of what a script did
     sieve_told: int = 2000  # steps of a watched run that are remembered
     sieve_actions: int = 32  # for one message
     sieve_redirects: int = 4  # of one message by one script (RFC 5228 §10)

@@ -17,7 +17,7 @@ from mailctl.out import Column, clean, size, width_of, yes
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from daemon.admin.script_trial import Trial
+    from daemon.admin.script_trial import Told, Trial
     from daemon.admin.scripts import Fault, Script
 
 command = noun(
@@ -194,53 +194,111 @@ def _read(file: str) -> bytes:
     "test",
     examples=(
         "mailctl sieve test filter.sieve letter.eml",
-        "mailctl sieve test main letter.eml --user alice@example.org",
-        "mailctl sieve test filter.sieve letter.eml --user alice@example.org --from joerg@shop.example"
-        " --to alice+shop@example.org",
+        "mailctl sieve test letter.eml --user alice@example.org",
+        "mailctl sieve test main letter.eml --user alice@example.org --score 7",
+        "mailctl sieve test new.sieve letter.eml --user alice@example.org --whole --to alice+shop@example.org",
     ),
 )
-@click.argument("script", metavar="SCRIPT")
-@click.argument("message", metavar="MESSAGE", type=click.Path())
+@click.argument("words", metavar="[SCRIPT] MESSAGE", nargs=-1, required=True, type=click.Path())
 @click.option("--user", metavar="USER", shell_complete=options.complete_users, help="As it would be for this user.")
+@click.option("--whole", is_flag=True, help="SCRIPT in place of the active one, among the administrator's.")
 @click.option("--from", "sender", metavar="SENDER", help="The sender of the envelope. Default: whom the message names.")
 @click.option("--to", "to", metavar="ADDRESS", help="The recipient of the envelope. Default: the user.")
+@click.option("--score", "points", type=float, metavar="POINTS", help="As if the filter gave it these points.")
 @at_desk
-def test(desk: Desk, script: str, message: str, user: str | None, sender: str | None, to: str | None) -> int:
-    """Say what a script would do with a message, step by step, with the line of each. Nothing is done.
+def test(
+    desk: Desk,
+    words: tuple[str, ...],
+    user: str | None,
+    whole: bool,
+    sender: str | None,
+    to: str | None,
+    points: float | None,
+) -> int:
+    """Say what scripts would do with a message, step by step, with the line of each. Nothing is done.
 
-    SCRIPT is a file; with --user the name of one of his scripts, too. `-` reads one of both from standard input. With
-    --user his mailboxes and other scripts are there as the script would find them. Nobody judges the message for spam.
-    Exit code 65: the script has faults; 1: it goes wrong with this message.
+    Without SCRIPT it is as at delivery: the administrator's scripts of before, the active one of --user, those of
+    after. SCRIPT is a file, or with --user the name of one of his scripts; it is tried alone, but for --whole. `-`
+    reads one of both from standard input. With --user his mailboxes and other scripts are there as the script would
+    find them.
+
+    The filter judges the message by what it is, and asks nobody else; what it finds, spamtest and virustest see.
+
+    Exit code 65: SCRIPT has faults; 1: a script goes wrong with this message, or cannot be run.
     """
-    from daemon.admin import script_trial, scripts
+    from daemon.admin import script_trial
 
-    if script == message == "-":
+    *named, message = words
+    if len(named) > 1:
+        raise click.UsageError("name SCRIPT MESSAGE, or MESSAGE alone")
+    if not user and (whole or not named):
+        raise click.UsageError("say with --user whose scripts are meant" if not named else "--whole needs --user")
+    if whole and not named:
+        raise click.UsageError("without SCRIPT all of them run anyway; --whole puts SCRIPT among them")
+    if named == [message] == ["-"]:
         raise click.UsageError("only one of both can come from standard input")
-    if user and script != "-" and not Path(script).exists():
-        text = scripts.get(desk.store, user, script)
-    else:
-        text = scripts.text_of(_read(script))
+    given = script_trial.Given(named[0], _script(desk, named[0], user), whole) if named else None
     with _faults_shown():
-        found = script_trial.trial(desk.store, script, text, _read(message), user=user, sender=sender, to=to)
+        found = script_trial.trial(
+            desk.store, given, _read(message), user=user, sender=sender, to=to, points=points
+        )  # fmt: skip
     desk.out.document(found, lambda: _tell(desk, found))
     return 1 if found.error else 0
 
 
+def _script(desk: Desk, name: str, user: str | None) -> str:
+    from daemon.admin import scripts
+
+    if user and name != "-" and not Path(name).exists():
+        return scripts.get(desk.store, user, name)
+    return scripts.text_of(_read(name))
+
+
 def _tell(desk: Desk, found: Trial) -> None:
+    out = desk.out
+    out.print(out.dim(clean(f"From {found.sender or '<>'} to {found.recipient or 'nobody in particular'}")))
+    out.print(out.dim(f"The filter: {_judged(found)}"))
+    several = len(found.parts) != 1 or not found.script
+    for part in found.parts:
+        if several:
+            whose = {"own": "of the user", "before": "before it", "after": "after it"}[part.place]
+            state = "" if part.state == "ran" else f": {_STATES[part.state]}"
+            out.print(out.styled(f"Script {clean(part.name)}, {whose}{state}", "1;4"))
+        _tell_steps(desk, [step for step in found.steps if (step.place, step.script) == (part.place, part.name)])
+        if part.error:
+            what = "it does nothing" if several else "the message is kept"
+            out.print(out.styled(f"The script goes wrong, so {what}: {clean(part.error)}", "1;31"))
+    if not found.parts:
+        out.print(f"No script sees the mail of {found.user}.")
+    out.print(out.bold("What will be done:"))
+    for deed in found.deeds:
+        where = f"line {deed.line}" if deed.line else "since no line says otherwise"
+        if deed.line and (several or deed.script != found.script):
+            where += f" of {clean(deed.script)}"
+        out.print(f"{'':>7}{clean(deed.text)}  {out.dim(f'({where})')}")
+
+
+_STATES = {
+    "broken": "it cannot be run, or not to its end",
+    "passed over": "it does not see junk, since it does not ask for the score",
+    "not reached": "one before it had the last word",
+}
+
+
+def _judged(found: Trial) -> str:
+    score = f"{found.score:.1f} points, junk from {found.required:.1f} on" if found.required else "no score"
+    said = {"accept": "accepted", "junk": "junk", "refuse": "refused; junk if it is taken", "defer": "later"}
+    return f"{said[found.verdict]} ({found.reason}), {score}"
+
+
+def _tell_steps(desk: Desk, steps: list[Told]) -> None:
     out, last = desk.out, 0
     colors = {"true": "32", "false": "33", "done": "36"}
-    out.print(out.dim(clean(f"From {found.sender or '<>'} to {found.recipient or 'nobody in particular'}")))
-    for step in found.steps:
+    for step in steps:
         if step.line != last or not step.source:
             out.print(f"{out.dim(f'{step.line:>5}')}  {out.bold(clean(step.source.replace(chr(9), '    ')))}".rstrip())
         last = step.line
         out.print(f"{'':>9}{out.styled(f'{step.outcome:<5}', colors.get(step.outcome, ''))}  {clean(step.text)}")
-    if found.error:
-        out.print(out.styled(f"The script goes wrong, so the message is kept: {clean(found.error)}", "1;31"))
-    out.print(out.bold("What will be done:"))
-    for deed in found.deeds:
-        where = f"line {deed.line}" if deed.line else "since no line says otherwise"
-        out.print(f"{'':>7}{clean(deed.text)}  {out.dim(f'({where})')}")
 
 
 # ------------------------------------------------------------------------------------------------------------- faults

@@ -261,6 +261,10 @@ PROOFS = {
     "test_long_messages_and_scripts_are_looked_at_in_a_thread": "sieve_inline",
     "test_a_fault_of_a_global_script_is_logged_once": "sieve_complaints",
     "test_a_script_that_took_long_is_run_in_a_thread": "sieve_quick",
+    "test_a_script_that_takes_long_the_first_time_does_not_stand_in_the_way": "sieve_steps_inline",
+    "test_many_scripts_for_one_message_do_not_stand_in_the_way": "sieve_together",
+    "test_a_long_chain_of_redirects_ends": "sieve_chain",
+    "test_what_the_trace_keeps_of_a_script_is_bounded": "sieve_words",
     "test_words_of_rules_that_others_read_are_bounded": "sieve_refusal vacation_subject vacation_references",
     "test_whom_a_vacation_never_answers": "vacation_named",
     "test_a_script_has_limits": "sieve_script sieve_string sieve_list sieve_arguments sieve_nodes sieve_nesting"

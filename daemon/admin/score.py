@@ -16,11 +16,14 @@ from daemon.admin import imports, words
 from daemon.admin.errors import BadData
 from daemon.config import Config
 from daemon.flow.envelope import Envelope, Origin, Recipient
+from daemon.flow.judged import Judged
 from daemon.flow.judging import Judge
 from daemon.resolver import DNS
 from daemon.store import accounts, settings
 from daemon.store.db import Store
 from daemon.store.spool import Body
+from daemon.trust.results import Signals
+from daemon.trust.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,29 @@ async def _score(judge: Judge, name: str, data: bytes, config: Config, origin: O
     body.close()
     made = next(iter(judged.verdicts.values()), judged.others)
     return Scored(name, made.action, made.reason, made.score, judged.required, tuple(map(str, made.contributions)))
+
+
+def judged(store: Store, data: bytes, envelope: Envelope, config: Config) -> tuple[Judged, bytes]:
+    """What becomes known of a message by looking at it, and the message without fields that only we may write."""
+    config = Config([*config.rows.items(), ("trust.check", "no")])
+    judge = Judge(store, DNS(config["dns.servers"]), offline=True)
+    with asyncio.Runner() as runner:
+        found, _, body = runner.run(judge.judge(Origin("smtp"), envelope, Body.of(data), config))
+    try:
+        return found, bytes(body.view())
+    finally:
+        body.close()
+
+
+def supposed(points: float, config: Config) -> Judged:
+    """What would be known of a message if the filter gave it so many points."""
+    required, certain = config["spam.junk"], config["spam.refuse"]
+    verdict = Verdict("accept", "clean", points)
+    if points >= required:
+        verdict = Verdict("junk", "spam", points)
+    if 0 < certain <= points:
+        verdict = Verdict("refuse", "spam-certain", points)
+    return Judged(Signals(), verdict, b"", verdict, required=required)
 
 
 def _is_address(text: str) -> bool:

@@ -1,32 +1,42 @@
-"""A script tried on a message: the decision step by step, and what would be done. Nothing is written, nothing sent."""
+"""A script tried on a message, or all that see a user's mail: the decision step by step, and what would be done.
+
+Nothing is written, nothing sent.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from daemon.admin import scripts, words
-from daemon.flow import answers, rules
+from daemon.admin import score, scripts, words
+from daemon.admin.script_deeds import Deed, deeds
+from daemon.config import Config
+from daemon.flow import rules
 from daemon.flow.envelope import Envelope, Origin, Recipient
+from daemon.flow.judged import Judged
+from daemon.flow.rules import Case, Ran
 from daemon.mail.address import Address, BadAddress, parse_address
 from daemon.mail.headers import crlf
-from daemon.mail.mailboxes import mailboxes
-from daemon.sieve import Facts, Result, Sent, Subject
-from daemon.sieve.actions import Action, Discard, FileInto, Keep, Notify, Redirect, Reject, Step, Vacation
-from daemon.store import accounts, settings, sieve
+from daemon.mail.mailboxes import mailboxes as mailboxes_in
+from daemon.sieve import Facts, Sent, SpamScore, Subject
+from daemon.sieve.actions import Step
+from daemon.store import accounts, mailboxes, settings, sieve
 from daemon.store.accounts import Account
 from daemon.store.db import Store
-from daemon.store.mailboxes import INBOX
+from daemon.store.sieve import Script
 from daemon.store.tx import Tx
 
-_DAY = 86400
+__all__ = ["Deed", "Part", "Told", "Trial", "trial"]
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A step: the test or command of this line, and what came of it: true, false or done. `source`: the line itself,
-    '' when it is in a script that is included."""
+    """A step: the test or command of this line, and what came of it: true, false or done. `place` and `script` name
+    the script at work, as in `Part`. `source`: the line itself, '' when it is in a script that is included."""
 
+    place: str
+    script: str
     line: int
     source: str
     text: str
@@ -34,55 +44,90 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
-    """What will be done, and the line that says so; 0: no line does."""
+class Part:
+    """One script that sees the message, or does not. `place`: before, own or after. `state`: ran; broken (`error` says
+    how); passed over (it is junk, and the script does not ask for that); not reached (one before it had the last
+    word)."""
 
-    line: int
-    action: str
-    text: str
+    place: str
+    name: str
+    state: str
+    error: str
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """`error`: what went wrong, '' when nothing did; the message is kept then. `user` '': of nobody, so no mailbox is
-    there but those that mail programs expect."""
+    """`user` '': of nobody, so no mailbox is there but those that mail programs expect. `verdict` is what the filter
+    says (`reason`: why), with `score` points; from `required` on it is spam, 0: there is no score. `error`: what went
+    wrong first, '' when nothing did; the message is kept then."""
 
     script: str
     user: str
     sender: str
     recipient: str
+    verdict: str
+    reason: str
+    score: float
+    required: float
+    parts: tuple[Part, ...]
     steps: tuple[Told, ...]
     deeds: tuple[Deed, ...]
     error: str
 
 
+class Given(NamedTuple):
+    """The script to try: in place of the user's active one when `whole`, else alone."""
+
+    name: str
+    text: str
+    whole: bool = False
+
+
 def trial(
-    store: Store, name: str, text: str, data: bytes, *, user: str | None, sender: str | None, to: str | None
+    store: Store,
+    given: Given | None,
+    data: bytes,
+    *,
+    user: str | None,
+    sender: str | None = None,
+    to: str | None = None,
+    points: float | None = None,
 ) -> Trial:
-    """`sender` None: whom the message itself names; '' or <>: nobody. `to`: as it was written in the envelope.
+    """`given` None: the scripts of the user, and of the administrator around it, as they are. `sender` None: whom the
+    message itself names; '' or <>: nobody. `to`: as it was written in the envelope. `points`: of the filter, None: it
+    is asked.
 
     Raises `BadScript`, `BadData`, `Missing` (the user).
     """
     message = crlf(data)
     reverse = _sender(message) if sender is None else words.address(sender) if sender.strip("<> ") else None
     aimed = words.address(to) if to else None
+    account = store.read_now(accounts.get, words.address(user)) if user else None
+    config = store.read_now(settings.load)
+    owner = account.address if account else aimed
+    envelope = Envelope(reverse, [Recipient(aimed or owner)] if owner else [])
+    if points is None:
+        judged, message = score.judged(store, message, envelope if account else Envelope(reverse, []), config)
+    else:
+        judged = score.supposed(points, config)
 
     def work(tx: Tx) -> Trial:
-        account = accounts.get(tx, words.address(user)) if user else None
-        owner = account.address if account else aimed
-        sent = Sent(str(reverse or ""), str(owner or ""), str(aimed or owner or ""))
         if account is None:
-            program = scripts.compiled(name, text, lambda other, everyone: _global(tx, other) if everyone else None)
-            subject = Subject(message, sent, Facts(now=tx.now))
+            assert given is not None
+            ran, case, subject = _of_nobody(tx, given, message, envelope, judged)
+            there = [each.script for each in ran]
         else:
-            program = scripts.compiled(name, text, scripts.library(tx, account.id))
-            subject = Subject(message, sent, _facts(tx, account, reverse, aimed, message))
-        result = program.run(subject, told=True)
-        lines = text.split("\n")
+            case = _case(tx, account, envelope, message, judged, config)
+            there, case = _chosen(tx, case, given)
+            ran = rules.watched(tx, case, there)
+            subject = Subject(case.prefix + message, Sent(envelope.reverse_path, str(owner), str(aimed or owner)))
+        made = judged.of(account.id if account else None)
+        parts = _parts(ran, there)
         return Trial(
-            name, str(account.address) if account else "", sent.sender, sent.recipient_as_sent,
-            tuple([_told(step, lines) for step in result.steps]),
-            tuple(_deeds(tx, account, reverse, subject, result)), str(result.error or ""),
+            given.name if given else "", str(account.address) if account else "", subject.sent.sender,
+            subject.sent.recipient_as_sent, made.action, made.reason, made.score, judged.required, parts,
+            tuple([told for each in ran for told in _steps(each)]), tuple(deeds(tx, case, ran, subject)),
+            next((part.error for part in parts if part.error), ""),
         )  # fmt: skip
 
     return store.read_now(work)
@@ -93,91 +138,69 @@ def _sender(message: bytes) -> Address | None:
     head = Subject(message).head
     value = next(iter((*head.raw("return-path"), *head.raw("from"))), b"")
     try:
-        return next((parse_address(person.address) for person in mailboxes(value)), None)
+        return next((parse_address(person.address) for person in mailboxes_in(value)), None)
     except BadAddress:
         return None
 
 
-def _facts(tx: Tx, account: Account, reverse: Address | None, aimed: Address | None, message: bytes) -> Facts:
-    """What the script would see at delivery, but for the filter's verdict: nobody has judged the message."""
-    recipient = Recipient(aimed or account.address)
-    case = rules.Case(
-        account.id, account.address, recipient, Envelope(reverse, [recipient]), Origin("smtp"), b"", lambda: message,
-        len(message), settings.load(tx),
+def _of_nobody(
+    tx: Tx, given: Given, message: bytes, envelope: Envelope, judged: Judged
+) -> tuple[list[Ran], None, Subject]:
+    program = scripts.compiled(given.name, given.text, lambda other, everyone: _global(tx, other) if everyone else None)
+    made = judged.of(None)
+    facts = Facts(now=tx.now, spam=SpamScore(made.score, judged.required) if judged.required else None)
+    to = str(envelope.recipients[0].address) if envelope.recipients else ""
+    subject = Subject(judged.fields(None) + message, Sent(envelope.reverse_path, to, to), facts)
+    result = program.run(subject, told=True)
+    return [Ran(Script("own", given.name, given.text), result, str(result.error or ""))], None, subject
+
+
+def _case(tx: Tx, account: Account, envelope: Envelope, message: bytes, judged: Judged, config: Config) -> Case:
+    """As delivery would have it."""
+    junk = judged.junk(account.id)
+    home = (mailboxes.for_use(tx, account.id, "\\Junk") if junk else None) or mailboxes.INBOX
+    return Case(
+        account.id, account.address, envelope.recipients[0], envelope, Origin("smtp"), judged.fields(account.id),
+        lambda: message, len(message), config, judged, home, junk,
     )  # fmt: skip
-    return rules.facts(tx, case)
+
+
+def _chosen(tx: Tx, case: Case, given: Given | None) -> tuple[list[Script], Case]:
+    """The scripts that are tried. One alone is, whether or not it would see junk. Raises `BadScript`."""
+    there = sieve.scripts(tx, case.account_id)
+    if given is None:
+        return there, case
+    program = scripts.compiled(given.name, given.text, scripts.library(tx, case.account_id))
+    tried = Script("own", given.name, given.text)
+    if given.whole:
+        order = {place: [each for each in there if each.place == place] for place in ("before", "after")}
+        return [*order["before"], tried, *order["after"]], case
+    if case.junk and not program.required & rules.FOR_JUNK:
+        case = case._replace(junk=False, home=mailboxes.INBOX)
+    return [tried], case
 
 
 def _global(tx: Tx, name: str) -> str | None:
     return next((each.text for each in sieve.globals(tx) if (each.domain, each.name) == ("", name)), None)
 
 
-def _told(step: Step, lines: Sequence[str]) -> Told:
-    source = lines[step.line - 1].rstrip("\r") if step.line <= len(lines) else ""
-    named = step.text.split()[0].lower() in source.lower()
-    return Told(step.line, source if named else "", step.text, step.outcome)
+def _parts(ran: Sequence[Ran], there: Sequence[Script]) -> tuple[Part, ...]:
+    states = ["broken" if each.error else "ran" if each.result else "passed over" for each in ran]
+    states += ["not reached"] * (len(there) - len(ran))
+    errors = [each.error for each in ran] + [""] * (len(there) - len(ran))
+    return tuple([
+        Part(script.place, script.name, state, error)
+        for script, state, error in zip(there, states, errors, strict=True)
+    ])  # fmt: skip
 
 
-# ------------------------------------------------------------------------------------------------------ in plain words
+def _steps(ran: Ran) -> list[Told]:
+    lines = ran.script.text.split("\n")
+    return [_told(ran.script, step, lines) for step in (ran.result.steps if ran.result else ())]
 
 
-def _deeds(tx: Tx, account: Account | None, reverse: Address | None, subject: Subject, result: Result) -> list[Deed]:
-    return [
-        Deed(action.line, type(action).__name__.lower(), _words(tx, account, reverse, subject, action))
-        for action in result.actions
-    ]
-
-
-def _words(tx: Tx, account: Account | None, reverse: Address | None, subject: Subject, action: Action) -> str:
-    match action:
-        case Keep():
-            return f"keep it in {INBOX}{_marked(action)}"
-        case FileInto():
-            return _filed(tx, account, action)
-        case Redirect():
-            return f"send it on to {action.address}{_changed(action.message)}"
-        case Discard():
-            return "throw it away, and tell nobody"
-        case Reject():
-            return f"refuse it: “{_short(action.text)}”"
-        case Vacation():
-            return _answered(tx, account, reverse, subject, action)
-        case Notify():
-            return f"tell {action.method} of it"
-
-
-def _marked(action: Keep | FileInto) -> str:
-    flags = f", marked {' '.join(action.flags)}" if action.flags else ""
-    return flags + _changed(action.message)
-
-
-def _changed(message: bytes | None) -> str:
-    return "" if message is None else ", changed by the script"
-
-
-def _filed(tx: Tx, account: Account | None, action: FileInto) -> str:
-    wanted = f"file it into {action.mailbox}{_marked(action)}"
-    if account is None:
-        return wanted
-    place = rules.located(tx, account.id, action)
-    if isinstance(place, str):
-        return f"keep it in {INBOX}, and tell the owner: {place}"
-    made = ", which is made for it" if place.create else ""
-    return f"file it into {place.mailbox}{made}{_marked(action)}"
-
-
-def _answered(tx: Tx, account: Account | None, reverse: Address | None, subject: Subject, action: Vacation) -> str:
-    days, rest = divmod(action.seconds, _DAY)
-    often = f"{action.seconds} seconds" if rest or not days else "a day" if days == 1 else f"{days} days"
-    words = f"answer {reverse or 'nobody'} (once in {often}): “{_short(action.text)}”"
-    if account is None:
-        return words
-    why = answers.unanswerable(tx, account.id, reverse, subject.head, action.addresses, junk=False)
-    if not why and reverse and sieve.answered(tx, account.id, action.handle, reverse):
-        why = f"{reverse} was answered already"
-    return f"give no answer: {why}" if why else words
-
-
-def _short(text: str) -> str:
-    words = " ".join(text.split())
-    return words if len(words) <= 60 else f"{words[:59]}…"
+def _told(script: Script, step: Step, lines: Sequence[str]) -> Told:
+    """The line of a script that is included is not at hand: its name stands in front of the step."""
+    source = "" if step.within else lines[step.line - 1].rstrip("\r")
+    text = f"{step.within}: {step.text}" if step.within else step.text
+    return Told(script.place, script.name, step.line, source, text, step.outcome)

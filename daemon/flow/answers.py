@@ -186,7 +186,7 @@ def _letter(tx: Tx, lines: list[str], text: str, identity: str, *, mime: bool = 
 def _written(lines: list[str], text: str, identity: str, now: float, *, mime: bool = False) -> bytes:
     """A whole message; `mime`: the text begins with its own Content fields (RFC 5230 section 4.4)."""
     head = [*lines, f"Date: {format_date(now)}", f"Message-ID: <{identity}>", "MIME-Version: 1.0"]
-    body = crlf(text.encode("utf-8", "replace"))
+    body = crlf(text.replace("\0", "").encode("utf-8", "replace"))
     top = "".join(f"{line}\r\n" for line in head).encode("utf-8", "replace")
     if mime:
         split = header_end(body, 0, len(body))

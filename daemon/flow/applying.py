@@ -25,7 +25,7 @@ from daemon.mail import headers
 from daemon.mail.address import Address, BadAddress, parse_address
 from daemon.mail.header import field_matcher, header_end
 from daemon.mail.summary import summarize
-from daemon.sieve.actions import FileInto, Redirect
+from daemon.sieve.actions import Action, FileInto, Redirect
 from daemon.sieve.subject import Head
 from daemon.store import accounts, addresses, events, sieve
 from daemon.store.addresses import Denial, Local, Onward
@@ -66,8 +66,9 @@ class _Applying:
         denial = self.full()
         if denial is not None:
             return denial
-        for said in ruling.redirects:
-            self.redirect(said)
+        denial = self.redirects()
+        if denial is not None:
+            return denial
         refusal = self.refusal()
         alone = not (ruling.places or ruling.redirects)
         if refusal is None or not alone:
@@ -75,7 +76,8 @@ class _Applying:
                 self.copy(place)
             self.answer()
             self.notify()
-            self.plan.duplicates += [Duplicate(case.account_id, *seen) for seen in ruling.seen]
+            remembered = {seen.handle: seen for seen in ruling.seen}  # two of his scripts may ask for the same
+            self.plan.duplicates += [Duplicate(case.account_id, *seen) for seen in remembered.values()]
             if not ruling.places and not ruling.redirects:
                 self.plan.discarded = True
             if refusal is not None:  # another script wants it elsewhere: its sender is told in a notice
@@ -124,23 +126,37 @@ class _Applying:
 
     # ---------------------------------------------------------------------------------------------------- redirects
 
+    def redirects(self) -> Denial | None:
+        """All of them. What cannot be sent on and finds no room here: its recipient is refused if nothing was done for
+        him yet, else a notice tells the sender."""
+        wanted, before = dict(self.ruling.places), self._done()
+        for said in self.ruling.redirects:
+            self.redirect(said)
+        denial = self.full() if len(self.ruling.places) > len(wanted) else None
+        if denial is None or not (wanted or self._done() > before):
+            return denial
+        self.ruling.places = wanted
+        self.planning.fates.append(Fate(self.case.recipient, self.case.address, denial))
+        return None
+
+    def _done(self) -> int:
+        return len(self.plan.copies) + len(self.planning.externals)
+
     def redirect(self, said: Said[Redirect]) -> None:
         """To another server, or to another mailbox here; where it leads nowhere, the message is kept."""
         action = said.action
         why = self.onward(action)
         if not why:
-            self.told(said.script, action.line, f"redirected to {action.address}")
+            self.told(said, f"redirected to {action.address}")
             return
-        self.told(said.script, action.line, f"kept, as it cannot be redirected to {action.address}: {why}")
+        self.told(said, f"kept, as it cannot be redirected to {action.address}: {why}")
         self.ruling.place(Place(self.case.home, message=action.message))
         if why != _CIRCLE:
             text = f"line {action.line}: it cannot be redirected to {action.address}: {why}"
             self.ruling.faults.append(Wrong(said.script, text))
 
     def onward(self, action: Redirect) -> str:
-        """Why it cannot be sent there; "" when it is."""
-        if action.listed:
-            return "a list is no place to redirect to here"
+        """Why it cannot be sent there, or not to all that the address stands for; "" when it is."""
         try:
             target = parse_address(action.address)
         except BadAddress as error:
@@ -156,7 +172,7 @@ class _Applying:
             return found.denial.text
         why = [self.local(local, target, message) for local in found.locals]
         why += [self.send(action, onward, version) for onward in found.onward]
-        return "" if "" in why else why[0]
+        return next((each for each in why if each), "") if why else "it leads nowhere"
 
     def send(self, action: Redirect, onward: Onward, version: int) -> str:
         to = self.case.recipient
@@ -168,6 +184,8 @@ class _Applying:
         """To somebody here: his rules see it, too. Not to one whose rules are just being followed."""
         if local.account_id in self.planning.ruling:
             return _CIRCLE
+        if len(self.planning.ruling) >= LIMITS.sieve_chain:
+            return "too many redirect to each other, one after another"
         denial = self.planning.copy(Recipient(target, notify="NEVER"), local, _bare(message))
         return "" if denial is None else denial.text
 
@@ -180,7 +198,7 @@ class _Applying:
             return None
         words = " ".join(said.action.text.split())[: LIMITS.sieve_refusal]
         text = _UNSAFE.sub("?", words) or "the recipient does not take this message"
-        self.told(said.script, said.action.line, f"rejected: {text}")
+        self.told(said, f"rejected: {text}")
         return Denial(550, "5.7.1", REJECTED, text)
 
     # ------------------------------------------------------------------------------------------ answers and notices
@@ -199,31 +217,29 @@ class _Applying:
         if not why and sender is not None and sieve.answered(self.tx, case.account_id, handle, sender):
             why = f"{sender} was answered already"
         if why or owner is None or sender is None:
-            self.told(said.script, action.line, f"not answered: {why}")
+            self.told(said, f"not answered: {why}")
             return
         hostname, unique = self.planning.config["hostname"], secrets.token_hex(12)
         data = answers.vacation(self.tx, action, owner, sender, self.head, unique=unique, hostname=hostname)
         plan = self.letter([sender], data, "vacation", action.fcc)
         if plan.empty:
-            self.told(said.script, action.line, f"not answered: {sender} cannot be reached")
+            self.told(said, f"not answered: {sender} cannot be reached")
             return
         plan.once = Answer(case.account_id, handle, sender, action.seconds)
-        self.told(said.script, action.line, f"answered to {sender}")
+        self.told(said, f"answered to {sender}")
 
     def notify(self) -> None:
         for said in self.ruling.notices:
             action, owner = said.action, self.owner()
             if answers.automatic(self.head) or self.case.junk or owner is None or self.case.envelope.sender is None:
-                self.told(
-                    said.script, action.line, "notified nobody: it is junk or automatic"
-                )  # RFC 5436 section 2.7.1
+                self.told(said, "notified nobody: it is junk or automatic")  # RFC 5436 section 2.7.1
                 continue
             hostname, unique = self.planning.config["hostname"], secrets.token_hex(12)
             made = answers.notice(self.tx, action, owner, self.head, unique=unique, hostname=hostname)
             if made is None or self.letter(*made, "rules", action.fcc).empty:
-                self.told(said.script, action.line, "notified nobody: the address leads nowhere")
+                self.told(said, "notified nobody: the address leads nowhere")
             else:
-                self.told(said.script, action.line, f"notified {', '.join(map(str, made[0]))}")
+                self.told(said, f"notified {', '.join(map(str, made[0]))}")
 
     def letter(self, to: Sequence[Address], data: bytes, about: str, fcc: FileInto | None) -> Plan:
         """A message that goes out with this one, and a copy of it for its writer if he wants that."""
@@ -270,9 +286,9 @@ class _Applying:
         plan.once = Fault(case.account_id)
         self.plan.notices.append(plan)
 
-    def told(self, script: str, line: int, what: str) -> None:
-        self.ruling.script = script
-        self.ruling.tell(line, what)
+    def told(self, said: Said[Action], what: str) -> None:
+        self.ruling.script = said.script
+        self.ruling.tell(said.action, what)
 
     def tell(self) -> None:
         """One event: what the scripts did, each with its line."""

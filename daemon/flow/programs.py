@@ -43,9 +43,7 @@ class Programs:
         with self._lock:
             held = self._held.get(key)
         if held is None or any(sieve.included(tx, account_id, name, all_) != was for name, all_, was in held.included):
-            if inline and len(text) > LIMITS.sieve_inline:
-                raise Heavy
-            held = _compiled(tx, account_id, text)
+            held = _compiled(tx, account_id, text, LIMITS.sieve_inline if inline else None)
             self._keep(key, held)
         else:
             with self._lock:
@@ -94,12 +92,18 @@ def _key(account_id: int, text: str) -> object:
     return (account_id, text) if "include" in text else text
 
 
-def _compiled(tx: Tx, account_id: int, text: str) -> _Held:
+def _compiled(tx: Tx, account_id: int, text: str, most: int | None) -> _Held:
+    """Raises `Heavy` for more than `most` characters, with those of the scripts that it includes."""
     asked: dict[tuple[str, bool], str | None] = {}
 
     def library(name: str, everyone: bool) -> str | None:
         asked[name, everyone] = found = sieve.included(tx, account_id, name, everyone)
+        if most is not None and len(text) + sum(len(each or "") for each in asked.values()) > most:
+            raise Heavy
         return found
+
+    if most is not None and len(text) > most:
+        raise Heavy
 
     program: Program | ScriptErrors
     try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -315,6 +316,7 @@ class _Planning:
         self.protocol = _protocol(origin, envelope)
         self.about: keeping.About | None = None
         self.mailboxes: dict[int, Denial | None] = {}
+        self.spent = 0.0  # seconds that their scripts took
         self.ruling: set[int] = set()  # the accounts whose rules are being followed just now
         self.made: dict[bytes, int] = {}  # versions of the message by their octets
         self.sendings: dict[tuple[str, str, str | None, int], Sending] = {}
@@ -397,7 +399,11 @@ class _Planning:
                 account_id, local.address, recipient, self.envelope, self.origin, prefix, read, size, self.config,
                 self.judged, home, junk, self.inline, version,
             )  # fmt: skip
+            began = time.thread_time()
             ruling = rules.rule(self.tx, case)
+            self.spent += time.thread_time() - began
+            if self.inline and self.spent * 1000 > LIMITS.sieve_together:
+                raise rules.Heavy
             if ruling is not None:
                 return self._followed(case, ruling)
         denial = self.room(account_id, len(prefix) + size) if self.careful else None
@@ -492,7 +498,7 @@ class _Planning:
 
     def letter(self, origin: Origin, envelope: Envelope, data: bytes) -> Plan:
         """The plan for a message of ours that goes out with this one."""
-        plan, _ = prepare(self.tx, origin, envelope, Body.of(data), summarize(data), self.config, 1)
+        plan, _ = prepare(self.tx, origin, envelope, Body.of(data), summarize(data), self.config, 1, inline=self.inline)
         return plan
 
     def _received(self, recipient: Recipient | None) -> bytes:

@@ -30,16 +30,17 @@ from daemon.flow.programs import Heavy as Heavy
 from daemon.flow.programs import programs
 from daemon.limits import LIMITS
 from daemon.mail.address import Address, BadAddress, parse_address
-from daemon.sieve import Facts, ScriptErrors, Sent, SpamScore, Subject
+from daemon.sieve import Facts, Result, ScriptErrors, Sent, SpamScore, Subject
 from daemon.sieve.actions import Action, Discard, FileInto, Keep, Notify, Redirect, Reject, Seen, Vacation
 from daemon.store import correspondents, keywords, mailboxes, metadata, sieve
 from daemon.store.errors import Invalid
 from daemon.store.mailboxes import Mailbox
 from daemon.store.sieve import Script
 from daemon.store.tx import Tx
+from daemon.wire.smtp_parameters import from_xtext
 
 A = TypeVar("A", covariant=True)
-_FOR_JUNK = frozenset(("spamtest", "spamtestplus", "virustest"))
+FOR_JUNK = frozenset(("spamtest", "spamtestplus", "virustest"))
 ADDRESS_BOOK = "urn:ietf:params:sieve:addrbook:default"  # RFC 6134 section 2.2; here: whom the user has written to
 _VIRUS = {"clean": "clean", "infected": "infected", "error": "unsure", "too-large": "unsure", "off": ""}
 
@@ -128,12 +129,28 @@ class Ruling:
             place = there._replace(flags=there.flags | place.flags, keywords=words, create=there.create or place.create)
         self.places[place.mailbox] = place
 
-    def tell(self, line: int, what: str) -> None:
-        self.did.append(Did(self.script, line, what))
+    def tell(self, action: Action | None, what: str) -> None:
+        """Of an action, or of the script as a whole; in its words partly: the trace of each message keeps them."""
+        script, line = (whose(self.script, action), action.line) if action is not None else (self.script, 0)
+        self.did.append(Did(script, line, what[: LIMITS.sieve_words]))
 
     def fault(self, text: str) -> None:
         self.faults.append(Fault(self.script, text))
-        self.tell(0, f"went wrong: {text}")
+        self.tell(None, f"went wrong: {text}")
+
+
+def whose(script: str, action: Action) -> str:
+    """The script that an action is of: the one that was run, or `main > part` for one that it includes."""
+    return f"{script} > {action.within}" if action.within else script
+
+
+class Ran(NamedTuple):
+    """What one script made of the message, for who looks on. `result` None: it was not asked, see `error`, or, if that
+    is empty, since it is junk."""
+
+    script: Script
+    result: Result | None = None
+    error: str = ""
 
 
 def rule(tx: Tx, case: Case) -> Ruling | None:
@@ -142,7 +159,14 @@ def rule(tx: Tx, case: Case) -> Ruling | None:
     return _rule(tx, case, scripts) if scripts else None
 
 
-def _rule(tx: Tx, case: Case, scripts: list[Script]) -> Ruling | None:
+def watched(tx: Tx, case: Case, scripts: list[Script]) -> list[Ran]:
+    """The same with these scripts, step by step: what each did, up to the one that had the last word."""
+    ran: list[Ran] = []
+    _rule(tx, case, scripts, ran)
+    return ran
+
+
+def _rule(tx: Tx, case: Case, scripts: list[Script], ran: list[Ran] | None = None) -> Ruling | None:
     if case.inline and case.size > LIMITS.parse_inline:
         raise Heavy
     ruling = Ruling()
@@ -153,18 +177,29 @@ def _rule(tx: Tx, case: Case, scripts: list[Script]) -> Ruling | None:
         try:
             program = programs.get(tx, case.account_id, script.text, inline=case.inline)
         except ScriptErrors as errors:
-            _went_wrong(ruling, case, script, str(errors.errors[0]))
+            if ran is None:
+                _went_wrong(ruling, case, script, str(errors.errors[0]))
+            else:
+                ran.append(Ran(script, None, str(errors.errors[0])))
             continue
-        if case.junk and not program.required & _FOR_JUNK:
+        if case.junk and not program.required & FOR_JUNK:
+            if ran is not None:
+                ran.append(Ran(script))
             continue
         if subject is None:
             ruling.data = case.prefix + case.body()
             subject = Subject(ruling.data, _sent(case), facts(tx, case))
         began = time.thread_time()
-        result = program.run(subject)
+        steps = LIMITS.sieve_steps_inline if case.inline else LIMITS.sieve_steps
+        result = program.run(subject, steps, told=ran is not None)
         programs.took(case.account_id, script.text, time.thread_time() - began)
+        if case.inline and result.spent:
+            raise Heavy
+        if ran is not None:
+            ran.append(Ran(script, result, str(result.error or "")))
         if result.error is not None:
-            _went_wrong(ruling, case, script, str(result.error))
+            if ran is None:
+                _went_wrong(ruling, case, script, str(result.error))
             continue
         ruling.seen += result.seen
         kept = _take_in(tx, case, ruling, result.actions, kept)
@@ -184,14 +219,17 @@ def _went_wrong(ruling: Ruling, case: Case, script: Script, text: str) -> None:
     if script.place == "own":
         ruling.fault(text)
     else:
-        ruling.tell(0, f"went wrong: {text}")
+        ruling.tell(None, f"went wrong: {text}")
         if programs.complain(script.text, text):
             log.trouble("global-script", script=script.name, error=text, user=str(case.address))
 
 
 def _sent(case: Case) -> Sent:
     recipient, envelope = case.recipient, case.envelope
-    given = {"orcpt": recipient.orcpt, "notify": recipient.notify, "ret": envelope.ret, "envid": envelope.envid}
+    given = {
+        "orcpt": from_xtext(recipient.orcpt or ""), "notify": recipient.notify,
+        "ret": envelope.ret, "envid": from_xtext(envelope.envid or ""),
+    }  # fmt: skip
     extra = tuple([(name, value) for name, value in given.items() if value])
     return Sent(envelope.reverse_path, str(case.address), str(recipient.address), extra)
 
@@ -208,15 +246,17 @@ def _take_in(tx: Tx, case: Case, ruling: Ruling, actions: tuple[Action, ...], be
                 if before is not None and before.message is not None and kept.message is None:
                     kept = kept._replace(message=before.message)
                 if action.line:
-                    ruling.tell(action.line, "kept" + _with(action.flags))
+                    ruling.tell(action, "kept" + _with(action.flags))
                 elif action.flags or action.message is not None:
-                    ruling.tell(0, ("kept, changed" if action.message is not None else "kept") + _with(action.flags))
+                    ruling.tell(
+                        action, ("kept, changed" if action.message is not None else "kept") + _with(action.flags)
+                    )
             case FileInto():
                 _file(tx, case, ruling, action)
             case Redirect():
                 ruling.redirects.append(Said(ruling.script, action))
             case Discard():
-                ruling.tell(action.line, "discarded")
+                ruling.tell(action, "discarded")
             case Reject():
                 ruling.reject = ruling.reject or Said(ruling.script, action)
             case Vacation():
@@ -234,12 +274,12 @@ def _file(tx: Tx, case: Case, ruling: Ruling, action: FileInto) -> None:
     """Into its mailbox; where it would go without a script, and a fault, if there is none."""
     place = located(tx, case.account_id, action)
     if isinstance(place, str):
-        ruling.tell(action.line, f"filed into {case.home}: {place}")
+        ruling.tell(action, f"filed into {case.home}: {place}")
         ruling.faults.append(Fault(ruling.script, f"line {action.line}: {place}"))
         place = Place(case.home, *marks(action.flags), action.message)
     else:
         made = ", which is made" if place.create else ""
-        ruling.tell(action.line, f"filed into {place.mailbox}{made}{_with(action.flags)}")
+        ruling.tell(action, f"filed into {place.mailbox}{made}{_with(action.flags)}")
     ruling.place(place)
 
 

@@ -11,12 +11,15 @@ from daemon.limits import LIMITS
 
 Key = str | float
 _DIGITS = re.compile(r"[0-9]+")
-_UPPER = {code: code - 32 for code in range(97, 123)}
 
 
 def casemap(text: str) -> str:
     """i;ascii-casemap: ASCII letters alone have no case; in order they are upper-case (RFC 4790 section 9.2.1)."""
-    return text.upper() if text.isascii() else text.translate(_UPPER)
+    if text.isascii():
+        return text.upper()
+    return (
+        text.encode("utf-8", "surrogatepass").upper().decode("utf-8", "surrogatepass")
+    )  # of octets ASCII alone has it
 
 
 def numeric(text: str) -> float:
@@ -34,16 +37,18 @@ def unicode_casemap(text: str) -> str:
 
 
 class Comparator(NamedTuple):
-    """`needs` is the capability, "" for the base language; `substrings`: it can look for a part of a string."""
+    """`needs` is the capability, "" for the base language; `substrings`: it can look for a part of a string; `pace`:
+    characters that it brings into their normal form in the time of a step."""
 
     normal: Callable[[str], Key]
     needs: str = ""
     substrings: bool = True
+    pace: int = 5000
 
 
 COMPARATORS = {
     "i;octet": Comparator(str),
     "i;ascii-casemap": Comparator(casemap),
     "i;ascii-numeric": Comparator(numeric, "comparator-i;ascii-numeric", False),
-    "i;unicode-casemap": Comparator(unicode_casemap, "comparator-i;unicode-casemap"),
+    "i;unicode-casemap": Comparator(unicode_casemap, "comparator-i;unicode-casemap", pace=100),
 }

@@ -39,7 +39,7 @@ def _is(keys: Sequence[str], comparator: Comparator, _: str) -> Ready:
 
     def ready(run: Run, values: Iterable[str]) -> bool:
         for value in values:
-            run.spend(1 + len(value) // 5000)
+            run.spend(1 + len(value) // comparator.pace)
             if normal(value) in wanted:
                 return True
         return False
@@ -53,6 +53,7 @@ def _contains(keys: Sequence[str], comparator: Comparator, _: str) -> Ready:
 
     def ready(run: Run, values: Iterable[str]) -> bool:
         for value in values:
+            run.spend(len(value) // comparator.pace)
             text = str(normal(value))
             run.spend(1 + (len(text) * letters // 4000 if len(text) < _LONG else len(text) * len(wanted) // 2000))
             if any([key in text for key in wanted]):
@@ -68,6 +69,7 @@ def _matches(keys: Sequence[str], comparator: Comparator, _: str) -> Ready:
 
     def ready(run: Run, values: Iterable[str]) -> bool:
         for value in values:
+            run.spend(len(value) // comparator.pace)
             text = str(normal(value))
             original = value if len(text) == len(value) else text
             for glob in globs:
@@ -87,7 +89,7 @@ def _value(keys: Sequence[str], comparator: Comparator, relation: str) -> Ready:
 
     def ready(run: Run, values: Iterable[str]) -> bool:
         for value in values:
-            run.spend(1 + len(wanted) // 10 + len(value) // 5000)
+            run.spend(1 + len(wanted) // 10 + len(value) // comparator.pace)
             known = normal(value)
             if any([holds(known, key) for key in wanted]):
                 return True

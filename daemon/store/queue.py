@@ -65,7 +65,8 @@ def enqueue(
     """
     message_id = tx.insert(
         "insert into queue_message (trace, blob_id, prefix, size, sender, account_id, eightbit, smtputf8, ret, envid,"
-        " origin, created_at, expires_at, warn_at, tls) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " origin, created_at, expires_at, warn_at, tls)"
+        " values (?, ?, ?, ?, ?, (select id from account where id = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # removed by now?
         message.trace, blob_id, message.prefix, message.size, message.sender, message.account_id,
         int(message.eightbit), int(message.smtputf8), message.ret, message.envid, message.origin, tx.now,
         tx.now + message.lifetime, tx.now + message.warn_after if message.warn_after and message.sender else None,

@@ -258,12 +258,14 @@ def see(tx: Tx, account_id: int, handle: str, seconds: int, *, again: bool = Fal
 
 
 def _remember(tx: Tx, table: str, key: tuple[int | str, ...], seconds: int) -> bool:
+    """False: it is remembered already, or its owner was removed a moment ago."""
     columns = ("account_id", "handle", "sender")[: len(key)]
     return bool(
         tx.run(
-            f"insert into {table} ({', '.join(columns)}, until_at) values ({', '.join('?' * len(key))}, ?)"
+            f"insert into {table} ({', '.join(columns)}, until_at) select {', '.join('?' * len(key))}, ?"
+            " where exists (select 1 from account where id = ?)"
             f" on conflict do update set until_at = excluded.until_at where {table}.until_at <= ?",
-            *key, tx.now + seconds * 1000, tx.now,
+            *key, tx.now + seconds * 1000, key[0], tx.now,
         )
     )  # fmt: skip
 

@@ -135,3 +135,29 @@ async def test_a_long_line_of_an_answer_is_encoded(house: House) -> None:
     await accept(house, ANN, sender=BOB)
     answer = boxes(house, BOB)["INBOX"][0]
     assert b"Content-Transfer-Encoding: quoted-printable" in answer and max(map(len, answer.split(b"\r\n"))) < 100
+
+
+async def test_what_a_script_says_to_others_stays_in_its_place(house: House) -> None:
+    """Neither a script nor a message writes fields into what goes out, and no NUL goes anywhere."""
+    crlf = "${hex: 0d 0a}Bcc: x@far.example${hex: 0d 0a 0d 0a}"
+    script(
+        house, ANN,
+        'require ["vacation", "enotify", "variables", "encoded-character"];\n'
+        f'if header :matches "subject" "*" {{ set "s" "${{1}}{crlf}"; }}\n'
+        f'vacation :from "\\"A{crlf}\\" <ann@here.example>" :subject "${{s}}" "${{s}}${{hex: 00}}";\n'
+        f'notify :from "\\"A{crlf}\\" <ann@here.example>" :message "${{s}}"'
+        ' "mailto:dora@far.example?subject=a%0d%0aBcc:%20x@far.example&bcc=x@far.example&auto-submitted=no";',
+    )  # fmt: skip
+    await accept(house, ANN, data=MAIL.replace(b"Lunch", b"=?utf-8?Q?a=0D=0ABcc:_x@far.example=00?="))
+    rows = house.queued()
+    assert sorted(row.recipient for row in rows) == [CARL, "dora@far.example"]
+    places = house.store.read_now(
+        Tx.all, "select segment_id, offset, length from blob where id in (select blob_id from queue_message)"
+    )
+    assert len(places) == 2
+    for place in places:
+        data = house.store.segments.read(*place)
+        head, _, body = data.partition(b"\r\n\r\n")
+        names = [line.partition(b":")[0].lower() for line in head.split(b"\r\n") if line[:1] != b" "]
+        assert b"bcc" not in names and names.count(b"subject") == names.count(b"auto-submitted") == 1
+        assert b"\0" not in data and b"x@far.example" in body

@@ -101,8 +101,10 @@ def test_the_administrators_scripts(town: Ctl, script: Path) -> None:
 def test_a_script_is_tried_and_each_step_shown_with_its_line(town: Ctl, script: Path, letter: Path) -> None:
     before = town.lines("sieve", "list"), town.lines("mail", "list"), town.lines("queue", "list")
     said = town.ok("sieve", "test", str(script), str(letter), "--user", ALICE)
-    assert said.split("\n") == [
-        "From joerg@shop.example to alice@example.org",
+    first, judged, *rest = said.split("\n")
+    assert first == "From joerg@shop.example to alice@example.org"
+    assert judged.startswith("The filter: accepted (clean), ") and judged.endswith(" points, junk from 5.0 on")
+    assert rest == [
         '    2  if header :contains "subject" "order" {',
         '         true   header :contains "subject" "order"',
         '    3      fileinto :flags "\\\\Flagged" "Shop";',
@@ -122,7 +124,7 @@ def test_a_script_is_tried_and_each_step_shown_with_its_line(town: Ctl, script: 
         (7, "vacation", "give no answer: it has no sender"),
     ]
     assert found["steps"][0] == {
-        "line": 2, "source": 'if header :contains "subject" "order" {',
+        "place": "own", "script": str(script), "line": 2, "source": 'if header :contains "subject" "order" {',
         "text": 'header :contains "subject" "order"', "outcome": "true"}  # fmt: skip
 
 
@@ -142,7 +144,7 @@ def test_a_script_is_tried_and_each_step_shown_with_its_line(town: Ctl, script: 
           "keep it in INBOX  (since no line says otherwise)"]),
         ('require "envelope";if envelope "to" "x@example.org" { discard; }',
          ["throw it away, and tell nobody  (line 1)"]),
-        ('require "include";include :global "shared";', ["throw it away, and tell nobody  (line 2)"]),
+        ('require "include";include :global "shared";', ["throw it away, and tell nobody  (line 2 of - > shared)"]),
     ],
 )  # fmt: skip
 def test_what_would_be_done_is_said_in_plain_words(town: Ctl, letter: Path, text: str, done: list[str]) -> None:
@@ -155,7 +157,9 @@ def test_a_user_has_his_own_scripts_and_addresses(town: Ctl, letter: Path) -> No
     town.ok("sieve", "put", ALICE, "part", "-", input="discard;")
     town.ok("sieve", "put", ALICE, "main", "-", input='require "include";\n\n# discard\ninclude "part";')
     said = town.ok("sieve", "test", "main", str(letter), "--user", ALICE)
-    assert "throw it away" in said and "    1\n         done   discard\n" in said, "the line is of the other script"
+    assert "throw it away" in said and "    1\n         done   part: discard\n" in said, (
+        "the line is of the other script"
+    )
     town.fails(1, "sieve", "test", "gone", str(letter), "--user", ALICE)
     town.fails(65, "sieve", "test", "gone", str(letter))
     town.fails(64, "sieve", "test", "-", "-")
@@ -170,3 +174,107 @@ def test_a_script_that_goes_wrong_keeps_the_message(town: Ctl, letter: Path) -> 
     assert done.exit_code == 1 and "'nobody' is no address to redirect to" in done.stdout
     assert "keep it in INBOX" in done.stdout
     assert "line 1, column 5: ';' is missing" in town("sieve", "test", "-", str(letter), input="keep").stderr
+
+
+# -- all of them, as at delivery ---------------------------------------------------------------------------------------
+
+FLAG_ORDERS = """require "imap4flags";
+if header :contains "subject" "order" { addflag "$order"; keep; }
+"""
+OWN = 'require "fileinto";\nfileinto "INBOX/Shop";\n'
+JUDGED = """require ["spamtestplus", "relational", "comparator-i;ascii-numeric", "fileinto"];
+if spamtest :value "ge" :comparator "i;ascii-numeric" :percent "75" { discard; stop; }
+"""
+
+
+@pytest.fixture
+def guarded(town: Ctl) -> Ctl:
+    """Scripts before and after that of Alice."""
+    for place, name, text in (
+        ("before", "judged", JUDGED),
+        ("before", "orders", FLAG_ORDERS),
+        ("after", "end", "keep;"),
+    ):
+        town.ok("sieve", "put", f"--{place}", name, "-", input=text)
+    town.ok("mailbox", "create", ALICE, "INBOX/Shop")
+    town.ok("sieve", "put", ALICE, "main", "-", "--activate", input=OWN)
+    return town
+
+
+def test_all_scripts_run_as_at_delivery(guarded: Ctl, letter: Path) -> None:
+    said = guarded.ok("sieve", "test", str(letter), "--user", ALICE)
+    assert [line for line in said.split("\n") if line.startswith("Script")] == [
+        "Script judged, before it", "Script orders, before it", "Script main, of the user",
+        "Script end, after it: one before it had the last word"]  # fmt: skip
+    assert said.endswith("What will be done:\n       file it into INBOX/Shop  (line 2 of main)\n")
+    found = guarded.json("sieve", "test", str(letter), "--user", ALICE)
+    assert [(part["place"], part["name"], part["state"]) for part in found["parts"]] == [
+        ("before", "judged", "ran"),
+        ("before", "orders", "ran"),
+        ("own", "main", "ran"),
+        ("after", "end", "not reached"),
+    ]
+    assert found["deeds"] == [
+        {"script": "main", "line": 2, "action": "fileinto", "text": "file it into INBOX/Shop"}]  # fmt: skip
+    assert (found["script"], found["verdict"], found["reason"], found["required"]) == ("", "accept", "clean", 5.0)
+
+
+def test_another_script_in_the_place_of_the_active_one(guarded: Ctl, letter: Path) -> None:
+    found = guarded.json("sieve", "test", "-", str(letter), "--user", ALICE, "--whole", input="")
+    assert [part["state"] for part in found["parts"]] == ["ran"] * 4
+    assert found["deeds"] == [
+        {"script": "end", "line": 1, "action": "keep", "text": "keep it in INBOX, marked $order"}]  # fmt: skip
+    alone = guarded.json("sieve", "test", "-", str(letter), "--user", ALICE, input="")
+    assert [part["name"] for part in alone["parts"]] == ["-"] and alone["deeds"][0]["text"] == "keep it in INBOX"
+    for words in ((str(letter),), ("-", str(letter), "--whole"), (str(letter), "--user", ALICE, "--whole"),
+                  ("a", "b", "c", "--user", ALICE)):  # fmt: skip
+        guarded.fails(64, "sieve", "test", *words)
+
+
+@pytest.mark.parametrize(
+    ("points", "verdict", "states", "deed"),
+    [
+        ("4.9", "accept", ["ran", "ran", "ran", "not reached"], "file it into INBOX/Shop"),
+        ("5", "junk", ["ran", "passed over", "passed over", "passed over"], "keep it in Junk"),
+        ("7.5", "junk", ["ran", "not reached", "not reached", "not reached"], "throw it away, and tell nobody"),
+        ("15", "refuse", ["ran", "not reached", "not reached", "not reached"], "throw it away, and tell nobody"),
+    ],
+)
+def test_what_the_filter_would_say_decides(
+    guarded: Ctl, letter: Path, points: str, verdict: str, states: list[str], deed: str
+) -> None:
+    found = guarded.json("sieve", "test", str(letter), "--user", ALICE, "--score", points)
+    assert (found["verdict"], found["score"]) == (verdict, float(points))
+    assert [part["state"] for part in found["parts"]] == states and found["deeds"][0]["text"] == deed
+
+
+def test_the_filter_looks_at_the_message_as_at_delivery(guarded: Ctl, letter: Path) -> None:
+    letter.write_bytes(
+        letter.read_bytes() + b"\r\nXJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X\r\n"
+    )
+    scored = guarded.json("spam", "score", str(letter), "--user", ALICE, "--from", "joerg@shop.example")
+    found = guarded.json("sieve", "test", str(letter), "--user", ALICE)
+    assert (found["verdict"], found["score"]) == (scored["verdict"], scored["score"]) and found["score"] > 15
+    assert found["deeds"][0]["action"] == "discard"
+    header = 'require "fileinto"; if header :contains "X-Spam-Status" "score=" { fileinto "seen"; }'
+    for user in ((), ("--user", ALICE)):
+        found = guarded.json("sieve", "test", "-", str(letter), *user, input=header)
+        assert "seen" in found["deeds"][0]["text"]
+    guarded.ok("config", "set", "spam.check", "no")
+    assert "no score" in guarded.ok("sieve", "test", "-", str(letter), input="")
+
+
+def test_one_that_cannot_be_run_any_more_does_nothing(guarded: Ctl, letter: Path) -> None:
+    guarded.ok("sieve", "put", ALICE, "part", "-", input="discard;")
+    guarded.ok("sieve", "put", ALICE, "main", "-", input='require "include"; include "part";')
+    guarded.ok("sieve", "rm", ALICE, "part", "--yes")
+    done = guarded("sieve", "test", str(letter), "--user", ALICE)
+    assert done.exit_code == 1 and "Script main, of the user: it cannot be run" in done.stdout
+    assert "goes wrong, so it does nothing: line 1, column 28: there is no personal script 'part'" in done.stdout
+    assert done.stdout.endswith("keep it in INBOX, marked $order  (line 1 of end)\n")
+    guarded.ok("sieve", "activate", ALICE, "--none")
+    assert "keep it in INBOX" in guarded.ok("sieve", "test", str(letter), "--user", ALICE)
+    assert "No script sees the mail of bob@example.org." not in guarded.ok("sieve", "test", str(letter), "--user", BOB)
+    for name in ("judged", "orders", "end"):
+        guarded.ok("sieve", "rm", "--global", name, "--yes")
+    assert "No script sees the mail of bob@example.org." in guarded.ok("sieve", "test", str(letter), "--user", BOB)

@@ -23,7 +23,7 @@ MAIL = PILLS.replace(b"pills", b"Good morning.")
 REFUSE = 'require "ereject";\nereject "Write to me on paper.";'
 
 
-def _words(tokens: Sequence[bytes], counts: object) -> Content:
+def _words(tokens: Sequence[bytes], counts: object, numbers: object = None) -> Content:
     return Content(2 * LOGIT_OF_JUNK, 2, (("pills", 9.0),)) if b"pills" in b" ".join(tokens) else Content()
 
 

@@ -9,7 +9,7 @@ import pytest
 from daemon.limits import LIMITS
 from daemon.sieve import Program, ScriptErrors, Sent, Subject, compile
 from daemon.sieve.actions import FileInto, Keep, Result, Vacation
-from daemon.sieve.comparators import numeric
+from daemon.sieve.comparators import casemap, numeric
 
 LETTER = b"From: a@example.org\r\nTo: b@example.net\r\nSubject: Hello\r\nX: " + b"a" * 2400 + b"\r\n\r\nText.\r\n"
 VARIABLES = (
@@ -135,3 +135,21 @@ def test_parts_without_end_are_looked_at_once() -> None:
     result = program.run(Subject(broken))
     assert time.process_time() - started < 3
     assert result.error is None or "takes too long" in result.error.text
+
+
+@pytest.mark.parametrize("comparator", ["i;ascii-casemap", "i;unicode-casemap", "i;octet"])
+@pytest.mark.parametrize("how", [":is", ":contains", ":matches", ':value "gt"'])
+def test_letters_of_all_the_world_cost_what_they_take(comparator: str, how: str) -> None:
+    """A long text that is not of ASCII is brought into its normal form by each test."""
+    letter = b"Subject: " + "ä".encode() * 45_000 + b"\r\n\r\n"
+    program = compile(
+        'require ["relational", "comparator-i;unicode-casemap"];'
+        + f'if header {how} :comparator "{comparator}" "subject" "\U0001f600" {{ stop; }}\n' * 2_500
+    )
+    started = time.process_time()
+    program.run(Subject(letter))
+    assert time.process_time() - started < 3
+
+
+def test_ascii_letters_alone_have_no_case() -> None:
+    assert casemap("aäß\ud800z") == "Aäß\ud800Z" and casemap("aZ") == "AZ"
