@@ -34,8 +34,9 @@ from daemon.mail.address import Address, BadAddress, parse_address
 from daemon.sieve import Facts, Program, Result, ScriptErrors, Sent, SpamScore, Subject
 from daemon.sieve.actions import Action, Discard, FileInto, Keep, Notify, Redirect, Reject, Seen, Vacation
 from daemon.sieve.subject import Event
-from daemon.store import correspondents, keywords, mailboxes, sieve
+from daemon.store import correspondents, keywords, mailboxes, metadata, sieve
 from daemon.store.errors import Invalid
+from daemon.store.mailboxes import Mailbox
 from daemon.store.sieve import Script
 from daemon.store.tx import Tx
 from daemon.wire.smtp_parameters import from_xtext
@@ -369,9 +370,10 @@ def facts(tx: Tx, case: Case) -> Facts:
     return Facts(
         now=tx.now,
         zone=(time.localtime(tx.now / 1000).tm_gmtoff or 0) // 60,
-        mailbox_exists=lambda name: _exists(tx, account_id, name),
+        mailbox_exists=lambda name: _find(tx, account_id, name) is not None,
         special_use=lambda use: mailboxes.for_use(tx, account_id, use),
         mailbox_by_id=lambda number: by_id(tx, account_id, number),
+        metadata=lambda name, entry: _metadata(tx, account_id, name, entry),
         duplicate=lambda handle: sieve.seen(tx, account_id, handle),
         has_list=lambda name: name == ADDRESS_BOOK,
         in_list=lambda name, value: name == ADDRESS_BOOK and _known(tx, account_id, value),
@@ -399,11 +401,19 @@ def _environment(case: Case) -> dict[str, str]:
     return found
 
 
-def _exists(tx: Tx, account_id: int, name: str) -> bool:
+def _find(tx: Tx, account_id: int, name: str) -> Mailbox | None:
     try:
-        return mailboxes.find(tx, account_id, mailboxes.normal_name(name)) is not None
+        return mailboxes.find(tx, account_id, mailboxes.normal_name(name))
     except Invalid:
-        return False
+        return None
+
+
+def _metadata(tx: Tx, account_id: int, name: str | None, entry: str) -> str | None:
+    """Of his mailbox, or of the server (RFC 5490)."""
+    if name is None:
+        return metadata.value(tx, account_id, None, entry)
+    box = _find(tx, account_id, name)
+    return None if box is None else metadata.value(tx, account_id, box.id, entry)
 
 
 def by_id(tx: Tx, account_id: int, number: str) -> str | None:

@@ -6,7 +6,7 @@ import imaplib
 from pathlib import Path
 
 from daemon.mail.address import parse_address
-from daemon.store import accounts, mailboxes, metadata, sieve
+from daemon.store import accounts, sieve
 from daemon.store.check import check
 from daemon.store.db import Store
 from daemon.store.tx import Tx
@@ -37,8 +37,6 @@ def prepare(server: Server, script: str) -> None:
         account = accounts.get(tx, parse_address(ANN)).id
         sieve.put(tx, account, "sorting", script)
         sieve.put(tx, account, "tasks", TASKS)
-        drafts = mailboxes.get(tx, account, "Drafts").id
-        metadata.set(tx, account, drafts, {"/shared/imapsieve/script": b"tasks"})
 
     store.write_now(work)
     store.close()
@@ -93,6 +91,7 @@ def test_what_came_long_ago_is_sorted_anew_and_what_is_done_is_seen(tmp_path: Pa
             assert subjects(client, "INBOX") == 1
         with login(server) as client, login(server) as other:
             assert b" IMAPSIEVE=sieve://" in client.capability()[1][0]
+            assert client.xatom("SETMETADATA", "Drafts", '(/shared/imapsieve/script "tasks")')[0] == "OK"
             append(client, "task", "Drafts")
             append(client, "wrong task", "Drafts")
             append(client, "wrong as well", "Drafts")
