@@ -18,21 +18,21 @@ from daemon.flow.deliver import Answer, Copy, Duplicate, Fault, Plan
 from daemon.flow.envelope import Envelope, Origin, Recipient
 from daemon.flow.notify import REJECTED, Fate
 from daemon.flow.postmaster import postmaster
-from daemon.flow.rules import Case, Place, Ruling, Said, located
+from daemon.flow.rules import Case, Place, Ruling, Said, located, marks
 from daemon.flow.rules import Fault as Wrong
 from daemon.limits import LIMITS
 from daemon.mail import headers
 from daemon.mail.address import Address, BadAddress, parse_address
 from daemon.mail.header import field_matcher, header_end
 from daemon.mail.summary import summarize
-from daemon.sieve.actions import FileInto, Redirect
+from daemon.sieve.actions import Action, FileInto, Redirect
 from daemon.sieve.subject import Head
 from daemon.store import accounts, addresses, events, sieve
 from daemon.store.addresses import Denial, Local, Onward
 from daemon.store.spool import Body
 
 if TYPE_CHECKING:
-    from daemon.flow.receive import _Planning as Planning
+    from daemon.flow.receive import Planning
 
 _HANDLE = 64  # characters of a vacation's handle that are remembered as they are
 _UNSAFE = re.compile(r"[^ -~]+")
@@ -43,6 +43,21 @@ _CIRCLE = "it would go in a circle"
 def apply(planning: Planning, case: Case, ruling: Ruling) -> Denial | None:
     """Do it for one mailbox; why the recipient is refused, if so."""
     return _Applying(planning, case, ruling).apply()
+
+
+def elsewhere(planning: Planning, case: Case, ruling: Ruling) -> None:
+    """Of a message that lies in a mailbox, what does not happen there: it is sent on, somebody is notified. After a
+    fault of an event's script nothing but that its owner is told; of FILTER his client tells him."""
+    doing = _Applying(planning, case, ruling)
+    for said in ruling.redirects:
+        doing.redirect(said)
+    doing.notify()
+    doing.plan.duplicates += [Duplicate(case.account_id, *seen) for seen in ruling.seen]
+    if ruling.faults:
+        doing.undo()
+        if case.lying is not None and case.lying.event is not None:
+            doing.tell_owner()
+    doing.tell()
 
 
 class _Applying:
@@ -159,18 +174,17 @@ class _Applying:
         action = said.action
         why = self.onward(action)
         if not why:
-            self.told(said.script, action.line, f"redirected to {action.address}")
+            self.told(said, f"redirected to {action.address}")
             return
-        self.told(said.script, action.line, f"kept, as it cannot be redirected to {action.address}: {why}")
-        self.ruling.place(Place(self.case.home, message=action.message))
+        self.told(said, f"kept, as it cannot be redirected to {action.address}: {why}")
+        lying = self.case.lying
+        self.ruling.place(Place(self.case.home, *marks(lying.flags if lying else None), message=action.message))
         if why != _CIRCLE:
             text = f"line {action.line}: it cannot be redirected to {action.address}: {why}"
             self.ruling.faults.append(Wrong(said.script, text))
 
     def onward(self, action: Redirect) -> str:
         """Why it cannot be sent there, or not to all that the address stands for; "" when it is."""
-        if action.listed:
-            return "a list is no place to redirect to here"
         try:
             target = parse_address(action.address)
         except BadAddress as error:
@@ -212,7 +226,7 @@ class _Applying:
             return None
         words = " ".join(said.action.text.split())[: LIMITS.sieve_refusal]
         text = _UNSAFE.sub("?", words) or "the recipient does not take this message"
-        self.told(said.script, said.action.line, f"rejected: {text}")
+        self.told(said, f"rejected: {text}")
         return Denial(550, "5.7.1", REJECTED, text)
 
     # ------------------------------------------------------------------------------------------ answers and notices
@@ -231,31 +245,29 @@ class _Applying:
         if not why and sender is not None and sieve.answered(self.tx, case.account_id, handle, sender):
             why = f"{sender} was answered already"
         if why or owner is None or sender is None:
-            self.told(said.script, action.line, f"not answered: {why}")
+            self.told(said, f"not answered: {why}")
             return
         hostname, unique = self.planning.config["hostname"], secrets.token_hex(12)
         data = answers.vacation(self.tx, action, owner, sender, self.head, unique=unique, hostname=hostname)
         plan = self.letter([sender], data, "vacation", action.fcc)
         if plan.empty:
-            self.told(said.script, action.line, f"not answered: {sender} cannot be reached")
+            self.told(said, f"not answered: {sender} cannot be reached")
             return
         plan.once = Answer(case.account_id, handle, sender, action.seconds)
-        self.told(said.script, action.line, f"answered to {sender}")
+        self.told(said, f"answered to {sender}")
 
     def notify(self) -> None:
         for said in self.ruling.notices:
             action, owner = said.action, self.owner()
             if answers.automatic(self.head) or self.case.junk or owner is None or self.case.envelope.sender is None:
-                self.told(
-                    said.script, action.line, "notified nobody: it is junk or automatic"
-                )  # RFC 5436 section 2.7.1
+                self.told(said, "notified nobody: it is junk or automatic")  # RFC 5436 section 2.7.1
                 continue
             hostname, unique = self.planning.config["hostname"], secrets.token_hex(12)
             made = answers.notice(self.tx, action, owner, self.head, unique=unique, hostname=hostname)
             if made is None or self.letter(*made, "rules", action.fcc).empty:
-                self.told(said.script, action.line, "notified nobody: the address leads nowhere")
+                self.told(said, "notified nobody: the address leads nowhere")
             else:
-                self.told(said.script, action.line, f"notified {', '.join(map(str, made[0]))}")
+                self.told(said, f"notified {', '.join(map(str, made[0]))}")
 
     def letter(self, to: Sequence[Address], data: bytes, about: str, fcc: FileInto | None) -> Plan:
         """A message that goes out with this one, and a copy of it for its writer if he wants that."""
@@ -280,6 +292,12 @@ class _Applying:
         self.plan.notices.append(plan)
         return plan
 
+    def undo(self) -> None:
+        """Nothing of it goes anywhere: the message is left as it lies."""
+        plan = self.plan
+        for each in (plan.copies, plan.sendings, plan.notices, plan.duplicates, plan.versions):
+            each.clear()
+
     # ------------------------------------------------------------------------------------------------- what was done
 
     def tell_owner(self) -> None:
@@ -302,21 +320,25 @@ class _Applying:
         plan.once = Fault(case.account_id)
         self.plan.notices.append(plan)
 
-    def told(self, script: str, line: int, what: str) -> None:
-        self.ruling.script = script
-        self.ruling.tell(line, what)
+    def told(self, said: Said[Action], what: str) -> None:
+        self.ruling.script = said.script
+        self.ruling.tell(said.action, what)
 
     def tell(self) -> None:
-        """One event: what the scripts did, each with its line."""
-        if not self.ruling.did:
-            return
-        did = [{"script": each.script, "line": each.line, "did": each.what} for each in self.ruling.did]
-        self.plan.ruled.append(
-            events.New(
-                self.plan.trace, "ruled", "error" if self.ruling.faults else "script",
-                recipient=str(self.case.recipient.address), detail={"user": str(self.case.address), "steps": did},
-            )
-        )  # fmt: skip
+        self.plan.ruled += story(self.plan.trace, self.case, self.ruling)
+
+
+def story(trace: str, case: Case, ruling: Ruling) -> list[events.New]:
+    """One event: what the scripts did, each with its line."""
+    if not ruling.did:
+        return []
+    did = [{"script": each.script, "line": each.line, "did": each.what} for each in ruling.did]
+    return [
+        events.New(
+            trace, "ruled", "error" if ruling.faults else "script", recipient=str(case.recipient.address),
+            detail={"user": str(case.address), "steps": did},
+        )
+    ]  # fmt: skip
 
 
 def _bare(message: bytes | None) -> bytes | None:
