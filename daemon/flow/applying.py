@@ -228,7 +228,7 @@ class _Applying:
             self.told(said.script, action.line, f"not answered: {sender} cannot be reached")
             return
         plan.once = Answer(case.account_id, handle, sender, action.seconds)
-        self.told(said.script, action.line, f"answered to {sender}")
+        self.told(said.script, action.line, f"answered {sender}")
 
     def notify(self) -> None:
         for said in self.ruling.notices:
