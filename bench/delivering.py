@@ -23,17 +23,26 @@ def delivered(sessions: int, each: int, size: int, *flags: str) -> Callable[[Fie
     """Messages of `size` octets over `sessions` connections, `each` per connection (0: many), until IMAP shows all."""
 
     def measure(field: Field, server: Server, row: Row) -> Figures:
-        def send(count: int) -> float:
-            answer = field.suite.mload(
-                "smtp", "-h", server["smtp"][0], "-p", server["smtp"][1], "-s", sessions, "-k", each, "-l", size,
-                "-n", count, "-u", server["nusers"], "-r", server["rcpt"], "-f", "sender@example.org", "-t", LIMIT,
-                *flags,
-            )  # fmt: skip
-            return float(answer["rate"])
-
+        send = generated(field, server, sessions, each, size, *flags)
         return arriving(field, server, row, max(20, 200_000 // size), send)
 
     return measure
+
+
+def generated(
+    field: Field, server: Server, sessions: int, each: int, size: int, *flags: str
+) -> Callable[[int], float]:  # fmt: skip
+    """For `arriving`: sends messages of the generator, numbered from 0 in their subjects."""
+
+    def send(count: int) -> float:
+        answer = field.suite.mload(
+            "smtp", "-h", server["smtp"][0], "-p", server["smtp"][1], "-s", sessions, "-k", each, "-l", size,
+            "-n", count, "-u", server["nusers"], "-r", server["rcpt"], "-f", "sender@example.org", "-t", LIMIT,
+            *flags,
+        )  # fmt: skip
+        return float(answer["rate"])
+
+    return send
 
 
 def arriving(
@@ -43,14 +52,15 @@ def arriving(
     first: int,
     send: Callable[[int], float],
     look: Callable[[int], None] = lambda _: None,
+    counter: Any = None,
 ) -> Figures:
     """Figures of `send(count)`, which says how many a second were accepted, until IMAP shows all in the mailboxes.
 
     The messages go to the users in turn. Once there they may be looked at. `first` is what is tried before it is known
-    how many are enough; so much warms the server up, too.
+    how many are enough; so much warms the server up, too. `counter`: the suite's, which counts in INBOX, or another.
     """
     suite, users = field.suite, server["nusers"]
-    counter = suite.module.Counter(server, users)
+    counter = counter or suite.module.Counter(server, users)
     figures: Figures = {}
 
     def run(count: int) -> float:

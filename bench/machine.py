@@ -47,6 +47,7 @@ def about(directory: Path) -> dict[str, str]:
         "uvloop": metadata.version("uvloop"),
         "Postfix": _said("postconf", "-dh", "mail_version"),
         "Dovecot": _said("dovecot", "--version"),
+        "Pigeonhole": _said("dpkg-query", "-Wf", "${Version}", "dovecot-sieve"),
         "filters of the peers": _said("dpkg-query", "-Wf", "${Package} ${Version}  ", *FILTERS, "unbound").strip(),
     }
 
@@ -72,7 +73,7 @@ def write_peers(suite: Suite, peers: Iterable[Server]) -> None:
         "Written by `python -m bench` out of the files the peers ran with; `STATE` is the suite's directory. Postfix",
         "takes mail on loopback and hands it to Dovecot by LMTP; fsync as Debian ships it. The tuned one is Dovecot's",
         '"high-performance" login mode with its authentication cache. Those called trust and rspamd judge what comes,',
-        "see `peers_filters.py`.\n",
+        "those called sieve sort it by the scripts of its users, see `peers_filters.py`.\n",
     ]
     told = set[str]()
     for peer in peers:

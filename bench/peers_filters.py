@@ -1,11 +1,13 @@
-"""The peers with what an administrator puts beside them to judge incoming mail. All else is the configuration of the
-suite's peers.
+"""The peers with what an administrator puts beside them to judge or to sort incoming mail. All else is the
+configuration of the suite's peers.
 
 `trust`: opendkim and opendmarc as milters, policyd-spf as Postfix's policy service. `rspamd`: rspamd as Debian ships
 it, as a milter, its statistics in a Redis of its own; it has learnt as many messages as it wants before it judges.
 
-They run in a mount namespace of their own, where resolv.conf names the name server of `correspondent`. Loopback is no
-friend here, as it is by default, but a stranger whose mail is judged.
+These two run in a mount namespace of their own, where resolv.conf names the name server of `correspondent`. Loopback is
+no friend there, as it is by default, but a stranger whose mail is judged.
+
+`sieve`: Pigeonhole in Dovecot's LMTP, and its ManageSieve, through which users put their scripts.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from pathlib import Path
 from bench.correspondent import ADDRESS, lesson
 from bench.suite import NoSuite, Server, Suite
 
+_MANAGE = 47  # from the port of IMAP to that of ManageSieve
 _PORT = re.compile(r"\b22([01]\d\d)\b")  # of the suite's peers
 _LESSONS = 250  # of each kind; rspamd's statistics judge from 200 on
 _ALWAYS = """
@@ -38,6 +41,8 @@ class Filters:
     start: str  # shell
     files: Mapping[str, str]
     pidfiles: tuple[str, ...]
+    dovecot: str = ""  # more of dovecot.conf
+    strangers: bool = True  # mail from loopback is judged
 
 
 TRUST = Filters(
@@ -141,7 +146,32 @@ save ""
     pidfiles=("filters/rspamd.pid", "filters/redis.pid"),
 )
 
-_KINDS = {"trust": TRUST, "rspamd": RSPAMD}
+SIEVE = Filters(
+    packages={"sievec": "dovecot-sieve", "/usr/lib/dovecot/managesieve": "dovecot-managesieved"},
+    ports=25,
+    main="",
+    master="",
+    start="",
+    files={},
+    pidfiles=(),
+    dovecot="""
+protocols = imap pop3 lmtp sieve
+service managesieve-login {{
+  inet_listener sieve {{
+    port = {manage}
+  }}
+}}
+protocol lmtp {{
+  mail_plugins = sieve
+}}
+plugin {{
+  sieve = file:{home}/filters/%u;active={home}/filters/%u.sieve
+}}
+""",
+    strangers=False,
+)
+
+_KINDS = {"trust": TRUST, "rspamd": RSPAMD, "sieve": SIEVE}
 BASES = ("pd-maildir", "pd-mdbox")
 
 
@@ -165,14 +195,18 @@ def described(suite: Suite, name: str, plain: Server) -> Server:
     doors = {door: [plain[door][0], plain[door][1] % 1000 + filters.ports * 1000] for door in ("smtp", "imap", "pop3")}
     return plain | doors | {
         "name": name,
+        "sieve": [plain["imap"][0], doors["imap"][1] + _MANAGE],
         "home": _home(suite, name),
         "configuration": ("dovecot.conf", "pf/etc/main.cf", "pf/etc/master.cf", *filters.files),
         "pidfiles": ("run/master.pid", "pf/spool/pid/master.pid", *filters.pidfiles),
     }  # fmt: skip
 
 
-def start(suite: Suite, name: str, run: Callable[..., None]) -> None:
-    """`run` runs a command that must succeed, with more variables in its environment. Raises `NoSuite`."""
+def start(suite: Suite, name: str, server: Server, run: Callable[..., None]) -> None:
+    """`server` is its descriptor; `run` runs a command that must succeed, with more variables in its environment.
+
+    Raises `NoSuite`.
+    """
     filters = _KINDS[split(name)[1]]
     missing = [package for command, package in filters.packages.items() if shutil.which(command) is None]
     if missing:
@@ -182,14 +216,17 @@ def start(suite: Suite, name: str, run: Callable[..., None]) -> None:
     run("bash", suite.folder / "anchor.sh", "wipe", home.name, MAILBENCH=str(_state(suite, name)))
     (home / "filters").mkdir()
     (home / "filters").chmod(0o1777)
-    words = {"home": home, "address": ADDRESS}
-    for file, more in (("dovecot.conf", ""), ("pf/etc/main.cf", _ALWAYS + filters.main),
+    words = {"home": home, "address": ADDRESS, "manage": server["sieve"][1]}
+    main = _ALWAYS + filters.main if filters.strangers else filters.main
+    for file, more in (("dovecot.conf", filters.dovecot), ("pf/etc/main.cf", main),
                        ("pf/etc/master.cf", filters.master)):  # fmt: skip
         path = home / file
         text = _PORT.sub(rf"{filters.ports}\1", path.read_text())
-        path.write_text(text.replace("mynetworks = 127.0.0.0/8\n", "") + more.format(**words))
+        if filters.strangers:
+            text = text.replace("mynetworks = 127.0.0.0/8\n", "")
+        path.write_text(text + more.format(**words))
     start = f"""
-mount --bind {home}/resolv.conf /etc/resolv.conf
+{f"mount --bind {home}/resolv.conf /etc/resolv.conf" if filters.strangers else ""}
 ulimit -n 20000
 {filters.start.format(**words).strip()}
 dovecot -c {home}/dovecot.conf

@@ -19,9 +19,10 @@ HEAD = """# Beside Postfix and Dovecot
 Written by `python -m bench`; do not edit (what a human has to say about a row is in `remarks.toml`). Each row was
 measured in one run, the servers in turn, generator and servers on the same machine; durable on both sides, the
 caches of password hashes warm on both sides. No filters, except in the rows `believed` and `filtered`, where both
-sides check incoming mail and ask the same name server (unbound on loopback, counted to the side that asks). "Theirs"
-is the better of maildir and mdbox in each line. Figures are medians over the rounds. Compare ratios, not figures,
-between rows.
+sides check incoming mail and ask the same name server (unbound on loopback, counted to the side that asks). In the
+rows `rules` every user has the same script (`sieving.py`), put by ManageSieve; `rules-share` compares our server with
+itself, and `rules-50` is measured without a server. "Theirs" is the better of maildir and mdbox in each line. Figures
+are medians over the rounds. Compare ratios, not figures, between rows.
 
 The column "others" says how many processors were busy with work that is neither the bench nor the server it measured,
 while ours and while the peers were measured (where it says load, that was not recorded, and it is the load average when

@@ -17,18 +17,21 @@ DEFAULT_PEERS = ("pd-maildir", "pd-mdbox")
 
 @dataclass(frozen=True)
 class Target:
-    """`ours / theirs` at least or at most so much; or `ours` below a bound of its own."""
+    """`ours / theirs` at least or at most so much; or `ours` below a bound of its own, or from it on."""
 
-    kind: Literal["at least", "at most", "under"]
+    kind: Literal["at least", "at most", "under", "from"]
     bound: float
 
     def text(self, unit: str) -> str:
-        return f"< {self.bound:g} {unit}" if self.kind == "under" else f"{self.kind} {self.bound:g}×"
+        sign = {"under": "<", "from": "≥"}.get(self.kind)
+        return f"{sign} {self.bound:g} {unit}" if sign else f"{self.kind} {self.bound:g}×"
 
     def met(self, ours: float, theirs: float | None) -> bool | None:
         """None: there is nothing to compare with."""
         if self.kind == "under":
             return ours < self.bound
+        if self.kind == "from":
+            return ours >= self.bound
         if not theirs:
             return None
         return ours / theirs >= self.bound if self.kind == "at least" else ours / theirs <= self.bound

@@ -9,6 +9,8 @@ from bench.pushing import pushed
 from bench.reading import copied, fetched, logins, retrieved
 from bench.resting import alone, idling
 from bench.row import DEFAULT_PEERS, Figure, Row, Target
+from bench.ruling import costing
+from bench.sieving import beside_itself, ruled_by
 
 MIB = 1 << 20
 
@@ -88,6 +90,22 @@ ROWS = (
     _believed(50),
     _filtered(10),
     _filtered(50),
+    Row("rules-10", "2 KB, 10 sessions, many messages a session, 10 rules for each user; all lie where they say",
+        ruled_by,
+        (Figure("rate", "delivered to the right mailbox", "msg/s", True, Target("at least", 3)),
+         Figure("cpu", "CPU per 1,000 messages", "s", False)),
+        names("sieve")),
+    Row("rules-share", "the same, our server with the 10 rules beside itself without, four runs in turn", beside_itself,
+        (Figure("share", "rate with rules, of that without", "%", True, Target("from", 85)),
+         Figure("rate", "with", "msg/s", True),
+         Figure("plain", "without", "msg/s", True),
+         Figure("more", "more CPU for a message", "%", False)),
+        peers=()),
+    Row("rules-50", "50 rules, a message of 10 KB, in one process, compiled before", costing(50),
+        (Figure("cpu", "CPU of the plan with them beyond that without", "ms", False, Target("under", 1)),
+         Figure("run", "of it reading the header and running", "ms", False),
+         Figure("compile", "compiling, once", "ms", False)),
+        peers=()),
     Row("push", "20 messages/s offered to 10 idling mailboxes", pushed,
         (Figure("p99", "dot to IDLE push, p99", "ms", False, Target("under", 50)),
          Figure("p50", "dot to IDLE push, p50", "ms", False),

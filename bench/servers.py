@@ -77,7 +77,7 @@ def peer(suite: Suite, name: str) -> Iterator[Server]:
     log.unlink(missing_ok=True)
     try:
         if name in peers_filters.NAMES:
-            peers_filters.start(suite, name, run)
+            peers_filters.start(suite, name, server, run)
         else:
             for verb in ("wipe", "up"):
                 run("bash", suite.folder / "anchor.sh", verb, name)

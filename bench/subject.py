@@ -25,7 +25,7 @@ USERS = 100
 PREFIX = 226
 PORTS = {
     "smtp": 25, "submission": 87, "submissions": 65, "lmtp": 24, "imap": 43, "imaps": 93, "pop3": 10, "pop3s": 95,
-    "http": 80, "https": 44,
+    "managesieve": 90, "http": 80, "https": 44,
 }  # fmt: skip
 SINK = 22905
 
@@ -68,6 +68,7 @@ def descriptor(pid: int, name: str = "mailctl", prefix: int = PREFIX) -> dict[st
         "smtp": ["127.0.0.1", prefix * 100 + PORTS["smtp"]],
         "imap": ["127.0.0.1", prefix * 100 + PORTS["imap"]],
         "pop3": ["127.0.0.1", prefix * 100 + PORTS["pop3"]],
+        "sieve": ["127.0.0.1", prefix * 100 + PORTS["managesieve"]],
         "user": "u%d@bench.test",
         "rcpt": "u%d@bench.test",
         "password": "pw",

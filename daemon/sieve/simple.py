@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from daemon.limits import LIMITS
 from daemon.mail.address import BadAddress, parse_address
 from daemon.sieve.blocks import Layout, NotUnderstood, layout, replaced
+from daemon.sieve.editing import FIELD_NAME
 from daemon.sieve.errors import ScriptError
 from daemon.sieve.flags import listed
 from daemon.sieve.parser import parse
@@ -207,6 +208,8 @@ def check(rule: Rule) -> None:
     if rule.discard and (rule.file or rule.keep):
         raise BadRule("a message is either dropped or kept")
     for condition in rule.conditions:
+        if condition.part != "size" and not FIELD_NAME.fullmatch(condition.part):
+            raise BadRule(f"{condition.part[:40]!r} is no name of a header field")
         if condition.how in ("contains", "is") and not (condition.values and all(condition.values)):
             raise BadRule(f"what is looked for in {condition.part} is empty")
     for flag in rule.flags:
