@@ -87,6 +87,7 @@ class Limits:
     metadata_entries: int = 100  # of one mailbox, or of the server for one user; RFC 5464 §4.1 asks for 10
     metadata_total: int = 5000  # entries that a user has with all his mailboxes
     metadata_storage: int = 1 * MIB  # octets of their names and values
+    metadata_listed: int = 10  # entries asked for in one LIST (RFC 9590): each is told of every mailbox
     imap_kept_messages: int = 1_000_000  # messages of mailboxes that nobody has open, kept in memory at 8 octets each
     imap_failed_logins: int = 3  # per connection before BYE
     imap_errors: int = 50  # BAD answers in a row before BYE

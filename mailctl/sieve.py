@@ -273,7 +273,7 @@ def _tell(desk: Desk, found: Trial) -> None:
     out.print(out.bold("What will be done:"))
     for deed in found.deeds:
         where = f"line {deed.line}" if deed.line else "since no line says otherwise"
-        if several and deed.line:
+        if deed.line and (several or deed.script != found.script):
             where += f" of {clean(deed.script)}"
         out.print(f"{'':>7}{clean(deed.text)}  {out.dim(f'({where})')}")
 

@@ -77,6 +77,7 @@ PROOFS = {
     "test_names_that_are_refused": "imap_mailbox_name imap_mailbox_depth",
     "test_a_user_has_so_many_mailboxes_and_no_more": "imap_mailboxes",
     "test_names_that_no_entry_has": "metadata_name",
+    "test_entries_asked_of_every_mailbox_are_few": "metadata_listed",
     "test_a_user_has_room_for_so_much_metadata": "metadata_value metadata_entries metadata_total metadata_storage",
     "test_views_forget_large_mailboxes_first_of_all": "imap_kept_messages",
     "test_refusals_have_their_codes_and_enough_is_enough": "imap_failed_logins",

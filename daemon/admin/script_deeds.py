@@ -54,7 +54,7 @@ def _both(before: Keep | None, keep: Keep) -> Keep:
 
 
 def _deed(script: str, action: Action, text: str) -> Deed:
-    return Deed(script, action.line, type(action).__name__.lower(), text)
+    return Deed(rules.whose(script, action), action.line, type(action).__name__.lower(), text)
 
 
 def _words(tx: Tx, case: Case | None, subject: Subject, action: Action) -> str:

@@ -200,6 +200,7 @@ def _steps(ran: Ran) -> list[Told]:
 
 
 def _told(script: Script, step: Step, lines: Sequence[str]) -> Told:
-    source = lines[step.line - 1].rstrip("\r") if step.line <= len(lines) else ""
-    named = step.text.split()[0].lower() in source.lower()
-    return Told(script.place, script.name, step.line, source if named else "", step.text, step.outcome)
+    """The line of a script that is included is not at hand: its name stands in front of the step."""
+    source = "" if step.within else lines[step.line - 1].rstrip("\r")
+    text = f"{step.within}: {step.text}" if step.within else step.text
+    return Told(script.place, script.name, step.line, source, text, step.outcome)

@@ -25,7 +25,7 @@ from daemon.mail import headers
 from daemon.mail.address import Address, BadAddress, parse_address
 from daemon.mail.header import field_matcher, header_end
 from daemon.mail.summary import summarize
-from daemon.sieve.actions import FileInto, Redirect
+from daemon.sieve.actions import Action, FileInto, Redirect
 from daemon.sieve.subject import Head
 from daemon.store import accounts, addresses, events, sieve
 from daemon.store.addresses import Denial, Local, Onward
@@ -147,9 +147,9 @@ class _Applying:
         action = said.action
         why = self.onward(action)
         if not why:
-            self.told(said.script, action.line, f"redirected to {action.address}")
+            self.told(said, f"redirected to {action.address}")
             return
-        self.told(said.script, action.line, f"kept, as it cannot be redirected to {action.address}: {why}")
+        self.told(said, f"kept, as it cannot be redirected to {action.address}: {why}")
         self.ruling.place(Place(self.case.home, message=action.message))
         if why != _CIRCLE:
             text = f"line {action.line}: it cannot be redirected to {action.address}: {why}"
@@ -157,8 +157,6 @@ class _Applying:
 
     def onward(self, action: Redirect) -> str:
         """Why it cannot be sent there, or not to all that the address stands for; "" when it is."""
-        if action.listed:
-            return "a list is no place to redirect to here"
         try:
             target = parse_address(action.address)
         except BadAddress as error:
@@ -200,7 +198,7 @@ class _Applying:
             return None
         words = " ".join(said.action.text.split())[: LIMITS.sieve_refusal]
         text = _UNSAFE.sub("?", words) or "the recipient does not take this message"
-        self.told(said.script, said.action.line, f"rejected: {text}")
+        self.told(said, f"rejected: {text}")
         return Denial(550, "5.7.1", REJECTED, text)
 
     # ------------------------------------------------------------------------------------------ answers and notices
@@ -219,31 +217,29 @@ class _Applying:
         if not why and sender is not None and sieve.answered(self.tx, case.account_id, handle, sender):
             why = f"{sender} was answered already"
         if why or owner is None or sender is None:
-            self.told(said.script, action.line, f"not answered: {why}")
+            self.told(said, f"not answered: {why}")
             return
         hostname, unique = self.planning.config["hostname"], secrets.token_hex(12)
         data = answers.vacation(self.tx, action, owner, sender, self.head, unique=unique, hostname=hostname)
         plan = self.letter([sender], data, "vacation", action.fcc)
         if plan.empty:
-            self.told(said.script, action.line, f"not answered: {sender} cannot be reached")
+            self.told(said, f"not answered: {sender} cannot be reached")
             return
         plan.once = Answer(case.account_id, handle, sender, action.seconds)
-        self.told(said.script, action.line, f"answered {sender}")
+        self.told(said, f"answered {sender}")
 
     def notify(self) -> None:
         for said in self.ruling.notices:
             action, owner = said.action, self.owner()
             if answers.automatic(self.head) or self.case.junk or owner is None or self.case.envelope.sender is None:
-                self.told(
-                    said.script, action.line, "notified nobody: it is junk or automatic"
-                )  # RFC 5436 section 2.7.1
+                self.told(said, "notified nobody: it is junk or automatic")  # RFC 5436 section 2.7.1
                 continue
             hostname, unique = self.planning.config["hostname"], secrets.token_hex(12)
             made = answers.notice(self.tx, action, owner, self.head, unique=unique, hostname=hostname)
             if made is None or self.letter(*made, "rules", action.fcc).empty:
-                self.told(said.script, action.line, "notified nobody: the address leads nowhere")
+                self.told(said, "notified nobody: the address leads nowhere")
             else:
-                self.told(said.script, action.line, f"notified {', '.join(map(str, made[0]))}")
+                self.told(said, f"notified {', '.join(map(str, made[0]))}")
 
     def letter(self, to: Sequence[Address], data: bytes, about: str, fcc: FileInto | None) -> Plan:
         """A message that goes out with this one, and a copy of it for its writer if he wants that."""
@@ -290,9 +286,9 @@ class _Applying:
         plan.once = Fault(case.account_id)
         self.plan.notices.append(plan)
 
-    def told(self, script: str, line: int, what: str) -> None:
-        self.ruling.script = script
-        self.ruling.tell(line, what)
+    def told(self, said: Said[Action], what: str) -> None:
+        self.ruling.script = said.script
+        self.ruling.tell(said.action, what)
 
     def tell(self) -> None:
         """One event: what the scripts did, each with its line."""

@@ -32,10 +32,12 @@ from daemon.limits import LIMITS
 from daemon.mail.address import Address, BadAddress, parse_address
 from daemon.sieve import Facts, Result, ScriptErrors, Sent, SpamScore, Subject
 from daemon.sieve.actions import Action, Discard, FileInto, Keep, Notify, Redirect, Reject, Seen, Vacation
-from daemon.store import correspondents, keywords, mailboxes, sieve
+from daemon.store import correspondents, keywords, mailboxes, metadata, sieve
 from daemon.store.errors import Invalid
+from daemon.store.mailboxes import Mailbox
 from daemon.store.sieve import Script
 from daemon.store.tx import Tx
+from daemon.wire.smtp_parameters import from_xtext
 
 A = TypeVar("A", covariant=True)
 FOR_JUNK = frozenset(("spamtest", "spamtestplus", "virustest"))
@@ -127,13 +129,19 @@ class Ruling:
             place = there._replace(flags=there.flags | place.flags, keywords=words, create=there.create or place.create)
         self.places[place.mailbox] = place
 
-    def tell(self, line: int, what: str) -> None:
-        """In the words of a script partly: the trace of each message keeps them."""
-        self.did.append(Did(self.script, line, what[: LIMITS.sieve_words]))
+    def tell(self, action: Action | None, what: str) -> None:
+        """Of an action, or of the script as a whole; in its words partly: the trace of each message keeps them."""
+        script, line = (whose(self.script, action), action.line) if action is not None else (self.script, 0)
+        self.did.append(Did(script, line, what[: LIMITS.sieve_words]))
 
     def fault(self, text: str) -> None:
         self.faults.append(Fault(self.script, text))
-        self.tell(0, f"went wrong: {text}")
+        self.tell(None, f"went wrong: {text}")
+
+
+def whose(script: str, action: Action) -> str:
+    """The script that an action is of: the one that was run, or `main > part` for one that it includes."""
+    return f"{script} > {action.within}" if action.within else script
 
 
 class Ran(NamedTuple):
@@ -211,14 +219,17 @@ def _went_wrong(ruling: Ruling, case: Case, script: Script, text: str) -> None:
     if script.place == "own":
         ruling.fault(text)
     else:
-        ruling.tell(0, f"went wrong: {text}")
+        ruling.tell(None, f"went wrong: {text}")
         if programs.complain(script.text, text):
             log.trouble("global-script", script=script.name, error=text, user=str(case.address))
 
 
 def _sent(case: Case) -> Sent:
     recipient, envelope = case.recipient, case.envelope
-    given = {"orcpt": recipient.orcpt, "notify": recipient.notify, "ret": envelope.ret, "envid": envelope.envid}
+    given = {
+        "orcpt": from_xtext(recipient.orcpt or ""), "notify": recipient.notify,
+        "ret": envelope.ret, "envid": from_xtext(envelope.envid or ""),
+    }  # fmt: skip
     extra = tuple([(name, value) for name, value in given.items() if value])
     return Sent(envelope.reverse_path, str(case.address), str(recipient.address), extra)
 
@@ -235,15 +246,17 @@ def _take_in(tx: Tx, case: Case, ruling: Ruling, actions: tuple[Action, ...], be
                 if before is not None and before.message is not None and kept.message is None:
                     kept = kept._replace(message=before.message)
                 if action.line:
-                    ruling.tell(action.line, "kept" + _with(action.flags))
+                    ruling.tell(action, "kept" + _with(action.flags))
                 elif action.flags or action.message is not None:
-                    ruling.tell(0, ("kept, changed" if action.message is not None else "kept") + _with(action.flags))
+                    ruling.tell(
+                        action, ("kept, changed" if action.message is not None else "kept") + _with(action.flags)
+                    )
             case FileInto():
                 _file(tx, case, ruling, action)
             case Redirect():
                 ruling.redirects.append(Said(ruling.script, action))
             case Discard():
-                ruling.tell(action.line, "discarded")
+                ruling.tell(action, "discarded")
             case Reject():
                 ruling.reject = ruling.reject or Said(ruling.script, action)
             case Vacation():
@@ -261,12 +274,12 @@ def _file(tx: Tx, case: Case, ruling: Ruling, action: FileInto) -> None:
     """Into its mailbox; where it would go without a script, and a fault, if there is none."""
     place = located(tx, case.account_id, action)
     if isinstance(place, str):
-        ruling.tell(action.line, f"filed into {case.home}: {place}")
+        ruling.tell(action, f"filed into {case.home}: {place}")
         ruling.faults.append(Fault(ruling.script, f"line {action.line}: {place}"))
         place = Place(case.home, *marks(action.flags), action.message)
     else:
         made = " (a new mailbox)" if place.create else ""
-        ruling.tell(action.line, f"filed into {place.mailbox}{made}{_with(action.flags)}")
+        ruling.tell(action, f"filed into {place.mailbox}{made}{_with(action.flags)}")
     ruling.place(place)
 
 
@@ -312,9 +325,10 @@ def facts(tx: Tx, case: Case) -> Facts:
     return Facts(
         now=tx.now,
         zone=(time.localtime(tx.now / 1000).tm_gmtoff or 0) // 60,
-        mailbox_exists=lambda name: _exists(tx, account_id, name),
+        mailbox_exists=lambda name: _find(tx, account_id, name) is not None,
         special_use=lambda use: mailboxes.for_use(tx, account_id, use),
         mailbox_by_id=lambda number: by_id(tx, account_id, number),
+        metadata=lambda name, entry: _metadata(tx, account_id, name, entry),
         duplicate=lambda handle: sieve.seen(tx, account_id, handle),
         has_list=lambda name: name == ADDRESS_BOOK,
         in_list=lambda name, value: name == ADDRESS_BOOK and _known(tx, account_id, value),
@@ -340,11 +354,19 @@ def _environment(case: Case) -> dict[str, str]:
     return found
 
 
-def _exists(tx: Tx, account_id: int, name: str) -> bool:
+def _find(tx: Tx, account_id: int, name: str) -> Mailbox | None:
     try:
-        return mailboxes.find(tx, account_id, mailboxes.normal_name(name)) is not None
+        return mailboxes.find(tx, account_id, mailboxes.normal_name(name))
     except Invalid:
-        return False
+        return None
+
+
+def _metadata(tx: Tx, account_id: int, name: str | None, entry: str) -> str | None:
+    """Of his mailbox, or of the server (RFC 5490)."""
+    if name is None:
+        return metadata.value(tx, account_id, None, entry)
+    box = _find(tx, account_id, name)
+    return None if box is None else metadata.value(tx, account_id, box.id, entry)
 
 
 def by_id(tx: Tx, account_id: int, number: str) -> str | None:

@@ -209,10 +209,10 @@ def parse_date(value: bytes) -> Sent | None:
         day = date(year, month, int(found[1])).toordinal() - _EPOCH
     except ValueError:
         return None
-    return Sent(day * 86400 + hour * 3600 + (minute - _zone(found[7])) * 60 + second, day)
+    return Sent(day * 86400 + hour * 3600 + (minute - zone_minutes(found[7])) * 60 + second, day)
 
 
-def _zone(zone: bytes | None) -> int:
+def zone_minutes(zone: bytes | None) -> int:
     """Minutes east of Greenwich; an unknown zone is -0000 (RFC 5322 §4.3)."""
     if zone is None:
         return 0

@@ -1,7 +1,7 @@
 """What a script decides: values that the house carries out, in their order, in the one transaction of acceptance.
 
 `line` is where the script says so, 0 for the implicit keep. `message` is the message as the script had changed it by
-then (editheader, replace, enclose), None while it is as it came.
+then (editheader, replace, enclose), None while it is as it came. `within`: the included script that says so.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ class Keep(NamedTuple):
     line: int = 0
     flags: tuple[str, ...] | None = None
     message: bytes | None = None
+    within: str = ""
 
 
 class FileInto(NamedTuple):
@@ -30,21 +31,23 @@ class FileInto(NamedTuple):
     create: bool = False
     special_use: str = ""
     mailbox_id: str = ""
+    within: str = ""
 
 
 class Redirect(NamedTuple):
-    """Send it on. `ret` and `notify` as RFC 6009 has them. `listed`: the address is the name of a list (RFC 6134)."""
+    """Send it on. `ret` and `notify` as RFC 6009 has them, "" for what the sender asked for."""
 
     address: str
     line: int = 0
     message: bytes | None = None
     notify: str = ""
     ret: str = ""
-    listed: bool = False
+    within: str = ""
 
 
 class Discard(NamedTuple):
     line: int = 0
+    within: str = ""
 
 
 class Reject(NamedTuple):
@@ -53,6 +56,7 @@ class Reject(NamedTuple):
     text: str
     line: int = 0
     at_smtp: bool = True
+    within: str = ""
 
 
 class Vacation(NamedTuple):
@@ -67,6 +71,7 @@ class Vacation(NamedTuple):
     handle: str = ""
     seconds: int = 7 * 86400
     fcc: FileInto | None = None
+    within: str = ""
 
 
 class Notify(NamedTuple):
@@ -79,6 +84,7 @@ class Notify(NamedTuple):
     options: tuple[str, ...] = ()
     message: str = ""
     fcc: FileInto | None = None
+    within: str = ""
 
 
 Action = Keep | FileInto | Redirect | Discard | Reject | Vacation | Notify
@@ -93,11 +99,12 @@ class Seen(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A step of a script that was watched: what it did or asked, and what came of it."""
+    """A step of a script that was watched: what it did or asked, and what came of it. `within`: the included script."""
 
     line: int
     text: str
     outcome: str
+    within: str = ""
 
 
 class Result(NamedTuple):

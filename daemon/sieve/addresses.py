@@ -15,3 +15,9 @@ def one_address(text: str) -> str | None:
         return str(parse_address(f"{quote_local(found[0].local or '')}@{found[0].host}"))
     except BadAddress:
         return None
+
+
+def are_addresses(text: str) -> bool:
+    """Whether it could stand in From: one address or more, and nothing else."""
+    found = [each for each in mailboxes(text.encode("utf-8", "replace")) if each.host is not None]
+    return bool(found) and all(each.host for each in found)

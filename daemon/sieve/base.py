@@ -14,6 +14,7 @@ from daemon.sieve.matching import matcher, options
 from daemon.sieve.mime import FACETS, HEADS, facet, heads
 from daemon.sieve.places import PLACE, filing
 from daemon.sieve.run import Run
+from daemon.sieve.subject import Head, Sent
 from daemon.sieve.words import NUMBER, STRING, STRINGS, Ask, Call, Do, Flow, Option, command, test
 
 _NOTIFY = re.compile(r"NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY)){0,2}", re.IGNORECASE)
@@ -75,10 +76,12 @@ _REDIRECT = (
 
 @command("redirect", STRING, options=_REDIRECT)
 def redirect(call: Call) -> Do:
-    """To an address, or to all of a list (RFC 6134 section 2.4); with what RFC 6009 lets say of notices."""
-    address, copy, listed = call.text(0), call.has("copy"), call.has("list")
+    """To an address, with what RFC 6009 lets say of notices. Lists (RFC 6134) are asked here, never sent to."""
+    address, copy = call.text(0), call.has("copy")
+    if call.has("list"):
+        call.fault("there is no list here that mail can be redirected to")
     notify, ret = call.option_text("notify"), call.option_text("ret")
-    if address.constant is not None and not (listed or one_address(address.constant)):
+    if address.constant is not None and not one_address(address.constant):
         call.fault(f"{address.constant!r} is no address to redirect to", 0)
     if notify is not None and notify.constant is not None and not _NOTIFY.fullmatch(notify.constant):
         call.fault(":notify is NEVER, or some of SUCCESS, FAILURE and DELAY with commas between them")
@@ -87,14 +90,12 @@ def redirect(call: Call) -> Do:
 
     def do(run: Run) -> Flow:
         to, when, what = address(run), notify(run) if notify else "", ret(run) if ret else ""
-        if listed and not run.subject.facts.has_list(to):
-            raise run.fault(f"there is no list {to[:80]!r} to redirect to")
-        plain = to if listed else one_address(to)
+        plain = one_address(to)
         if plain is None:
             raise run.fault(f"{to[:80]!r} is no address to redirect to")
         if not (_NOTIFY.fullmatch(when or "NEVER") and _RET.fullmatch(what or "FULL")):
             raise run.fault(f":notify {when[:40]!r} or :ret {what[:40]!r} makes no sense")
-        run.act(Redirect(plain, call.line, run.message, when.upper(), what.upper(), listed), copy=copy)
+        run.act(Redirect(plain, call.line, run.onward, when.upper(), what.upper()), copy=copy)
         return None
 
     return do
@@ -176,7 +177,7 @@ def header(call: Call) -> Ask:
                     yield from pick(head.texts(name))
                 else:
                     for raw in pick(head.raw(name)):
-                        yield from part(raw)
+                        yield from part(name.lower(), raw)
 
     return lambda run: match(run, values(run))
 
@@ -184,7 +185,7 @@ def header(call: Call) -> Ask:
 @test("address", STRINGS, STRINGS, options=(*options(), *PARTS, *INDEX, *HEADS))
 def address(call: Call) -> Ask:
     names, part, pick, where = call.texts(0), address_part(call), chosen(call), heads(call)
-    match = matcher(call, call.texts(1), 1)
+    match, people = matcher(call, call.texts(1), 1), Head.named if part is _whole else Head.people  # section 2.4.2.3
     for name in names.constant or ():
         if name.lower() not in _ADDRESS_FIELDS:
             call.fault(f"{name} is no field of addresses", 0)
@@ -194,44 +195,61 @@ def address(call: Call) -> Ask:
             for name in names(run):
                 run.spend(1)
                 if name.lower() in _ADDRESS_FIELDS:
-                    found = [part(each) for raw in pick(head.raw(name)) for each in head.people(raw)]
+                    found = [part(each) for raw in pick(head.raw(name)) for each in people(head, raw)]
                     yield from [value for value in found if value is not None]
 
     return lambda run: match(run, values(run))
 
 
-_ENVELOPE = {
+_ENVELOPE: dict[str, Callable[[Sent], str]] = {
     "from": lambda sent: sent.sender,
     "to": lambda sent: sent.recipient_as_sent or sent.recipient,
 }
+_NOTICES = ("notify", "orcpt", "ret", "envid")  # RFC 6009 section 3
 
 
 @test("envelope", STRINGS, STRINGS, needs="envelope", options=(*options(), *PARTS))
 def envelope(call: Call) -> Ask:
     names, keys, part = call.texts(0), call.texts(1), address_part(call)
-    match = matcher(call, keys, 1)
+    match, notices = matcher(call, keys, 1), call.allows("envelope-dsn")
     for name in names.constant or ():
-        if name.lower() not in _ENVELOPE:
+        if name.lower() in _NOTICES:
+            if not notices:
+                call.lacks(f'the {name} of the envelope needs: require "envelope-dsn"', 0)
+            if part is not _whole:
+                call.fault(f"the {name} of the envelope is no address", 0)
+        elif name.lower() not in _ENVELOPE:
             call.fault(f"the envelope has no {name!r}", 0)
 
     def values(run: Run) -> Iterator[str]:
         if run.subject.facts.event is not None:
             raise run.fault("what lies in a mailbox has no envelope")
-        for name in names(run):
-            text = _ENVELOPE[name.lower()](run.subject.sent) if name.lower() in _ENVELOPE else None
-            if text is None:
-                continue
-            local, at, host = text.rpartition("@")
-            value = part(Mailbox(None, None, local, host) if at else Mailbox(None, None, text, None)) if text else ""
-            if value is not None:
-                yield value
+        sent = run.subject.sent
+        for name in map(str.lower, names(run)):
+            if name in _ENVELOPE:
+                yield from _parts(_ENVELOPE[name](sent), part)
+            elif notices and name in _NOTICES:
+                for said in [value for known, value in sent.extra if known == name]:
+                    yield from said.split(",") if name == "notify" else (said,)
 
     return lambda run: match(run, values(run))
+
+
+def _parts(text: str, part: Callable[[Mailbox], str | None]) -> Iterator[str]:
+    """Of an address of the envelope; nobody's is an empty string, whatever is asked of it (RFC 5228 section 5.4)."""
+    local, at, host = text.rpartition("@")
+    value = part(Mailbox(None, None, local, host) if at else Mailbox(None, None, text, None)) if text else ""
+    if value is not None:
+        yield value
 
 
 def address_part(call: Call) -> Callable[[Mailbox], str | None]:
     """What of an address is compared; None: it has no such part (RFC 5233)."""
     return _ADDRESS_PARTS[call.one_of(tuple(_ADDRESS_PARTS), "all")]
+
+
+def _whole(box: Mailbox) -> str:
+    return box.address
 
 
 def _user(box: Mailbox) -> str:
@@ -244,7 +262,7 @@ def _detail(box: Mailbox) -> str | None:
 
 
 _ADDRESS_PARTS: dict[str, Callable[[Mailbox], str | None]] = {
-    "all": lambda box: box.address,
+    "all": _whole,
     "localpart": lambda box: box.local or "",
     "domain": lambda box: box.host or "",
     "user": _user,

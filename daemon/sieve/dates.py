@@ -7,14 +7,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
 from daemon.mail.decode import unfold
-from daemon.mail.summary import parse_date
+from daemon.mail.summary import parse_date, zone_minutes
 from daemon.sieve.index import INDEX, chosen
 from daemon.sieve.matching import matcher, options
 from daemon.sieve.run import Run
 from daemon.sieve.words import STRING, STRINGS, Ask, Call, Option, test
 
 _ZONE = re.compile(r"([+-])([0-9]{2})([0-5][0-9])")
-_WRITTEN = re.compile(rb"([+-])([0-9]{2})([0-5][0-9])\s*(?:\(.*)?$", re.DOTALL)
+_WRITTEN = re.compile(rb"([+-][0-9]{4}|[A-Za-z]{1,5})\s*(?:\(.*)?$", re.DOTALL)
+_DAY = 24 * 60  # minutes
 _JULIAN = 678576  # the proleptic day of year 1 before the modified Julian day 0
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -83,11 +84,9 @@ def _moment(value: bytes) -> datetime | None:
     sent, written = parse_date(stamp), _WRITTEN.search(stamp)
     if sent is None:
         return None
-    minutes = 0
-    if written is not None and int(written[2]) < 24:
-        minutes = (int(written[2]) * 60 + int(written[3])) * (-1 if written[1] == b"-" else 1)
+    minutes = zone_minutes(written[1] if written is not None else None)
     try:
-        return datetime.fromtimestamp(sent.at, timezone(timedelta(minutes=minutes)))
+        return datetime.fromtimestamp(sent.at, timezone(timedelta(minutes=minutes if abs(minutes) < _DAY else 0)))
     except (ValueError, OverflowError, OSError):
         return None
 

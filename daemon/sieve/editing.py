@@ -14,7 +14,15 @@ from daemon.sieve.run import Run
 from daemon.sieve.words import NUMBER, STRING, STRINGS, Call, Do, Flow, Option, command
 
 FIELD_NAME = re.compile(r"[!-9;-~]{1,76}")
-_KEPT = frozenset(("received", "auto-submitted", "delivered-to"))  # never deleted (section 5): they end circles
+_KEPT = frozenset(
+    (
+        "received",
+        "auto-submitted",
+        "delivered-to",  # they end circles (section 5)
+        "original-subject",
+        "original-from",  # RFC 5703 section 5
+    )
+)  # fmt: skip; never deleted
 _INDEX = (Option("index", NUMBER), Option("last"))  # of deleteheader itself (section 5)
 _FOLD = 76  # characters of a line
 _LINES = re.compile(r"[\r\n\0]+")

@@ -44,8 +44,9 @@ def heads(call: Call) -> Callable[[Run], Sequence[Head]]:
     return found
 
 
-def facet(call: Call) -> Callable[[bytes], Iterator[str]] | None:
-    """What of a Content-Type or Content-Disposition is compared; None: the whole field."""
+def facet(call: Call) -> Callable[[str, bytes], Iterator[str]] | None:
+    """What of a Content-Type or Content-Disposition is compared, by the field's name in lower case and its value; None:
+    the whole field. Other fields have parameters alone (section 4.1)."""
     names = call.option_texts("param")
     if names is not None:
         wanted = names.constant
@@ -53,7 +54,7 @@ def facet(call: Call) -> Callable[[bytes], Iterator[str]] | None:
             call.fault(":param takes constants")
         lower = [name.lower() for name in wanted]
 
-        def parameters(value: bytes) -> Iterator[str]:
+        def parameters(_: str, value: bytes) -> Iterator[str]:
             known = parameter_texts(disposition(value)[1])
             yield from (known[name] for name in lower if name in known)
 
@@ -62,19 +63,24 @@ def facet(call: Call) -> Callable[[bytes], Iterator[str]] | None:
     return {"type": _type, "subtype": _subtype, "contenttype": _whole}.get(name)
 
 
-def _type(value: bytes) -> Iterator[str]:
-    kind = content_type(value)
-    yield kind[0] if kind else disposition(value)[0]
+def _type(name: str, value: bytes) -> Iterator[str]:
+    yield _words(name, value)[0]
 
 
-def _subtype(value: bytes) -> Iterator[str]:
-    kind = content_type(value)
-    yield kind[1] if kind else ""
+def _subtype(name: str, value: bytes) -> Iterator[str]:
+    yield _words(name, value)[1]
 
 
-def _whole(value: bytes) -> Iterator[str]:
-    kind = content_type(value)
-    yield f"{kind[0]}/{kind[1]}" if kind else disposition(value)[0]
+def _whole(name: str, value: bytes) -> Iterator[str]:
+    yield "/".join(filter(None, _words(name, value)))
+
+
+def _words(name: str, value: bytes) -> tuple[str, str]:
+    """Type and subtype; of a Content-Disposition the disposition alone."""
+    if name == "content-type":
+        kind = content_type(value)
+        return (kind[0], kind[1]) if kind else ("", "")
+    return (disposition(value)[0] if name == "content-disposition" else ""), ""
 
 
 @command("foreverypart", needs="foreverypart", options=_LOOP, block=True)
@@ -90,7 +96,11 @@ def foreverypart(call: Call) -> Do:
         flow: Flow = None
         try:
             for part in _inside(outer or run.looped.message.root, outer is None):
-                run.spend(5)
+                run.spend(5 + len(run.patches) // 10)
+                if run.over:
+                    break
+                if run.replaced(part):
+                    continue
                 run.part = part
                 flow = run.block(block)
                 if flow == "break" and run.leaving in ("", label):
@@ -102,7 +112,7 @@ def foreverypart(call: Call) -> Do:
             run.part, run.depth = outer, run.depth - 1
         if outer is None:
             run.rewrite()
-            run.looped = None
+            run.looped, run.over = None, False
         return flow
 
     return do

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 
 from daemon.limits import LIMITS
 from daemon.mail.changes import field_of
 from daemon.mail.header import fields, header_end
+from daemon.mail.headers import format_date
 from daemon.mail.message import Part
-from daemon.sieve.editing import FIELD_NAME, field_value
+from daemon.sieve.addresses import are_addresses
+from daemon.sieve.editing import field_value
 from daemon.sieve.run import Run
 from daemon.sieve.variables import modified, modifier_options, variable_name
 from daemon.sieve.words import NUMBER, STRING, STRINGS, Call, Do, Flow, Option, command
 
 _LINES = re.compile(r"\r?\n|\r")
+_EIGHT_BITS = b"Content-Transfer-Encoding: 8bit\r\n"
 _MIME = re.compile(rb"(?:mime-version|content-.*)", re.IGNORECASE)
 
 
@@ -22,13 +26,13 @@ def extracttext(call: Call) -> Do:
     """The text of the part at hand; "" when it is none (section 7)."""
     if not call.allows("variables"):
         call.fault('extracttext needs: require "variables"')
+    if not call.script.loops:
+        call.fault("extracttext stands only in a loop over parts")
     name, change, first = variable_name(call, 0), modified(call), call.option_number("first")
     most = LIMITS.sieve_variable if first is None else min(first, LIMITS.sieve_variable)
 
     def do(run: Run) -> Flow:
-        if run.part is None:
-            raise run.fault("extracttext is for a part of a message, in a loop over parts")
-        run.set_variable(name, change(_text(run, run.part, most)))
+        run.set_variable(name, change(_text(run, run.part, most) if run.part is not None else ""))
         return None
 
     return do
@@ -48,15 +52,20 @@ def replace(call: Call) -> Do:
     """The part at hand, or the body of the message, becomes this text or, with `:mime`, this entity (section 5)."""
     text, mime = call.text(0), call.has("mime")
     subject, author = call.option_text("subject"), call.option_text("from")
+    if mime and (subject or author):
+        call.fault("with :mime there is neither :subject nor :from: the entity is all there is")
+    if author is not None and author.constant is not None and not are_addresses(author.constant):
+        call.fault(f"{author.constant!r} is no address to write from")
 
     def do(run: Run) -> Flow:
-        part = run.part
-        entity = _entity(text(run), mime)
-        if part is None or run.looped is None or part is run.looped.message.root:
-            named = {b"Subject": subject(run) if subject else "", b"From": author(run) if author else ""}
-            entity = _header(run, {name: value for name, value in named.items() if value}) + entity
-            part = None
-        run.patch(part, entity)
+        part, entity = run.part, _entity(text(run), mime)
+        if part is not None and run.looped is not None and part is not run.looped.message.root:
+            run.patch(part, entity)
+            return None
+        run.rewrite()
+        writer = author(run) if author else ""
+        named = {b"subject": subject(run) if subject else "", b"from": writer if are_addresses(writer) else ""}
+        run.supplant(_left(run, {name: value for name, value in named.items() if value}) + entity)
         return None
 
     return do
@@ -68,18 +77,18 @@ def enclose(call: Call) -> Do:
     text, subject, more = call.text(0), call.option_text("subject"), call.option_texts("headers")
 
     def do(run: Run) -> Flow:
-        named = {b"Subject": subject(run)} if subject else {}
-        added = b"".join(_added(line) for value in (more(run) if more else ()) for line in _LINES.split(value))
-        edge = b"=_enclosed_%d" % len(run.subject.data)
-        while edge in run.subject.data:
+        run.rewrite()
+        data = run.subject.data
+        head = _new(run, subject(run) if subject else None, more(run) if more else ())
+        edge = b"=_enclosed_%d" % len(data)
+        while edge in data:
             edge += b"_"
-        whole = (
-            _header(run, named) + added + b'Content-Type: multipart/mixed; boundary="' + edge
-            + b'"\r\n\r\n--' + edge + b"\r\n"
-            + _entity(text(run), False) + b"\r\n--" + edge + b"\r\nContent-Type: message/rfc822\r\n\r\n"
-            + bytes(run.subject.data) + b"\r\n--" + edge + b"--\r\n"
+        run.enclose(
+            head + b'Content-Type: multipart/mixed; boundary="' + edge + b'"\r\n' + _EIGHT_BITS
+            + b"\r\n--" + edge + b"\r\n" + _entity(text(run), False)
+            + b"\r\n--" + edge + b"\r\nContent-Type: message/rfc822\r\n" + _EIGHT_BITS + b"\r\n" + bytes(data)
+            + b"\r\n--" + edge + b"--\r\n"
         )  # fmt: skip
-        run.patch(None, whole)
         return None
 
     return do
@@ -88,29 +97,39 @@ def enclose(call: Call) -> Do:
 def _entity(text: str, mime: bool) -> bytes:
     """Its header, the blank line and its body."""
     octets = _LINES.sub("\r\n", text).encode("utf-8", "replace")
-    if mime:
-        return octets
-    return b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + octets
+    return octets if mime else b"Content-Type: text/plain; charset=utf-8\r\n" + _EIGHT_BITS + b"\r\n" + octets
 
 
-def _added(line: str) -> bytes:
-    """A line of `:headers` as a field; nothing when it is none."""
-    name, colon, value = line.partition(":")
-    if not colon or not FIELD_NAME.fullmatch(name):
-        return b""
-    return field_of(name.encode(), field_value(value.strip()))
+def _left(run: Run, named: dict[bytes, str]) -> bytes:
+    """The fields that stay when a message has another body. What those `named` were before is kept in fields of its
+    own, as `Original-Subject` and `Original-From`."""
+    kept = [
+        (b"Original-" if name in named else b"") + field for name, field in _fields(run) if not _MIME.fullmatch(name)
+    ]
+    new = [field_of(name.title(), field_value(value)) for name, value in named.items()]
+    return b"".join([*kept, *new, b"MIME-Version: 1.0\r\n"])
 
 
-def _header(run: Run, named: dict[bytes, str]) -> bytes:
-    """The fields of the message that a new body leaves as they are, those `named` with other values, and what says that
-    it is MIME."""
+def _new(run: Run, subject: str | None, names: Sequence[str]) -> bytes:
+    """The header of a message that encloses this one: the fields it is to have of it; who made it, and when."""
+    facts, sent = run.subject.facts, run.subject.sent
+    wanted = {name.lower().encode("utf-8", "replace") for name in names} - {b"subject"}
+    made = {
+        b"from": "".join(f"<{address}>" for address in (*facts.addresses, sent.recipient)[:1] if address),
+        b"date": format_date(facts.now / 1000),
+    }
+    if subject is None:
+        wanted.add(b"subject")
+    else:
+        made[b"subject"] = subject
+    new = [field_of(name.title(), field_value(made[name])) for name in made if made[name] and name not in wanted]
+    old = [field for name, field in _fields(run) if name in wanted and not _MIME.fullmatch(name)]
+    return b"".join([*new, *old, b"MIME-Version: 1.0\r\n"])
+
+
+def _fields(run: Run) -> Iterator[tuple[bytes, bytes]]:
+    """The fields of the message: name in lower case, and all of it."""
     data = run.subject.data
     block = bytes(data[: header_end(data, 0, len(data))])
-    gone = {name.lower() for name in named}
-    kept = [
-        block[field.start : field.end].rstrip(b"\r\n") + b"\r\n"
-        for field in fields(block)
-        if field.name not in gone and not _MIME.fullmatch(field.name)
-    ]
-    new = [field_of(name, field_value(value)) for name, value in named.items()]
-    return b"".join([*kept, *new, b"MIME-Version: 1.0\r\n"])
+    for field in fields(block):
+        yield field.name, block[field.start : field.end].rstrip(b"\r\n") + b"\r\n"

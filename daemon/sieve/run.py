@@ -57,7 +57,7 @@ class Run:
     __slots__ = (
         "subject", "place", "left", "actions", "seen", "keeping", "flags", "variables", "matched", "steps", "message",
         "part", "depth", "patches", "leaving", "looped", "script", "lent", "versions", "included", "edits",
-        "shared", "common",
+        "shared", "common", "over", "enclosed", "unenclosed",
     )  # fmt: skip
 
     def __init__(self, subject: Subject, told: bool = False, steps: int = LIMITS.sieve_steps) -> None:
@@ -84,6 +84,9 @@ class Run:
         self.versions: dict[int, int] = {}  # octets of each changed message that an action holds
         self.shared: dict[str, str] = {}  # variables of all scripts that include each other
         self.common: frozenset[str] = frozenset()  # which of them this script sees
+        self.over = False  # the loop is about a message that is no longer there
+        self.enclosed = False
+        self.unenclosed: bytes | None = None  # `message` before that
 
     def block(self, lines: Block) -> Flow:
         for place, shown, do in lines:
@@ -109,7 +112,7 @@ class Run:
 
     def tell(self, place: Place, what: str, outcome: str) -> None:
         if self.steps is not None and len(self.steps) < LIMITS.sieve_told:
-            self.steps.append(Step(place.line, f"{self.script}: {what}" if self.script else what, outcome))
+            self.steps.append(Step(place.line, what, outcome, self.script))
 
     def variable(self, name: str) -> str:
         """`${name}`; "" when it was not set."""
@@ -145,7 +148,7 @@ class Run:
                 raise self.fault("the script makes too many long messages of one")
         if isinstance(action, _CANCELS) and not copy:
             self.keeping = False
-        self.actions.append(action)
+        self.actions.append(action._replace(within=self.script) if self.script else action)
 
     @contextmanager
     def apart(self, script: str) -> Iterator[None]:
@@ -171,32 +174,49 @@ class Run:
                 self.place,
             ) = kept  # fmt: skip
 
-    def patch(self, part: Part | None, octets: bytes) -> None:
-        """Something else in place of a part, header and body, or of all; in a loop when that has ended."""
+    @property
+    def onward(self) -> bytes | None:
+        """The message as a redirect sends it: that it was enclosed is of no concern there (RFC 5703 section 6)."""
+        return self.unenclosed if self.enclosed else self.message
+
+    def replaced(self, part: Part) -> bool:
+        """Whether it was inside of a part that is another now, so that it is gone (RFC 5703 section 5)."""
+        return any(start < part.header < end for start, end, _ in self.patches)
+
+    def patch(self, part: Part, octets: bytes) -> None:
+        """Something else in place of a part, header and body, once the loop has ended."""
+        if self.over:
+            return
         if len(octets) > LIMITS.message_size:
             raise self.fault("the script makes the message too long")
         if len(self.patches) >= LIMITS.mime_parts:
             raise self.fault("the script changes too many parts")
         self.spend(1 + len(octets) // 1000)
-        self.patches.append((part.header, part.end, octets) if part else (-1, -1, octets))
-        if self.part is None:
-            self.rewrite()
+        self.patches.append((part.header, part.end, octets))
 
     def rewrite(self) -> None:
         """Make the new message of what was patched; what is inside of another patch is gone with it."""
         patches, self.patches = self.patches, []
         if not patches:
             return
-        last = patches[-1]
-        if last[0] < 0:  # all of it
-            return self.change(last[2])
         data, pieces, place = self.subject.data, list[bytes](), 0
         moved = len(data) - len(self.looped.data) if self.looped else 0  # by changes of the header in the loop
         for start, end, octets in sorted(patches, key=lambda each: (each[0], -each[1])):
-            if start >= 0 and start + moved >= place:
+            if start + moved >= place:
                 pieces += [bytes(data[place : start + moved]), octets]
                 place = end + moved
         self.change(b"".join([*pieces, bytes(data[place:])]))
+
+    def enclose(self, message: bytes) -> None:
+        """It is inside of this one from here on."""
+        if not self.enclosed:
+            self.enclosed, self.unenclosed = True, self.message
+        self.supplant(message)
+
+    def supplant(self, message: bytes) -> None:
+        """Another in its place, with other parts, so that a loop over those it had is over."""
+        self.change(message)
+        self.over = self.part is not None
 
     def change(self, message: bytes) -> None:
         """It is another message from here on."""
@@ -227,9 +247,9 @@ class Run:
 
 
 def _joined(first: Action | None, more: Action) -> Action:
-    """The first of two that do the same, with the flags of both."""
+    """The first of two that do the same, with the flags of the last (RFC 5232 section 2)."""
     if isinstance(first, Keep | FileInto) and isinstance(more, Keep | FileInto) and more.flags is not None:
-        return first._replace(flags=tuple(dict.fromkeys((*(first.flags or ()), *more.flags))))
+        return first._replace(flags=more.flags)
     return first or more
 
 
@@ -241,7 +261,7 @@ def _what(action: Action) -> object:
                 return Keep
             return FileInto, action.mailbox, action.special_use, action.mailbox_id
         case Redirect():
-            return Redirect, action.address.lower(), action.listed
+            return Redirect, action.address.lower()
         case Keep() | Discard():
             return type(action)
     return action

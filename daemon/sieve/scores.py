@@ -27,8 +27,13 @@ def spamtest(call: Call) -> Ask:
 
 @test("virustest", STRING, needs="virustest", options=options())
 def virustest(call: Call) -> Ask:
-    match = matcher(call, Texts([call.text(0)]), 0)
-    return lambda run: match(run, (_VIRUS.get(run.subject.facts.virus, "0"),))
+    match, counts = matcher(call, Texts([call.text(0)]), 0), call.has("count")
+
+    def ask(run: Run) -> bool:
+        found = _VIRUS.get(run.subject.facts.virus)
+        return match(run, () if found is None and counts else (found or "0",))  # section 3.1: none to count
+
+    return ask
 
 
 def _share(found: SpamScore) -> float:

@@ -24,7 +24,7 @@ class Sent(NamedTuple):
     sender: str = ""
     recipient: str = ""
     recipient_as_sent: str = ""  # before aliases; "" when it is the same
-    extra: tuple[tuple[str, str], ...] = ()  # orcpt, notify, ret, envid, bymode, ... (RFC 6009)
+    extra: tuple[tuple[str, str], ...] = ()  # notify, ret, and decoded orcpt and envid, as far as given (RFC 6009)
 
 
 class SpamScore(NamedTuple):
@@ -102,6 +102,10 @@ class Head:
         if known is None:
             known = self._texts[name] = tuple([header_text(value) for value in self._fields.get(name, ())])
         return known
+
+    def named(self, value: bytes) -> list[Mailbox]:
+        """Whom a raw value of one of its fields names, by an address or by something else."""
+        return [each for each in mailboxes(value) if each.host is not None]
 
     def people(self, value: bytes) -> tuple[Mailbox, ...]:
         """The addresses in a raw value of one of its fields."""

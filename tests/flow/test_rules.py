@@ -8,11 +8,14 @@ import re
 import pytest
 
 from daemon.flow import programs, receive, rules
+from daemon.flow.envelope import Envelope, Origin, Recipient
 from daemon.flow.programs import Programs
 from daemon.limits import LIMITS
+from daemon.mail.address import parse_address
 from daemon.sieve import ScriptErrors
-from daemon.store import accounts, mailboxes, sieve
+from daemon.store import accounts, mailboxes, metadata, sieve
 from daemon.store.keywords import FLAGGED, SEEN
+from daemon.store.spool import Body
 from daemon.store.tx import Tx
 from tests.flow.house import House
 from tests.flow.ruled import ANN, BOB, CARL, MAIL, Fewer, accept, account, boxes, everybody, marks, script, steps, text
@@ -232,6 +235,42 @@ async def test_scripts_are_asked_about_the_world_as_it_is(house: House) -> None:
     assert [*boxes(house, ANN)] == ["Archive"]
 
 
+METADATA = 'require ["mboxmetadata", "servermetadata", "fileinto", "variables", "relational"]; if '
+
+
+@pytest.mark.parametrize(
+    "test,true",
+    [
+        ('metadata :is "Archive" "/private/comment" "Old mail"', True),
+        ('metadata :contains "Archive" "/Private/Comment" ["new", "old"]', True),
+        ('metadata :matches "archive" "/private/comment" "*"', False),  # there is no such mailbox
+        ('metadata :is "inbox" "/shared/empty" ""', True),
+        ('metadata :matches "INBOX" "/private/comment" "*"', False),
+        ('metadata :matches "a//b" "/private/comment" "*"', False),
+        ('metadata :is "Archive" "/private/specialuse" "\\\\Archive"', True),
+        ('metadata :value "ge" :comparator "i;ascii-casemap" "Archive" "/private/comment" "old"', True),
+        ('metadataexists "Archive" ["/private/comment", "/PRIVATE/specialuse"]', True),
+        ('metadataexists "Archive" ["/private/comment", "/shared/none"]', False),
+        ('metadataexists "Nowhere" "/private/comment"', False),
+        ('servermetadata :matches "/private/vendor/x/colour" "bl*"', True),
+        ('servermetadata :matches "/private/comment" "*"', False),
+        ('servermetadataexists ["/private/vendor/x/colour", "/Shared/comment"]', True),
+        ('servermetadataexists ["/private/vendor/x/colour", "/private/comment"]', False),
+    ],
+)
+async def test_scripts_are_asked_about_metadata(house: House, test: str, true: bool) -> None:
+    for user, comment in ((ANN, b"Old mail"), (BOB, b"of another")):
+        number = account(house, user)
+        archive, inbox = (house.store.peek(mailboxes.get, number, name).id for name in ("Archive", "INBOX"))
+        house.store.write_now(metadata.set, number, archive, {"/private/comment": comment})
+        house.store.write_now(metadata.set, number, inbox, {"/shared/empty": b""})
+    ours: dict[str, bytes | None] = {"/private/vendor/x/colour": b"blue", "/shared/comment": b"\xff"}
+    house.store.write_now(metadata.set, account(house, ANN), None, ours)
+    script(house, ANN, METADATA + test + ' { fileinto "Sent"; }')
+    await accept(house, ANN)
+    assert [*boxes(house, ANN)] == (["Sent"] if true else ["INBOX"])
+
+
 async def test_included_scripts_are_the_owner_s_and_the_administrator_s_as_they_are_now(house: House) -> None:
     everybody(house, "lib", 'require "fileinto"; fileinto "Archive";', "library")
     script(house, ANN, 'require "include"; include :global "lib";')
@@ -251,6 +290,34 @@ async def test_a_redirect_goes_on_as_forwards_do(house: House) -> None:
     assert {row.origin for row in house.queued()} == {"forward"} and boxes(house, ANN) == {}
     assert all(re.fullmatch(r"SRS0=.*=far\.example=carl@here\.example", row.sender, re.I) for row in house.queued())
     assert steps(house, receipt)[0] == "main:1 redirected to x@far.example"
+
+
+async def test_a_redirect_asks_for_notices_as_its_script_says_else_as_the_sender_did(house: House) -> None:
+    """RFC 6009 section 4."""
+    script(
+        house, ANN,
+        'require ["redirect-dsn", "envelope", "envelope-dsn", "fileinto", "copy"];'
+        'redirect :notify "NEVER" :ret "HDRS" "x@far.example"; redirect "y@there.example";'
+        'if allof (envelope "notify" "delay", envelope "ret" "full", envelope "envid" "a+b",'
+        ' envelope "orcpt" "rfc822;a=n@old.example") { fileinto "Archive"; }',
+    )  # fmt: skip
+    to = Recipient(parse_address(ANN), "rfc822;a+3Dn@old.example", "FAILURE,DELAY")
+    envelope = Envelope(parse_address(CARL), [to], ret="FULL", envid="a+2Bb")
+    await receive.accept(house.store, Origin("smtp", peer="192.0.2.1"), envelope, Body.of(MAIL), config=house.config)
+    asked = "select r.address, r.notify, m.ret from queue_recipient r join queue_message m on m.id = r.message_id"
+    assert sorted(house.store.read_now(Tx.all, asked)) == [
+        ("x@far.example", "NEVER", "HDRS"), ("y@there.example", "FAILURE,DELAY", "FULL"),
+    ]  # fmt: skip
+    assert [*boxes(house, ANN)] == ["Archive"]
+
+
+async def test_an_included_script_is_named_by_the_trace(house: House) -> None:
+    script(house, ANN, 'require ["fileinto", "copy"];\nfileinto :copy "Archive";\nredirect "x@far.example";', "part")
+    script(house, ANN, 'require ["include", "fileinto"];\ninclude "part";\nfileinto "Trash";')
+    receipt = await accept(house, ANN)
+    assert steps(house, receipt) == [
+        "main > part:2 filed into Archive", "main:3 filed into Trash", "main > part:3 redirected to x@far.example",
+    ]  # fmt: skip
 
 
 async def test_a_redirect_to_a_neighbour_is_done_at_once_and_his_rules_see_it(house: House) -> None:

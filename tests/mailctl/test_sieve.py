@@ -144,7 +144,7 @@ def test_a_script_is_tried_and_each_step_shown_with_its_line(town: Ctl, script: 
           "keep it in INBOX  (since no line says otherwise)"]),
         ('require "envelope";if envelope "to" "x@example.org" { discard; }',
          ["throw it away, and tell nobody  (line 1)"]),
-        ('require "include";include :global "shared";', ["throw it away, and tell nobody  (line 2)"]),
+        ('require "include";include :global "shared";', ["throw it away, and tell nobody  (line 2 of - > shared)"]),
     ],
 )  # fmt: skip
 def test_what_would_be_done_is_said_in_plain_words(town: Ctl, letter: Path, text: str, done: list[str]) -> None:

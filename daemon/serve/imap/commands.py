@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from daemon.serve.imap import append, auth, capability, change, fetch, find, idle, mailboxes, select
+from daemon.serve.imap import append, auth, capability, change, fetch, find, idle, mailboxes, metadata, select
 from daemon.serve.imap.answer import Answer
 
 GREETED, KNOWN, SELECTED = 1, 2, 4  # RFC 3501 §3: not authenticated, authenticated, selected
@@ -50,6 +50,8 @@ COMMANDS = {
     "LIST": Row(LOGGED_IN, mailboxes.list_mailboxes),
     "LSUB": Row(LOGGED_IN, mailboxes.list_subscribed),
     "STATUS": Row(LOGGED_IN, mailboxes.status),
+    "GETMETADATA": Row(LOGGED_IN, metadata.get),
+    "SETMETADATA": Row(LOGGED_IN, metadata.set),
     "APPEND": Row(LOGGED_IN, append.append),
     "CHECK": Row(SELECTED, capability.check),
     "CLOSE": Row(SELECTED, select.close, NONE),

@@ -196,3 +196,12 @@ if header :contains "subject" "\b\i\l\l" { discard; }
 # on: bill
 if header :contains ["from:", "", "no such", "Größe"] "" { discard; }
 if exists "from:" { discard; }
+
+### addresses without a host
+# on: nobody
+require ["fileinto"];
+if address :all "from" "root" { fileinto "all"; }
+if address :localpart "from" "root" { fileinto "local"; }
+if address :domain "from" "" { fileinto "domain"; }
+if address :all "cc" "bob@there.example" { fileinto "bob"; }
+if address :localpart "cc" "bob" { fileinto "bob local"; }

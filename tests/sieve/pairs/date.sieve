@@ -81,3 +81,10 @@ if date "date" "year" "2025" { discard; }
 # on: bill list
 require "date";
 if date :contains "subject" "year" "" { discard; }
+
+### a zone by its old name
+# on: nobody
+require ["date", "fileinto"];
+if date :originalzone "date" "zone" "-0800" { fileinto "zone"; }
+if date :originalzone "date" "hour" "09" { fileinto "hour"; }
+if date :zone "+0000" "date" "hour" "17" { fileinto "utc"; }

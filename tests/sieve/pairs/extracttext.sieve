@@ -42,7 +42,6 @@ foreverypart {
 
 ### outside of a loop
 # on: bill
-# differs on all: Pigeonhole finds it when the script is checked
 require ["extracttext", "variables"];
 extracttext "a";
 

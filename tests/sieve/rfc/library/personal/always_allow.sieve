@@ -1,0 +1,5 @@
+require ["fileinto", "include"];
+if header :contains "from" "boss@example.org" {
+    fileinto "Work";
+    return;
+}
