@@ -30,7 +30,7 @@ class Stale(Exception):
 
 class Copy(NamedTuple):
     """One copy for one mailbox. `kept`: it is junk, and noted as such for a while. `version`: of the message, 0 is the
-    one that came. `create`: the mailbox is made if it is not there."""
+    one that came. `create`: the mailbox is made if it is not there, for `special_use` if that is something."""
 
     account_id: int
     address: str
@@ -42,6 +42,7 @@ class Copy(NamedTuple):
     keywords: tuple[str, ...] = ()
     version: int = 0
     create: bool = False
+    special_use: str = ""
 
 
 class Sending(NamedTuple):
@@ -200,11 +201,17 @@ def _made(tx: Tx, copy: Copy) -> str:
     """The mailbox of a copy, made if it is not there; INBOX where there may be no more of them."""
     if mailboxes.find(tx, copy.account_id, copy.mailbox) is None:
         try:
-            mailboxes.create(tx, copy.account_id, copy.mailbox)
+            mailboxes.create(tx, copy.account_id, copy.mailbox, _use(tx, copy))
         except Invalid:
             return mailboxes.INBOX
         mailboxes.subscribe(tx, copy.account_id, copy.mailbox, True)  # or no client would show it
     return copy.mailbox
+
+
+def _use(tx: Tx, copy: Copy) -> str | None:
+    """What a new mailbox is for (RFC 8579 section 4.1), if none is by now."""
+    use = copy.special_use
+    return use if use in mailboxes.SPECIAL_USES and mailboxes.for_use(tx, copy.account_id, use) is None else None
 
 
 def _keep(tx: Tx, version: Version, holders: int) -> int:
