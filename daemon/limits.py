@@ -87,6 +87,7 @@ class Limits:
     metadata_entries: int = 100  # of one mailbox, or of the server for one user; RFC 5464 §4.1 asks for 10
     metadata_total: int = 5000  # entries that a user has with all his mailboxes
     metadata_storage: int = 1 * MIB  # octets of their names and values
+    metadata_listed: int = 10  # entries asked for in one LIST (RFC 9590): each is told of every mailbox
     imap_kept_messages: int = 1_000_000  # messages of mailboxes that nobody has open, kept in memory at 8 octets each
     imap_failed_logins: int = 3  # per connection before BYE
     imap_errors: int = 50  # BAD answers in a row before BYE
@@ -401,6 +402,9 @@ class Limits:
     sieve_quick: int = 5  # milliseconds of a run on the event loop; a script that took longer is run in a thread
     sieve_inline: int = 16 * KIB  # characters of a script compiled on the event loop; longer ones in a thread
     sieve_versions: int = 100 * MIB  # octets of changed messages that the actions of one script hold
+    sieve_again: int = 100  # messages in mailboxes that scripts change in one transaction
+    sieve_again_slice: int = 20  # milliseconds of a reader thread that scripts take before others have their turn
+    sieve_again_all: int = 300  # seconds of the processor that scripts take for one command of IMAP
     sieve_digits: int = 40  # of a number in a text: beyond, one is as large as the other
 
     # -- store --------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from daemon.store.errors import Invalid, Missing
 from daemon.store.tx import Tx
 
 SPECIAL_USE = "/private/specialuse"
+ADMIN = "/shared/admin"  # of the server: how to reach the administrator, for whom alone it is (RFC 5464 §3.2.1)
 _ENTRY = re.compile(r"/(?:private|shared)(?:/[ -$&-)+-.0-~]+)+", re.ASCII | re.IGNORECASE)  # RFC 5464 §3.2
 
 _VENDOR = re.compile(r"/[a-z]+/vendor(?:/[^/]+)?", re.IGNORECASE)  # too short: these have at least four levels
@@ -68,6 +69,23 @@ def everything(tx: Tx, account_id: int, mailbox_id: int | None) -> list[Entry]:
     return [Entry(*row) for row in rows]
 
 
+def of_mailboxes(tx: Tx, account_id: int, names: Iterable[str]) -> dict[int, dict[str, bytes]]:
+    """By mailbox, the entries of these names (in lower case) that there are; the server's are not among them."""
+    wanted = list(names)
+    found: dict[int, dict[str, bytes]] = {}
+    for mailbox_id, entry, value in tx.all(
+        "select mailbox_id, entry, value from metadata where account_id = ? and mailbox_id is not null"
+        f" and entry in ({','.join('?' * len(wanted))})",
+        account_id, *wanted,
+    ):  # fmt: skip
+        found.setdefault(mailbox_id, {})[entry] = value
+    if SPECIAL_USE in wanted:
+        for box in mailboxes.everyone(tx, account_id):
+            if box.special_use:
+                found.setdefault(box.id, {})[SPECIAL_USE] = box.special_use.encode()
+    return found
+
+
 def _is(name: str, wanted: str, depth: int) -> bool:
     if name == wanted or not depth:
         return name == wanted
@@ -87,6 +105,8 @@ def set(tx: Tx, account_id: int, mailbox_id: int | None, values: Mapping[str, by
     grows = False
     for name, new in values.items():
         entry = checked_entry(name)
+        if entry == ADMIN and box is None:
+            raise Invalid(f"{ADMIN} is the administrator's")
         if entry == SPECIAL_USE and box is not None:
             if _set_use(tx, box, new):
                 changed.append(entry)

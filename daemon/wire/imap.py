@@ -49,6 +49,14 @@ class Ceilings(Protocol):
     @property
     def imap_keyword_name(self) -> int: ...
     @property
+    def metadata_name(self) -> int: ...
+    @property
+    def metadata_value(self) -> int: ...
+    @property
+    def metadata_entries(self) -> int: ...
+    @property
+    def metadata_listed(self) -> int: ...
+    @property
     def imap_mailbox_name(self) -> int: ...
     @property
     def imap_mailbox_depth(self) -> int: ...
@@ -237,7 +245,7 @@ class _Reader:
             return
         self.left -= size
         data = yield from self.stream.exactly(size)
-        if b"\0" in data:  # RFC 3501 §9: CHAR8 is any octet but NUL
+        if b"\0" in data and not found[1]:  # RFC 3501 §9: CHAR8 is any octet but NUL
             raise Bad("NUL in a literal", in_sync=(yield from _skip(self.stream, 0, self.limits.imap_skip)))
         self.flat.append(data)
 
@@ -251,8 +259,11 @@ class _Reader:
         return self.new_body(size)
 
     def _allow(self, size: int, *, literal8: bool) -> None:
-        if literal8:
-            raise Bad("a binary literal is for messages only")  # RFC 3516 §4.4
+        metadata = self.authenticated and self.name == b"SETMETADATA"
+        if literal8 and not metadata:
+            raise Bad("a binary literal is for messages and metadata")  # RFC 3516 §4.4, RFC 5464 §5
+        if metadata and size > self.limits.metadata_value:
+            raise Bad("value too long", status="NO", code=f"METADATA MAXSIZE {self.limits.metadata_value}")
         if self.authenticated:
             most = self.limits.imap_literal
         else:

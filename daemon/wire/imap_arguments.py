@@ -92,6 +92,12 @@ class Arguments:
         words, self.at = self.words[self.at :], len(self.words)
         return Arguments(words, self.limits)
 
+    def only(self) -> Arguments:
+        """A cursor over the next word, as if it stood in parentheses."""
+        words = self.words[self.at : self.at + 1]
+        self.at += len(words)
+        return Arguments(words, self.limits)
+
     def numbers(self) -> SequenceSet:
         return parse_set(self.atom("sequence set"), self.limits.imap_set_ranges)
 

@@ -1,4 +1,4 @@
-"""LIST and LSUB: plain, extended (RFC 5258), with STATUS (RFC 5819) and SPECIAL-USE (RFC 6154)."""
+"""LIST and LSUB: plain, extended (RFC 5258), with STATUS (RFC 5819), SPECIAL-USE (RFC 6154) and METADATA (RFC 9590)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from daemon.wire.imap import Bad
 from daemon.wire.imap_arguments import Arguments
+from daemon.wire.imap_metadata import listed_entries
 from daemon.wire.mailbox_name import MailboxPattern, decode_name
 
 STATUS_ITEMS = frozenset(
@@ -19,7 +20,8 @@ class List:
     """`patterns` have the reference before them. With `asks_separator` the client only wants to know that.
 
     `select` narrows (SUBSCRIBED, REMOTE, RECURSIVEMATCH, SPECIAL-USE), `returns` says more of each mailbox (SUBSCRIBED,
-    CHILDREN, SPECIAL-USE; what a selection implies is in it); `status` are the items for `* STATUS` after each.
+    CHILDREN, SPECIAL-USE; what a selection implies is in it); `status` are the items for `* STATUS` after each,
+    `metadata` the entries for `* METADATA`.
     """
 
     patterns: tuple[str, ...]
@@ -28,6 +30,7 @@ class List:
     select: frozenset[str] = frozenset()
     returns: frozenset[str] = frozenset()
     status: tuple[str, ...] = ()
+    metadata: tuple[str, ...] = ()
 
     def matchers(self) -> list[MailboxPattern]:
         return [MailboxPattern(pattern) for pattern in self.patterns]
@@ -71,6 +74,7 @@ def parse_list(words: Arguments) -> List:
         patterns = [_pattern(words)]
     returns: set[str] = select & {"SUBSCRIBED", "SPECIAL-USE"}  # RFC 5258 §3.1, RFC 6154 §2
     status: tuple[str, ...] = ()
+    metadata: tuple[str, ...] = ()
     if words.skip_keyword("RETURN"):
         extended = True
         listed = words.listed("RETURN options")
@@ -78,13 +82,15 @@ def parse_list(words: Arguments) -> List:
             option = listed.keyword("RETURN option")
             if option == "STATUS":
                 status = status_items(listed.listed("STATUS items"))
+            elif option == "METADATA":
+                metadata = listed_entries(listed)
             elif option in ("SUBSCRIBED", "CHILDREN", "SPECIAL-USE"):
                 returns.add(option)
             else:
                 raise Bad("unknown RETURN option")
     joined = tuple(dict.fromkeys(reference + pattern for pattern in patterns))
     asks_separator = not extended and patterns == [""]
-    return List(joined, asks_separator, extended, frozenset(select), frozenset(returns), status)
+    return List(joined, asks_separator, extended, frozenset(select), frozenset(returns), status, metadata)
 
 
 def parse_lsub(words: Arguments) -> Lsub:

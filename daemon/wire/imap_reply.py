@@ -126,6 +126,17 @@ def status_line(name: str, items: Mapping[str, int | None]) -> bytes:
     return b"* STATUS %b (%b)\r\n" % (mailbox(name), pairs.encode())
 
 
+def metadata_line(name: str, values: Iterable[tuple[str, bytes | None]]) -> bytes:
+    """`* METADATA INBOX (/private/comment "mine")` (RFC 5464 §4.4.1), the server's with `""` as name."""
+    pairs = b" ".join(
+        astring(entry.encode())
+        + b" "
+        + (nstring(value) if value is None or b"\0" not in value else b"~" + literal(value))
+        for entry, value in values
+    )
+    return b"* METADATA %b (%b)\r\n" % (mailbox(name), pairs)
+
+
 def search_line(numbers: Iterable[int], modseq: int | None = None) -> bytes:
     """`* SEARCH 2 3 (MODSEQ 917)` (RFC 7162 §3.1.5); `* SEARCH` for nothing."""
     found = "".join(f" {number}" for number in numbers)

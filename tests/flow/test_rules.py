@@ -13,7 +13,7 @@ from daemon.flow.programs import Programs
 from daemon.limits import LIMITS
 from daemon.mail.address import parse_address
 from daemon.sieve import ScriptErrors
-from daemon.store import accounts, mailboxes, sieve
+from daemon.store import accounts, mailboxes, metadata, sieve
 from daemon.store.keywords import FLAGGED, SEEN
 from daemon.store.spool import Body
 from daemon.store.tx import Tx
@@ -246,6 +246,42 @@ async def test_scripts_are_asked_about_the_world_as_it_is(house: House) -> None:
     )  # fmt: skip
     await accept(house, "ann+tag@here.example")
     assert [*boxes(house, ANN)] == ["Archive"]
+
+
+METADATA = 'require ["mboxmetadata", "servermetadata", "fileinto", "variables", "relational"]; if '
+
+
+@pytest.mark.parametrize(
+    "test,true",
+    [
+        ('metadata :is "Archive" "/private/comment" "Old mail"', True),
+        ('metadata :contains "Archive" "/Private/Comment" ["new", "old"]', True),
+        ('metadata :matches "archive" "/private/comment" "*"', False),  # there is no such mailbox
+        ('metadata :is "inbox" "/shared/empty" ""', True),
+        ('metadata :matches "INBOX" "/private/comment" "*"', False),
+        ('metadata :matches "a//b" "/private/comment" "*"', False),
+        ('metadata :is "Archive" "/private/specialuse" "\\\\Archive"', True),
+        ('metadata :value "ge" :comparator "i;ascii-casemap" "Archive" "/private/comment" "old"', True),
+        ('metadataexists "Archive" ["/private/comment", "/PRIVATE/specialuse"]', True),
+        ('metadataexists "Archive" ["/private/comment", "/shared/none"]', False),
+        ('metadataexists "Nowhere" "/private/comment"', False),
+        ('servermetadata :matches "/private/vendor/x/colour" "bl*"', True),
+        ('servermetadata :matches "/private/comment" "*"', False),
+        ('servermetadataexists ["/private/vendor/x/colour", "/Shared/comment"]', True),
+        ('servermetadataexists ["/private/vendor/x/colour", "/private/comment"]', False),
+    ],
+)
+async def test_scripts_are_asked_about_metadata(house: House, test: str, true: bool) -> None:
+    for user, comment in ((ANN, b"Old mail"), (BOB, b"of another")):
+        number = account(house, user)
+        archive, inbox = (house.store.peek(mailboxes.get, number, name).id for name in ("Archive", "INBOX"))
+        house.store.write_now(metadata.set, number, archive, {"/private/comment": comment})
+        house.store.write_now(metadata.set, number, inbox, {"/shared/empty": b""})
+    ours: dict[str, bytes | None] = {"/private/vendor/x/colour": b"blue", "/shared/comment": b"\xff"}
+    house.store.write_now(metadata.set, account(house, ANN), None, ours)
+    script(house, ANN, METADATA + test + ' { fileinto "Sent"; }')
+    await accept(house, ANN)
+    assert [*boxes(house, ANN)] == (["Sent"] if true else ["INBOX"])
 
 
 async def test_included_scripts_are_the_owner_s_and_the_administrator_s_as_they_are_now(house: House) -> None:

@@ -74,7 +74,7 @@ def test_names_are_looked_for_at_a_depth(tx: Tx) -> None:
 @pytest.mark.parametrize(
     "name",
     ["", "/", "comment", "/comment", "/private", "/private/", "/shared/a//b", "/shared/a/", "/privates/a", "/shared/*",
-     "/shared/a%", "/shared/vendor",
+     "/shared/a%", "/shared/vendor", "/shared/admin",
      "/private/Vendor/x", "/shared/\t", "/shared/é", "/shared/\u212a", "x/shared/a",
      "/shared/" + "a" * LIMITS.metadata_name],
 )  # fmt: skip

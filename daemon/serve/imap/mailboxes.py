@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from daemon.serve.imap import change
 from daemon.serve.imap.answer import DONE, Answer, No
-from daemon.store import mailboxes, messages
+from daemon.store import mailboxes, messages, metadata
 from daemon.store.mailboxes import INBOX, SEPARATOR, Mailbox
 from daemon.store.tx import Tx
 from daemon.wire import imap_commands as said
@@ -70,7 +70,9 @@ async def rename(session: Session, asked: said.Rename, tag: str) -> Answer:
 
 def _give_away(tx: Tx, account_id: int, name: str, peer: str) -> None:
     inbox = mailboxes.get(tx, account_id, INBOX)
-    done = messages.move(tx, inbox.id, messages.ALL, mailboxes.create(tx, account_id, name).id)
+    box = mailboxes.create(tx, account_id, name)
+    metadata.copy(tx, inbox.id, box.id)  # INBOX keeps its own too (RFC 5464 §4.1)
+    done = messages.move(tx, inbox.id, messages.ALL, box.id)
     if done.sources:
         change.record(tx, change.trace_of(tx, inbox.id, ()), "moved", inbox.id, done.sources, peer, to=name)
 
@@ -126,7 +128,8 @@ def _levels_above(names: Iterable[str]) -> frozenset[str]:
 
 
 async def list_mailboxes(session: Session, asked: List, tag: str) -> Answer:
-    """Plain and extended (RFC 5258), with STATUS after each mailbox when asked for (RFC 5819)."""
+    """Plain and extended (RFC 5258), with STATUS (RFC 5819) and METADATA (RFC 9590) after each mailbox when asked
+    for."""
     if asked.asks_separator:
         session.say(imap_reply.list_line(["\\Noselect"], ""))
         return DONE
@@ -145,6 +148,7 @@ def _list(tx: Tx, session: Session, asked: List) -> bytes:
     if "RECURSIVEMATCH" in asked.select:  # RFC 5258 §3.5: levels whose chosen children do not match themselves
         above = _levels_above(chosen - matching)
     criteria = " ".join(f'"{option}"' for option in sorted(asked.select & {"SUBSCRIBED", "SPECIAL-USE"}))
+    annotated = metadata.of_mailboxes(tx, session.account_id, asked.metadata) if asked.metadata else {}
     lines: list[bytes] = []
     for name in names:
         if name not in matching or (name not in chosen and name not in above):
@@ -155,6 +159,9 @@ def _list(tx: Tx, session: Session, asked: List) -> bytes:
         box = known.boxes.get(name)
         if asked.status and box is not None:
             lines.append(imap_reply.status_line(name, _counts(tx, session, box, asked.status)))
+        if asked.metadata and box is not None:
+            values = annotated.get(box.id, {})
+            lines.append(imap_reply.metadata_line(name, [(entry, values.get(entry)) for entry in asked.metadata]))
     return b"".join(lines)
 
 
