@@ -145,6 +145,7 @@ class _Applying:
             Copy(
                 case.account_id, str(case.address), b"" if changed else case.prefix, str(case.recipient.address),
                 place.mailbox, kept, place.flags, place.keywords, self.version(place.message), place.create,
+                place.special_use,
             )
         )  # fmt: skip
 
@@ -286,7 +287,7 @@ class _Applying:
             plan.copies.append(
                 Copy(
                     case.account_id, str(case.address), b"", str(case.address), place.mailbox, None, place.flags,
-                    place.keywords, 0, place.create,
+                    place.keywords, 0, place.create, place.special_use,
                 )
             )  # fmt: skip
         self.plan.notices.append(plan)
