@@ -242,7 +242,7 @@ class _Applying:
             self.told(said, f"not answered: {sender} cannot be reached")
             return
         plan.once = Answer(case.account_id, handle, sender, action.seconds)
-        self.told(said, f"answered to {sender}")
+        self.told(said, f"answered {sender}")
 
     def notify(self) -> None:
         for said in self.ruling.notices:

@@ -321,7 +321,7 @@ def _file(tx: Tx, case: Case, ruling: Ruling, action: FileInto) -> None:
         ruling.faults.append(Fault(ruling.script, f"line {action.line}: {place}"))
         place = Place(case.home, *marks(action.flags), action.message)
     else:
-        made = ", which is made" if place.create else ""
+        made = " (a new mailbox)" if place.create else ""
         ruling.tell(action, f"filed into {place.mailbox}{made}{_with(action.flags)}")
     ruling.place(place)
 
