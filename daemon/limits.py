@@ -402,6 +402,9 @@ class Limits:
     sieve_quick: int = 5  # milliseconds of a run on the event loop; a script that took longer is run in a thread
     sieve_inline: int = 16 * KIB  # characters of a script compiled on the event loop; longer ones in a thread
     sieve_versions: int = 100 * MIB  # octets of changed messages that the actions of one script hold
+    sieve_again: int = 100  # messages in mailboxes that scripts change in one transaction
+    sieve_again_slice: int = 20  # milliseconds of a reader thread that scripts take before others have their turn
+    sieve_again_all: int = 300  # seconds of the processor that scripts take for one command of IMAP
     sieve_digits: int = 40  # of a number in a text: beyond, one is as large as the other
 
     # -- store --------------------------------------------------------------------------------------------------------

@@ -279,6 +279,8 @@ PROOFS = {
     "test_scripts_may_include_each_other_so_deep": "sieve_include_depth",
     "test_long_messages_are_not_held_many_times": "sieve_versions",
     "test_very_long_numbers_are_all_the_same": "sieve_digits",
+    "test_long_sets_are_filtered_some_at_a_time": "sieve_again sieve_again_slice",
+    "test_all_that_one_command_may_take": "sieve_again_all",
     "test_a_full_segment_is_sealed_and_never_changes_again": "segment",
     "test_a_group_is_not_larger_than_its_limit": "write_group",
     "test_another_process_that_holds_the_database_means_busy_and_nothing_written": "busy",

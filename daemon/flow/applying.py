@@ -18,7 +18,7 @@ from daemon.flow.deliver import Answer, Copy, Duplicate, Fault, Plan
 from daemon.flow.envelope import Envelope, Origin, Recipient
 from daemon.flow.notify import REJECTED, Fate
 from daemon.flow.postmaster import postmaster
-from daemon.flow.rules import Case, Place, Ruling, Said, located
+from daemon.flow.rules import Case, Place, Ruling, Said, located, marks
 from daemon.flow.rules import Fault as Wrong
 from daemon.limits import LIMITS
 from daemon.mail import headers
@@ -32,7 +32,7 @@ from daemon.store.addresses import Denial, Local, Onward
 from daemon.store.spool import Body
 
 if TYPE_CHECKING:
-    from daemon.flow.receive import _Planning as Planning
+    from daemon.flow.receive import Planning
 
 _HANDLE = 64  # characters of a vacation's handle that are remembered as they are
 _UNSAFE = re.compile(r"[^ -~]+")
@@ -43,6 +43,21 @@ _CIRCLE = "it would go in a circle"
 def apply(planning: Planning, case: Case, ruling: Ruling) -> Denial | None:
     """Do it for one mailbox; why the recipient is refused, if so."""
     return _Applying(planning, case, ruling).apply()
+
+
+def elsewhere(planning: Planning, case: Case, ruling: Ruling) -> None:
+    """Of a message that lies in a mailbox, what does not happen there: it is sent on, somebody is notified. After a
+    fault of an event's script nothing but that its owner is told; of FILTER his client tells him."""
+    doing = _Applying(planning, case, ruling)
+    for said in ruling.redirects:
+        doing.redirect(said)
+    doing.notify()
+    doing.plan.duplicates += [Duplicate(case.account_id, *seen) for seen in ruling.seen]
+    if ruling.faults:
+        doing.undo()
+        if case.lying is not None and case.lying.event is not None:
+            doing.tell_owner()
+    doing.tell()
 
 
 class _Applying:
@@ -150,7 +165,8 @@ class _Applying:
             self.told(said, f"redirected to {action.address}")
             return
         self.told(said, f"kept, as it cannot be redirected to {action.address}: {why}")
-        self.ruling.place(Place(self.case.home, message=action.message))
+        lying = self.case.lying
+        self.ruling.place(Place(self.case.home, *marks(lying.flags if lying else None), message=action.message))
         if why != _CIRCLE:
             text = f"line {action.line}: it cannot be redirected to {action.address}: {why}"
             self.ruling.faults.append(Wrong(said.script, text))
@@ -226,7 +242,7 @@ class _Applying:
             self.told(said, f"not answered: {sender} cannot be reached")
             return
         plan.once = Answer(case.account_id, handle, sender, action.seconds)
-        self.told(said, f"answered to {sender}")
+        self.told(said, f"answered {sender}")
 
     def notify(self) -> None:
         for said in self.ruling.notices:
@@ -264,6 +280,12 @@ class _Applying:
         self.plan.notices.append(plan)
         return plan
 
+    def undo(self) -> None:
+        """Nothing of it goes anywhere: the message is left as it lies."""
+        plan = self.plan
+        for each in (plan.copies, plan.sendings, plan.notices, plan.duplicates, plan.versions):
+            each.clear()
+
     # ------------------------------------------------------------------------------------------------- what was done
 
     def tell_owner(self) -> None:
@@ -291,16 +313,20 @@ class _Applying:
         self.ruling.tell(said.action, what)
 
     def tell(self) -> None:
-        """One event: what the scripts did, each with its line."""
-        if not self.ruling.did:
-            return
-        did = [{"script": each.script, "line": each.line, "did": each.what} for each in self.ruling.did]
-        self.plan.ruled.append(
-            events.New(
-                self.plan.trace, "ruled", "error" if self.ruling.faults else "script",
-                recipient=str(self.case.recipient.address), detail={"user": str(self.case.address), "steps": did},
-            )
-        )  # fmt: skip
+        self.plan.ruled += story(self.plan.trace, self.case, self.ruling)
+
+
+def story(trace: str, case: Case, ruling: Ruling) -> list[events.New]:
+    """One event: what the scripts did, each with its line."""
+    if not ruling.did:
+        return []
+    did = [{"script": each.script, "line": each.line, "did": each.what} for each in ruling.did]
+    return [
+        events.New(
+            trace, "ruled", "error" if ruling.faults else "script", recipient=str(case.recipient.address),
+            detail={"user": str(case.address), "steps": did},
+        )
+    ]  # fmt: skip
 
 
 def _bare(message: bytes | None) -> bytes | None:

@@ -7,6 +7,7 @@ meanwhile (a mailbox is removed or fills up) is looked at again here: `Stale` un
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -161,10 +162,10 @@ def commit(tx: Tx, plan: Plan) -> None:
     if plan.written_to and origin.account_id is not None:
         correspondents.wrote(tx, origin.account_id, plan.written_to if incident is None else (), message_id)
     told += plan.ruled
-    _remember(tx, plan)
+    remember(tx, plan.duplicates)
     for copy in plan.copies:
         size = plan.versions[copy.version - 1].body.size if copy.version else plan.body.size
-        mailbox = _made(tx, copy) if copy.create else copy.mailbox
+        mailbox = made(tx, copy.account_id, copy.mailbox) if copy.create else copy.mailbox
         try:
             placed = messages.put(
                 tx, copy.account_id, mailbox, blob_ids[copy.version], size, prefix=copy.prefix, flags=copy.flags,
@@ -188,7 +189,12 @@ def commit(tx: Tx, plan: Plan) -> None:
     events.record_all(tx, told)
     for address, denial in plan.failures:
         events.record(tx, trace, "failed", denial.reason, sender=plan.sender, recipient=str(address), text=denial.text)
-    for notice in plan.notices:
+    notify(tx, plan.notices)
+
+
+def notify(tx: Tx, notices: Iterable[Plan]) -> None:
+    """What is told with a message, unless it was told before."""
+    for notice in notices:
         if notice.once is None or notice.once.first(tx):
             commit(tx, notice)
             continue
@@ -196,15 +202,15 @@ def commit(tx: Tx, plan: Plan) -> None:
             blobs.unused(tx, body)
 
 
-def _made(tx: Tx, copy: Copy) -> str:
-    """The mailbox of a copy, made if it is not there; INBOX where there may be no more of them."""
-    if mailboxes.find(tx, copy.account_id, copy.mailbox) is None:
+def made(tx: Tx, account_id: int, mailbox: str) -> str:
+    """A mailbox, made if it is not there; INBOX where there may be no more of them."""
+    if mailboxes.find(tx, account_id, mailbox) is None:
         try:
-            mailboxes.create(tx, copy.account_id, copy.mailbox)
+            mailboxes.create(tx, account_id, mailbox)
         except Invalid:
             return mailboxes.INBOX
-        mailboxes.subscribe(tx, copy.account_id, copy.mailbox, True)  # or no client would show it
-    return copy.mailbox
+        mailboxes.subscribe(tx, account_id, mailbox, True)  # or no client would show it
+    return mailbox
 
 
 def _keep(tx: Tx, version: Version, holders: int) -> int:
@@ -214,8 +220,8 @@ def _keep(tx: Tx, version: Version, holders: int) -> int:
     return 0
 
 
-def _remember(tx: Tx, plan: Plan) -> None:
+def remember(tx: Tx, duplicates: Iterable[Duplicate]) -> None:
     """What the test `duplicate` has seen: a message that came at the same time may have been before this one."""
-    for seen in plan.duplicates:
+    for seen in duplicates:
         if not sieve.see(tx, seen.account_id, seen.handle, seen.seconds, again=seen.again):
             raise Stale("a message that is a duplicate of this one came before it")

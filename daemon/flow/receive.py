@@ -191,7 +191,7 @@ def _kept(
     if not keeping.wanted(config, decided.reason, body.size):
         return None
     origin = origin._replace(trace=trace)
-    planning = _Planning(tx, origin, envelope, body, None, config, b"", judged, careful=False, follow=False)
+    planning = Planning(tx, origin, envelope, body, None, config, b"", judged, careful=False, follow=False)
     for recipient in envelope.recipients:
         planning.add(recipient)
     copies = [
@@ -270,7 +270,7 @@ def prepare(
     """
     if signature is None:
         signature = signing.signature(tx, origin, body)
-    planning = _Planning(
+    planning = Planning(
         tx, origin, envelope, body, summary, config or settings.load(tx), signature, judged, careful=attempt > 0,
         inline=inline,
     )  # fmt: skip
@@ -279,7 +279,7 @@ def prepare(
     return planning.plan, Receipt(planning.plan.trace, outcomes)
 
 
-class _Planning:
+class Planning:
     """One plan while it is made."""
 
     def __init__(

@@ -17,9 +17,10 @@ Here nothing is written: a `Ruling` is a value, `applying` makes the plan of it.
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Generic, NamedTuple, TypeVar
 
 from daemon import log
@@ -30,8 +31,9 @@ from daemon.flow.programs import Heavy as Heavy
 from daemon.flow.programs import programs
 from daemon.limits import LIMITS
 from daemon.mail.address import Address, BadAddress, parse_address
-from daemon.sieve import Facts, Result, ScriptErrors, Sent, SpamScore, Subject
+from daemon.sieve import Facts, Program, Result, ScriptErrors, Sent, SpamScore, Subject
 from daemon.sieve.actions import Action, Discard, FileInto, Keep, Notify, Redirect, Reject, Seen, Vacation
+from daemon.sieve.subject import Event
 from daemon.store import correspondents, keywords, mailboxes, metadata, sieve
 from daemon.store.errors import Invalid
 from daemon.store.mailboxes import Mailbox
@@ -42,15 +44,26 @@ from daemon.wire.smtp_parameters import from_xtext
 A = TypeVar("A", covariant=True)
 FOR_JUNK = frozenset(("spamtest", "spamtestplus", "virustest"))
 ADDRESS_BOOK = "urn:ietf:params:sieve:addrbook:default"  # RFC 6134 section 2.2; here: whom the user has written to
+_SCORE = re.compile(rb"^X-Spam-Status:[^\r\n]*?score=(-?[0-9]+\.?[0-9]*) required=([0-9]+\.?[0-9]*)", re.M)
+_ANSWERS = frozenset(("reject", "ereject", "vacation", "vacation-seconds"))
 _VIRUS = {"clean": "clean", "infected": "infected", "error": "unsure", "too-large": "unsure", "off": ""}
 
 
 # ----------------------------------------------------------------------------------------------------------- one ruling
 
 
+class Lying(NamedTuple):
+    """What is true of a message that lies in a mailbox already: its flags, and what was done with it (RFC 6785); None:
+    nothing, its owner wants it looked at again (FILTER)."""
+
+    flags: tuple[str, ...]
+    event: Event | None = None
+
+
 class Case(NamedTuple):
     """A message on its way to one mailbox, `home` unless a script says otherwise: INBOX, or Junk for `junk`. `inline`:
-    on the loop, so that what takes long is `Heavy`. `version`: which of the plan it is, see `deliver.Copy`."""
+    on the loop, so that what takes long is `Heavy`. `version`: which of the plan it is, see `deliver.Copy`. `lying`: it
+    came long ago, and `home` is where it lies."""
 
     account_id: int
     address: Address  # the user's own
@@ -66,6 +79,7 @@ class Case(NamedTuple):
     junk: bool = False
     inline: bool = False
     version: int = 0
+    lying: Lying | None = None
 
 
 class Place(NamedTuple):
@@ -159,6 +173,15 @@ def rule(tx: Tx, case: Case) -> Ruling | None:
     return _rule(tx, case, scripts) if scripts else None
 
 
+def again(tx: Tx, case: Case, scripts: Sequence[Script]) -> Ruling:
+    """What these scripts say of a message that lies in a mailbox. Whatever goes wrong is a fault, and ends it."""
+    ruling = _rule(tx, case, scripts)
+    if ruling is None:  # they said nothing at all
+        ruling = Ruling()
+        ruling.place(Place(case.home, *marks(_flags_of(case))))
+    return ruling
+
+
 def watched(tx: Tx, case: Case, scripts: list[Script]) -> list[Ran]:
     """The same with these scripts, step by step: what each did, up to the one that had the last word."""
     ran: list[Ran] = []
@@ -166,7 +189,7 @@ def watched(tx: Tx, case: Case, scripts: list[Script]) -> list[Ran]:
     return ran
 
 
-def _rule(tx: Tx, case: Case, scripts: list[Script], ran: list[Ran] | None = None) -> Ruling | None:
+def _rule(tx: Tx, case: Case, scripts: Sequence[Script], ran: list[Ran] | None = None) -> Ruling | None:
     if case.inline and case.size > LIMITS.parse_inline:
         raise Heavy
     ruling = Ruling()
@@ -185,6 +208,10 @@ def _rule(tx: Tx, case: Case, scripts: list[Script], ran: list[Ran] | None = Non
         if case.junk and not program.required & FOR_JUNK:
             if ran is not None:
                 ran.append(Ran(script))
+            continue
+        unfit = unfitting(program, case.lying)
+        if unfit:
+            _went_wrong(ruling, case, script, unfit)
             continue
         if subject is None:
             ruling.data = case.prefix + case.body()
@@ -207,6 +234,8 @@ def _rule(tx: Tx, case: Case, scripts: list[Script], ran: list[Ran] | None = Non
             break
         if kept.message is not None and kept.message is not subject.data:
             subject = Subject(kept.message, subject.sent, subject.facts)
+        if case.lying is not None:
+            subject.facts = replace(subject.facts, flags=kept.flags)
     if ruling.idle and kept == Keep():
         return None
     if kept is not None:
@@ -214,9 +243,19 @@ def _rule(tx: Tx, case: Case, scripts: list[Script], ran: list[Ran] | None = Non
     return ruling
 
 
+def unfitting(program: Program, lying: Lying | None) -> str:
+    """Why a script may not see messages that lie in a mailbox, in words (RFC 6785 section 3.11; FILTER section 4.9)."""
+    if lying is None:
+        return ""
+    if lying.event is None:
+        return "imapsieve is for what is done with messages over IMAP" if "imapsieve" in program.required else ""
+    wrong = program.required & _ANSWERS
+    return f"{min(wrong)} is for mail that comes, not for what lies in a mailbox" if wrong else ""
+
+
 def _went_wrong(ruling: Ruling, case: Case, script: Script, text: str) -> None:
     """A script that does not work does nothing."""
-    if script.place == "own":
+    if script.place == "own" or case.lying is not None:
         ruling.fault(text)
     else:
         ruling.tell(None, f"went wrong: {text}")
@@ -241,13 +280,13 @@ def _take_in(tx: Tx, case: Case, ruling: Ruling, actions: tuple[Action, ...], be
         match action:
             case Keep():
                 kept = action
-                if before is not None and before.flags:
+                if before is not None and before.flags and case.lying is None:
                     kept = kept._replace(flags=(*before.flags, *(kept.flags or ())))
                 if before is not None and before.message is not None and kept.message is None:
                     kept = kept._replace(message=before.message)
                 if action.line:
                     ruling.tell(action, "kept" + _with(action.flags))
-                elif action.flags or action.message is not None:
+                elif action.message is not None or (action.flags and action.flags != _flags_of(case)):
                     ruling.tell(
                         action, ("kept, changed" if action.message is not None else "kept") + _with(action.flags)
                     )
@@ -266,6 +305,10 @@ def _take_in(tx: Tx, case: Case, ruling: Ruling, actions: tuple[Action, ...], be
     return kept
 
 
+def _flags_of(case: Case) -> tuple[str, ...] | None:
+    return None if case.lying is None else case.lying.flags
+
+
 def _with(flags: tuple[str, ...] | None) -> str:
     return f" with {' '.join(flags)}" if flags else ""
 
@@ -278,7 +321,7 @@ def _file(tx: Tx, case: Case, ruling: Ruling, action: FileInto) -> None:
         ruling.faults.append(Fault(ruling.script, f"line {action.line}: {place}"))
         place = Place(case.home, *marks(action.flags), action.message)
     else:
-        made = ", which is made" if place.create else ""
+        made = " (a new mailbox)" if place.create else ""
         ruling.tell(action, f"filed into {place.mailbox}{made}{_with(action.flags)}")
     ruling.place(place)
 
@@ -322,6 +365,8 @@ def facts(tx: Tx, case: Case) -> Facts:
     spam = None
     if judged is not None and judged.required:
         spam = SpamScore(judged.of(account_id).score, judged.required)
+    elif case.lying is not None and (noted := _SCORE.search(case.prefix)):  # ours: a forged one is never in the prefix
+        spam = SpamScore(float(noted[1]), float(noted[2]))
     return Facts(
         now=tx.now,
         zone=(time.localtime(tx.now / 1000).tm_gmtoff or 0) // 60,
@@ -336,6 +381,8 @@ def facts(tx: Tx, case: Case) -> Facts:
         addresses=(str(case.address),),
         spam=spam,
         virus=_VIRUS.get(judged.signals.scan.result, "") if judged is not None else "",
+        event=case.lying.event if case.lying is not None else None,
+        flags=_flags_of(case),
     )
 
 
@@ -343,8 +390,8 @@ def _environment(case: Case) -> dict[str, str]:
     """RFC 5183 section 4.1."""
     found = {
         "name": "mailctl",
-        "location": "MDA",
-        "phase": "during",
+        "location": "MDA" if case.lying is None else "MS",
+        "phase": "during" if case.lying is None else "post",
         "host": str(case.config["hostname"]),
         "domain": case.address.domain,
     }

@@ -67,7 +67,7 @@ class Run:
         self.actions: list[Action] = []
         self.seen: dict[str, Seen] = {}
         self.keeping = True  # the implicit keep stands
-        self.flags: tuple[str, ...] | None = None  # of RFC 5232's internal variable
+        self.flags = subject.facts.flags  # of RFC 5232's internal variable
         self.variables: dict[str, str] = {}
         self.matched: tuple[str, ...] = ()  # ${0}, ${1}, ...
         self.steps: list[Step] | None = [] if told else None

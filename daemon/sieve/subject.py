@@ -73,6 +73,7 @@ class Facts:
     spam: SpamScore | None = None
     virus: str = ""  # "", clean, infected, unsure
     event: Event | None = None  # None: the message is being delivered
+    flags: tuple[str, ...] | None = None  # of a message that lies in a mailbox; None: it is being delivered
 
 
 class Head:

@@ -2,8 +2,8 @@
 
 IMAP4rev1 (RFC 3501) with IDLE (2177), NAMESPACE (2342), ID (2971), UNSELECT (3691), UIDPLUS (4315), ESEARCH (4731),
 SASL-IR (4959), COMPRESS (4978), ENABLE (5161), LIST-EXTENDED (5258), METADATA (5464), LIST-STATUS (5819),
-SPECIAL-USE (6154), MOVE (6851), CONDSTORE (7162), APPENDLIMIT (7889), STATUS=SIZE (8438) and LIST-METADATA (9590). A
-value says nothing about states: that is the session's table.
+SPECIAL-USE (6154), MOVE (6851), CONDSTORE (7162), APPENDLIMIT (7889), STATUS=SIZE (8438), LIST-METADATA (9590) and
+Pigeonhole's FILTER=SIEVE. A value says nothing about states: that is the session's table.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from daemon.wire.imap import Bad, Body, Ceilings, Command, decode_base64
 from daemon.wire.imap_arguments import Arguments
 from daemon.wire.imap_fetch import Fetch, parse_fetch
+from daemon.wire.imap_filter import Filter, parse_filter
 from daemon.wire.imap_list import List, Lsub, parse_list, parse_lsub, status_items
 from daemon.wire.imap_metadata import GetMetadata, SetMetadata, parse_get, parse_set
 from daemon.wire.imap_reply import parse_internal_date
@@ -186,7 +187,7 @@ Value = (
     Capability | Noop | Logout | StartTls | Check | Close | Unselect | Idle | Namespace | Compress
     | Authenticate | Login | Id | Enable | Select | Create | Delete | Rename | Subscribe | Unsubscribe
     | List | Lsub | Status | Append | Expunge | Search | Fetch | Store | Copy | Move
-    | GetMetadata | SetMetadata
+    | GetMetadata | SetMetadata | Filter
 )  # fmt: skip
 
 
@@ -363,5 +364,7 @@ _READERS: dict[str, Callable[[Arguments], Value]] = {
     "COPY": lambda words: Copy(words.numbers(), words.mailbox()),
     "UID COPY": lambda words: Copy(words.numbers(), words.mailbox(), uid=True),
     "MOVE": lambda words: Move(words.numbers(), words.mailbox()),
+    "FILTER": lambda words: parse_filter(words, uid=False),
+    "UID FILTER": lambda words: parse_filter(words, uid=True),
     "UID MOVE": lambda words: Move(words.numbers(), words.mailbox(), uid=True),
 }

@@ -129,13 +129,19 @@ def parse_search(arguments: Arguments, *, uid: bool) -> Search:
     if arguments.skip_keyword("RETURN"):
         wanted = arguments.listed("RETURN options")
         returns = _returns(wanted)
+    key, modseq = parse_criteria(arguments)
+    return Search(key, uid, returns, modseq)
+
+
+def parse_criteria(arguments: Arguments) -> tuple[Key, bool]:
+    """`[CHARSET x]` and the keys, all that is left; whether a key names a mod-sequence. Raises `Bad`."""
     charset = "UTF-8"  # RFC 3501 has US-ASCII, of which this is the only harmless extension
     if arguments.skip_keyword("CHARSET"):
         charset = arguments.astring("charset").decode("ascii", "replace").upper()
         if charset not in CHARSETS:
             raise Bad("that charset is not known here", status="NO", code=badcharset(("US-ASCII", "UTF-8")))
     reader = _Keys(charset, arguments.limits.imap_nesting)
-    return Search(reader.read(arguments), uid, returns, reader.modseq)
+    return reader.read(arguments), reader.modseq
 
 
 def _returns(wanted: Arguments) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ async def test_a_message_is_filed_with_flags_and_the_trace_says_by_which_line(ho
     assert [*boxes(house, ANN)] == ["Archive", "Food/Lunch"]
     assert marks(house, ANN, "Food/Lunch") == [(SEEN, "$Food")] and marks(house, ANN, "Archive") == [(FLAGGED, "")]
     assert steps(house, receipt) == [
-        "main:3 filed into Food/Lunch, which is made with \\Seen $Food",
+        "main:3 filed into Food/Lunch (a new mailbox) with \\Seen $Food",
         "main:4 filed into Archive with \\Flagged",
     ]
     assert "Food/Lunch" in house.store.read_now(mailboxes.subscriptions, account(house, ANN))

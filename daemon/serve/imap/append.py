@@ -19,6 +19,7 @@ from daemon.limits import LIMITS
 from daemon.mail.summary import Summary, summarize
 from daemon.serve.imap import flags
 from daemon.serve.imap.answer import Answer, No
+from daemon.serve.imap.happened import happened
 from daemon.store import accounts, blobs, events, mailboxes, messages, spam
 from daemon.store.errors import Missing, OverQuota
 from daemon.store.messages import Placed
@@ -101,6 +102,7 @@ async def append(session: Session, asked: said.Append, tag: str) -> Answer:
         )  # fmt: skip
     except Missing:
         raise No("there is no such mailbox", "TRYCREATE") from None
+    await happened(session, "APPEND", placed[0].mailbox_id, [one.uid for one in placed])
     return Answer(code=imap_reply.appenduid(placed[0].uidvalidity, [one.uid for one in placed]))
 
 

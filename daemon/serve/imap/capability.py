@@ -10,6 +10,7 @@ import ssl
 from typing import TYPE_CHECKING
 
 from daemon import log
+from daemon.serve.imap import happened
 from daemon.serve.imap.answer import DONE, Answer, Goodbye, No
 from daemon.wire import imap_commands as said
 from daemon.wire import imap_reply
@@ -21,7 +22,7 @@ _ALWAYS = ("IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "ENABLE", "IDLE")
 _AFTER_LOGIN = (
     "UIDPLUS", "MOVE", "NAMESPACE", "CHILDREN", "SPECIAL-USE", "CREATE-SPECIAL-USE", "LIST-EXTENDED", "LIST-STATUS",
     "STATUS=SIZE", "UNSELECT", "CONDSTORE", "ESEARCH", "WITHIN",
-    "METADATA", "LIST-METADATA",
+    "METADATA", "LIST-METADATA", "FILTER=SIEVE",
 )  # fmt: skip
 
 
@@ -39,6 +40,7 @@ def names(session: Session) -> list[str]:
     else:
         found += _AFTER_LOGIN
         found.append(f"APPENDLIMIT={service.message_size}")
+        found += happened.capability(service.config())
         if not conn.compressed:
             found.append("COMPRESS=DEFLATE")
     off = service.capabilities_off(session.user)

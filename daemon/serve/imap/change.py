@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from daemon.serve.imap import fetch, flags, news
 from daemon.serve.imap.answer import DONE, Answer, No
+from daemon.serve.imap.happened import flagged, happened
 from daemon.serve.imap.places import batches, mask_of, runs, without
 from daemon.store import events, mailboxes, messages, spam
 from daemon.store.keywords import DELETED
@@ -41,12 +42,14 @@ async def store(session: Session, asked: said.Store, tag: str) -> Answer:
     count = len(session.known)
     slices = session.slices(asked.numbers, asked.uid)
     uids: list[int] = []  # that UNCHANGEDSINCE left alone
+    before, changed = session.known, list[int]()
     for group in batches(slices, _STORE_STEP):
         done = await session.service.store.write(
             messages.set_flags, session.selected.id, session.ranges(group), asked.change or "=", bits, words,
             asked.unchanged_since,
         )  # fmt: skip
         uids += done.refused
+        changed += done.changed
     mask = mask_of(slices, count)
     refused = [place for place in map(session.known.position, uids) if place is not None]
     if refused:
@@ -65,6 +68,7 @@ async def store(session: Session, asked: said.Store, tag: str) -> Answer:
         items += ("MODSEQ",)  # also with .SILENT: RFC 7162 §3.1.3
     if items:
         await fetch.say(session, slices, ("UID", *items) if asked.uid else items)
+    await flagged(session, before, changed)
     if not refused:
         return DONE
     numbers = uids if asked.uid else [place + 1 for place in refused]
@@ -126,7 +130,9 @@ async def _carry(session: Session, asked: said.Copy | said.Move, *, moving: bool
         raise No("there is no such mailbox", "TRYCREATE")
     if not ranges:
         return Copied(target.uidvalidity, [], [])
-    return await server.write(_carried, session.selected.id, ranges, target, moving, session.conn.peer)
+    done = await server.write(_carried, session.selected.id, ranges, target, moving, session.conn.peer)
+    await happened(session, "COPY", target.id, done.targets)
+    return done
 
 
 def _carried(tx: Tx, source: int, ranges: Ranges, target: Mailbox, moving: bool, peer: str) -> Copied:

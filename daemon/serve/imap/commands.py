@@ -11,7 +11,19 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from daemon.serve.imap import append, auth, capability, change, fetch, find, idle, mailboxes, metadata, select
+from daemon.serve.imap import (
+    append,
+    auth,
+    capability,
+    change,
+    fetch,
+    filtering,
+    find,
+    idle,
+    mailboxes,
+    metadata,
+    select,
+)
 from daemon.serve.imap.answer import Answer
 
 GREETED, KNOWN, SELECTED = 1, 2, 4  # RFC 3501 §3: not authenticated, authenticated, selected
@@ -62,6 +74,8 @@ COMMANDS = {
     "UID SEARCH": Row(SELECTED, find.search, numbers=True),
     "FETCH": Row(SELECTED, fetch.fetch, NO_EXPUNGE, numbers=True),
     "UID FETCH": Row(SELECTED, fetch.fetch, numbers=True),
+    "FILTER": Row(SELECTED, filtering.filter_messages, NO_EXPUNGE, numbers=True),
+    "UID FILTER": Row(SELECTED, filtering.filter_messages, numbers=True),
     "STORE": Row(SELECTED, change.store, NO_EXPUNGE, numbers=True),
     "UID STORE": Row(SELECTED, change.store, numbers=True),
     "COPY": Row(SELECTED, change.copy),

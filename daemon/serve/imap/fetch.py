@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from daemon.serve.imap import news
 from daemon.serve.imap.answer import DONE, Answer, No
+from daemon.serve.imap.happened import happened
 from daemon.serve.imap.octets import Octets
 from daemon.serve.imap.places import batches, both, mask_of, places_of, runs
 from daemon.store import messages
@@ -46,10 +47,11 @@ _UNSEEN = bytes(0 if flags & SEEN else 1 for flags in range(256))
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The messages that a FETCH has made \\Seen, as a mask, and their mod-sequence."""
+    """The messages that a FETCH has made \\Seen, as a mask and by UID, and their mod-sequence."""
 
     mask: bytes = b""
     modseq: int = 0
+    uids: Sequence[int] = ()
 
 
 NOTHING_SEEN = Seen()
@@ -63,6 +65,8 @@ async def fetch(session: Session, asked: Fetch, tag: str) -> Answer:
     if any(isinstance(item, BodySection) and not item.peek for item in asked.items) and not session.read_only:
         seen = await _mark_seen(session, slices)
     told = await say(session, slices, asked.items, seen)
+    if seen.uids:
+        await happened(session, "FLAG", session.selected.id, seen.uids, dict.fromkeys(seen.uids, ("\\Seen",)))
     if told.damaged:
         raise No(f"{told.damaged} messages are damaged on disk", "CORRUPTION")  # RFC 5530
     if told.missing:
@@ -92,7 +96,7 @@ async def _mark_seen(session: Session, slices: Sequence[Slice]) -> Seen:
     except StoreError:
         return NOTHING_SEEN
     await news.tell(session, gone=False, added=False, known=lambda place, old, new: bool(mask[place]))
-    return Seen(mask, done.modseq)
+    return Seen(mask, done.modseq, done.changed)
 
 
 async def say(session: Session, slices: Sequence[Slice], items: Sequence[Item], seen: Seen = NOTHING_SEEN) -> Telling:

@@ -39,11 +39,7 @@ Finding = Generator[None, None, bytes]
 
 
 async def search(session: Session, asked: Search, tag: str) -> Answer:
-    finder = _Finder(session)
-    mask = await _run(
-        session, finder.find(asked.key, b"\1" * len(session.known)), _is_quick(asked.key, len(session.known))
-    )
-    places = places_of(mask)
+    places = await matching_places(session, asked.key)
     modseq = None
     if asked.modseq and places:
         if asked.returns is not None and not set(asked.returns) & {"ALL", "COUNT"}:  # RFC 4731 §3.2
@@ -59,6 +55,12 @@ async def search(session: Session, asked: Search, tag: str) -> Answer:
     else:
         session.say(imap_reply.esearch_line(tag, asked.returns, numbers, uid=asked.uid, modseq=modseq))
     return DONE
+
+
+async def matching_places(session: Session, wanted: Key) -> Sequence[int]:
+    """Where the messages stand that fit, of those that the client knows."""
+    count = len(session.known)
+    return places_of(await _run(session, _Finder(session).find(wanted, b"\1" * count), _is_quick(wanted, count)))
 
 
 async def _run(session: Session, finding: Finding, quick: bool) -> bytes:
