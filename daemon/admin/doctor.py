@@ -23,6 +23,7 @@ from daemon.admin import (
     listcheck,
     machine,
     outbound,
+    scriptcheck,
     viruscheck,
 )
 from daemon.admin.findings import Facts, Finding
@@ -205,6 +206,7 @@ CHECKS: dict[str, Check] = {
     "filters": enginecheck.check,
     "lists": listcheck.check,
     "viruses": viruscheck.check,
+    "scripts": scriptcheck.check,
     "dns": _dns,
 }
 """Names of checks, in the order of their findings."""

@@ -6,7 +6,7 @@ A script is checked before it is kept, so that what is there can be run. Whateve
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -137,8 +137,7 @@ def put_global(store: Store, name: str, text: str, *, place: str, domain: str = 
 
     def work(tx: Tx) -> Script:
         there = {each.name: each.text for each in sieve.globals(tx) if each.domain in ("", where)}
-        # what a user calls his own is known when his mail comes
-        compiled(name, text, lambda other, everyone: there.get(other) if everyone else "")
+        compiled(name, text, shared(there))
         sieve.put_global(tx, name, text, place=place, domain=where)
         return Script("", where, place, name, place != "library", len(text.encode()))
 
@@ -251,6 +250,11 @@ def understood(script: Own, look: Callable[[str], T]) -> T:
 def library(tx: Tx, account_id: int) -> Library:
     """The scripts that a user's may include."""
     return lambda name, everyone: sieve.included(tx, account_id, name, everyone)
+
+
+def shared(texts: Mapping[str, str]) -> Library:
+    """The scripts that the administrator's may include: these, and any of a user, known only when his mail comes."""
+    return lambda name, everyone: texts.get(name) if everyone else ""
 
 
 def _is_active(tx: Tx, account_id: int, name: str) -> bool:
