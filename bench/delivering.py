@@ -74,12 +74,11 @@ def arriving(
         figures["cpu"] = (suite.cpu(server) - cpu) * 1000 / count
         figures["count"] = count
         figures["seconds"] = took
-        look(count)
         return took
 
     try:
         counter.purge()
-        lasting(field, server, row, first, run, counter.purge)
+        look(lasting(field, server, row, first, run, counter.purge))
         counter.purge()
     finally:
         counter.close()

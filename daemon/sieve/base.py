@@ -133,13 +133,27 @@ def not_(call: Call) -> Ask:
 @test("anyof", tests="many")
 def anyof(call: Call) -> Ask:
     tests = call.tests
-    return lambda run: any(ask(run) for ask in tests)
+
+    def any_(run: Run) -> bool:
+        for ask in tests:
+            if ask(run):
+                return True
+        return False
+
+    return any_
 
 
 @test("allof", tests="many")
 def allof(call: Call) -> Ask:
     tests = call.tests
-    return lambda run: all(ask(run) for ask in tests)
+
+    def all_(run: Run) -> bool:
+        for ask in tests:
+            if not ask(run):
+                return False
+        return True
+
+    return all_
 
 
 @test("exists", STRINGS, options=HEADS)
@@ -168,6 +182,14 @@ def size(call: Call) -> Ask:
 def header(call: Call) -> Ask:
     names, pick, where, part = call.texts(0), chosen(call), heads(call), facet(call)
     match = matcher(call, call.texts(1), 1)
+    if names.constant and len(names.constant) == 1 and part is None and not call.has("mime"):
+        name = names.constant[0]
+
+        def ask(run: Run) -> bool:  # the usual one, in half the time
+            run.spend(1)
+            return match(run, pick(run.subject.head.texts(name)))
+
+        return ask
 
     def values(run: Run) -> Iterator[str]:
         for head in where(run):
