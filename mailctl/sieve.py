@@ -222,7 +222,7 @@ def test(
     reads one of both from standard input. With --user his mailboxes and other scripts are there as the script would
     find them.
 
-    The filter judges the message by what it is, and asks nobody else; what it finds, spamtest and virustest see.
+    The filter judges the message by what it is, and asks no name server; what it finds, spamtest and virustest see.
 
     Exit code 65: SCRIPT has faults; 1: a script goes wrong with this message, or cannot be run.
     """
