@@ -258,6 +258,8 @@ def _tell(desk: Desk, found: Trial) -> None:
     out = desk.out
     out.print(out.dim(clean(f"From {found.sender or '<>'} to {found.recipient or 'nobody in particular'}")))
     out.print(out.dim(f"The filter: {_judged(found)}"))
+    if found.note:
+        out.print(out.styled(f"At delivery: {clean(found.note)}", "33"))
     several = len(found.parts) != 1 or not found.script
     for part in found.parts:
         if several:
