@@ -400,8 +400,9 @@ class Limits:
     sieve_programs: int = 2 * MIB  # characters of scripts that are held ready, compiled: some ten times that in memory
     sieve_complaints: int = 100  # faults of global scripts that are logged once, before all are forgotten
     sieve_quick: int = 5  # milliseconds of a run on the event loop; a script that took longer is run in a thread
-    sieve_inline: int = 16 * KIB  # characters of a script compiled on the event loop; longer ones in a thread
+    sieve_inline: int = 8 * KIB  # characters of a script compiled on the event loop; longer ones in a thread
     sieve_versions: int = 100 * MIB  # octets of changed messages that the actions of one script hold
+    sieve_changed: int = 100 * MIB  # octets of those of all its recipients; beyond, the next get it as it came
     sieve_again: int = 100  # messages in mailboxes that scripts change in one transaction
     sieve_again_slice: int = 20  # milliseconds of a reader thread that scripts take before others have their turn
     sieve_again_all: int = 300  # seconds of the processor that scripts take for one command of IMAP

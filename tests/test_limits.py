@@ -264,6 +264,7 @@ PROOFS = {
     "test_a_script_that_takes_long_the_first_time_does_not_stand_in_the_way": "sieve_steps_inline",
     "test_many_scripts_for_one_message_do_not_stand_in_the_way": "sieve_together",
     "test_a_long_chain_of_redirects_ends": "sieve_chain",
+    "test_a_long_message_is_not_changed_for_each_of_many": "sieve_changed",
     "test_what_the_trace_keeps_of_a_script_is_bounded": "sieve_words",
     "test_words_of_rules_that_others_read_are_bounded": "sieve_refusal vacation_subject vacation_references",
     "test_whom_a_vacation_never_answers": "vacation_named",

@@ -78,6 +78,7 @@ class _Applying:
 
     def apply(self) -> Denial | None:
         ruling, case = self.ruling, self.case
+        self.spare()
         denial = self.full()
         if denial is not None:
             return denial
@@ -103,6 +104,17 @@ class _Applying:
         return refusal
 
     # ------------------------------------------------------------------------------------------------------- copies
+
+    def spare(self) -> None:
+        """Each recipient's script may make another long message of this one: they are held in memory together."""
+        ruling = self.ruling
+        changed = [each for each in ruling.places.values() if each.message is not None]
+        sent = any(said.action.message is not None for said in ruling.redirects)
+        if sum(version.body.size for version in self.plan.versions) < LIMITS.sieve_changed or not (changed or sent):
+            return
+        ruling.places.update({each.mailbox: each._replace(message=None) for each in changed})
+        ruling.redirects = [said._replace(action=said.action._replace(message=None)) for said in ruling.redirects]
+        ruling.fault("the message is too long to be changed for all its recipients: it is as it came")
 
     def full(self) -> Denial | None:
         """Why its owner has no room for the copies; looked at only by a second plan, as the writer looks anyway."""
@@ -133,6 +145,7 @@ class _Applying:
             Copy(
                 case.account_id, str(case.address), b"" if changed else case.prefix, str(case.recipient.address),
                 place.mailbox, kept, place.flags, place.keywords, self.version(place.message), place.create,
+                place.special_use,
             )
         )  # fmt: skip
 
@@ -264,8 +277,11 @@ class _Applying:
             None, [Recipient(each, notify="NEVER") for each in to], eightbit=not data.isascii(),
             smtputf8=not all(each.is_ascii for each in to), requiretls=case.envelope.requiretls,
         )  # fmt: skip
-        plan = self.planning.letter(Origin("notice", trace=self.plan.trace), envelope, data)
-        plan.about = about
+        origin = Origin("notice", trace=self.plan.trace)
+        if case.lying is not None:  # he has it sent himself, so it counts as what he sends
+            origin = origin._replace(account_id=case.account_id)
+        plan = self.planning.letter(origin, envelope, data)
+        plan.about, plan.limits = about, self.plan.limits if case.lying is not None else None
         if plan.empty:
             return plan
         place = located(self.tx, case.account_id, fcc) if fcc is not None else None
@@ -274,7 +290,7 @@ class _Applying:
             plan.copies.append(
                 Copy(
                     case.account_id, str(case.address), b"", str(case.address), place.mailbox, None, place.flags,
-                    place.keywords, 0, place.create,
+                    place.keywords, 0, place.create, place.special_use,
                 )
             )  # fmt: skip
         self.plan.notices.append(plan)
@@ -321,10 +337,13 @@ def story(trace: str, case: Case, ruling: Ruling) -> list[events.New]:
     if not ruling.did:
         return []
     did = [{"script": each.script, "line": each.line, "did": each.what} for each in ruling.did]
+    detail: dict[str, object] = {"user": str(case.address), "steps": did}
+    if case.lying is not None:
+        detail["cause"] = case.lying.event.cause if case.lying.event is not None else "FILTER"
     return [
         events.New(
             trace, "ruled", "error" if ruling.faults else "script", recipient=str(case.recipient.address),
-            detail={"user": str(case.address), "steps": did},
+            detail=detail,
         )
     ]  # fmt: skip
 

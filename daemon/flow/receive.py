@@ -106,7 +106,7 @@ async def accept(
             try:
                 plan, receipt = store.peek(prepare, *about, True)
             except rules.Heavy:
-                plan, receipt = await store.read(prepare, *about)
+                plan, receipt = await store.read_long(prepare, *about)
             try:
                 if not plan.empty:
                     await store.write(commit, plan, bodies=plan.bodies)

@@ -302,13 +302,13 @@ async def putscript(session: Session, name: Value, script: Value) -> bytes:
     full = store.peek(_room, account_id, called, len(script))
     if full is not None:  # before it is compiled
         return _full(full)
-    found = await store.read(_compiled, account_id, text)
+    found = await store.read_long(_compiled, account_id, text)
     await store.write(scripts.put, account_id, called, text)
     return _told(found)
 
 
 async def checkscript(session: Session, script: Value) -> bytes:
-    return _told(await session.service.store.read(_compiled, session.account_id, managesieve.text(script)))
+    return _told(await session.service.store.read_long(_compiled, session.account_id, managesieve.text(script)))
 
 
 async def listscripts(session: Session) -> bytes:
@@ -321,7 +321,7 @@ async def setactive(session: Session, name: Value) -> bytes:
     store, account_id = session.service.store, session.account_id
     called = managesieve.script_name(name) or None
     if called is not None:
-        await store.read(_runs, account_id, called)
+        await store.read_long(_runs, account_id, called)
     await store.write(scripts.activate, account_id, called)
     return ok()
 

@@ -55,6 +55,7 @@ class Store:
         self.segment_size = LIMITS.segment
         self.segments = Reader(data.segments)
         self.broken = False
+        self._long = asyncio.Lock()
         self._listeners: list[Listener] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._local = threading.local()
@@ -114,6 +115,12 @@ class Store:
         """Run `work` in a reader thread over one consistent view."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, lambda: self.read_now(work, *args))
+
+    async def read_long(self, work: Callable[[Tx, *Ts], T], *args: *Ts) -> T:
+        """The same for what takes its thread for long: one at a time, so that the others stay free, and the loop has to
+        share with one of them only."""
+        async with self._long:
+            return await self.read(work, *args)
 
     def read_now(self, work: Callable[[Tx, *Ts], T], *args: *Ts) -> T:
         """The same, in the calling thread."""

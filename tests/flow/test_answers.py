@@ -115,9 +115,19 @@ async def test_whom_it_does_answer(house: House, field: bytes) -> None:
     assert len(house.queued()) == 1
 
 
+async def test_his_other_addresses_are_named_by_the_script(house: House) -> None:
+    script(house, ANN, 'require "vacation"; vacation :addresses ["ann@home.example"] "away";')
+    mail = MAIL.replace(b"ann@here", b"ann@home")
+    await accept(house, ANN, data=mail)
+    assert len(house.queued()) == 1
+    (step,) = steps(house, await accept(house, ANN, sender="ann@home.example", data=mail))
+    assert "he wrote it himself" in step and len(house.queued()) == 1
+
+
 async def test_two_at_once_are_answered_once(house: House) -> None:
     script(house, ANN, AWAY)
-    receipts = await asyncio.gather(*(accept(house, ANN) for _ in range(10)))
+    mails = [MAIL.replace(b"m1@", b"n%d@" % number) for number in range(10)]  # the same bytes would be kept once
+    receipts = await asyncio.gather(*(accept(house, ANN, data=mail) for mail in mails))
     assert all(receipt.taken for receipt in receipts)
     assert len(house.queued()) == 1 and len(boxes(house, ANN)["INBOX"]) == 10
     assert house.store.read_now(Tx.value, "select sum(dead) from segment") > 0  # the answers that were not given

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+
 import pytest
 
-from daemon.flow import programs, receive, rules
+from daemon.flow import applying, programs, receive, rules
 from daemon.limits import LIMITS
 from daemon.mail.address import parse_address
 from daemon.store import accounts, sieve
@@ -133,14 +136,14 @@ async def test_what_the_trace_keeps_of_a_script_is_bounded(house: House) -> None
 async def _threads(house: House, monkeypatch: pytest.MonkeyPatch, *to: str) -> int:
     """How often a message was planned in a thread."""
     seen: list[object] = []
-    real = house.store.read
+    real = house.store.read_long
 
     async def read(*about: object) -> object:
         seen.append(about[0])
         return await real(*about)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(house.store, "read", read)
+        patch.setattr(house.store, "read_long", read)
         assert (await accept(house, *to)).taken
     return seen.count(receive.prepare)
 
@@ -192,3 +195,36 @@ async def test_a_neighbour_who_gets_the_answer_does_not_stand_in_the_way(
     mail = MAIL.replace(b"carl@far.example", b"bob@here.example")
     receipt = await accept(house, ANN, sender=BOB, data=mail)
     assert receipt.taken and seen == [True, True, False, False] and len(boxes(house, BOB)["Archive"]) == 1
+
+
+async def test_a_long_message_is_not_changed_for_each_of_many(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(applying, "LIMITS", Fewer(sieve_changed=100))
+    script(house, ANN, 'require "editheader"; addheader "X-Sorted" "yes";')
+    script(house, BOB, 'require ["editheader", "copy"]; addheader "X-Sorted" "yes"; redirect :copy "x@far.example";')
+    await accept(house, ANN, BOB)
+    assert "X-Sorted" in text(house, ANN) and "X-Sorted" not in text(house, BOB)
+    assert "too long to be changed" in text(house, BOB, at=1) and len(house.queued()) == 1
+
+
+async def test_scripts_that_take_long_wait_for_each_other(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else they would take all threads, and the loop would hardly get its turn."""
+    alone: list[bool] = []
+    real = receive.prepare
+
+    def prepare(*about: object) -> object:
+        alone.append(house.store._long.locked())
+        return real(*about)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(receive, "prepare", prepare)
+    monkeypatch.setattr(house.store, "peek", _heavy(house.store.peek))
+    receipts = await asyncio.gather(*(accept(house, ANN) for _ in range(6)))
+    assert all(receipt.taken for receipt in receipts) and alone == [True] * 6
+
+
+def _heavy(real: Callable[..., object]) -> Callable[..., object]:
+    def peek(work: object, *about: object) -> object:
+        if about[-1] is True:
+            raise rules.Heavy
+        return real(work, *about)
+
+    return peek

@@ -110,6 +110,13 @@ class Server:
             self.process.kill()
             self._wait()
 
+    def kill_writer(self) -> None:
+        """SIGKILL for the process that writes: the server sees it and ends."""
+        children = Path(f"/proc/{self.pid}/task").glob("*/children")
+        for child in [int(each) for listed in children for each in listed.read_text().split()]:
+            os.kill(child, signal.SIGKILL)
+        self._wait()
+
     def _wait(self) -> int:
         assert self.process is not None
         try:

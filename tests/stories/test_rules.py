@@ -8,6 +8,7 @@ import imaplib
 import json
 import smtplib
 import threading
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -190,7 +191,8 @@ redirect :copy "archive@far.example";
 """
 
 
-def test_what_rules_did_is_whole_after_a_kill(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kill", [Server.kill, Server.kill_writer], ids=["server", "writer"])
+def test_what_rules_did_is_whole_after_a_kill(tmp_path: Path, kill: Callable[[Server], None]) -> None:
     config = {"queue.hold_external": "yes", "limits.exempt_networks": "127.0.0.0/8"}
     server = Server(tmp_path / "data", {ANN: "wonderland"}, config)
     prepare(server, ANN, SORTING)
@@ -211,7 +213,7 @@ def test_what_rules_did_is_whole_after_a_kill(tmp_path: Path) -> None:
         wanted = len(taken) + 40
         while len(taken) < wanted and any(each.is_alive() for each in clients):
             clients[0].join(0.01)
-        server.kill()
+        kill(server)
         for each in clients:
             each.join()
     store = Store.open(server.data)
