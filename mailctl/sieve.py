@@ -222,7 +222,7 @@ def test(
     reads one of both from standard input. With --user his mailboxes and other scripts are there as the script would
     find them.
 
-    The filter judges the message by what it is, and asks nobody else; what it finds, spamtest and virustest see.
+    The filter judges the message by what it is, and asks no name server; what it finds, spamtest and virustest see.
 
     Exit code 65: SCRIPT has faults; 1: a script goes wrong with this message, or cannot be run.
     """
@@ -258,6 +258,8 @@ def _tell(desk: Desk, found: Trial) -> None:
     out = desk.out
     out.print(out.dim(clean(f"From {found.sender or '<>'} to {found.recipient or 'nobody in particular'}")))
     out.print(out.dim(f"The filter: {_judged(found)}"))
+    if found.note:
+        out.print(out.styled(f"At delivery: {clean(found.note)}", "33"))
     several = len(found.parts) != 1 or not found.script
     for part in found.parts:
         if several:

@@ -58,8 +58,9 @@ class Part:
 @dataclass(frozen=True, slots=True)
 class Trial:
     """`user` '': of nobody, so no mailbox is there but those that mail programs expect. `verdict` is what the filter
-    says (`reason`: why), with `score` points; from `required` on it is spam, 0: there is no score. `error`: what went
-    wrong first, '' when nothing did; the message is kept then."""
+    says (`reason`: why), with `score` points; from `required` on it is spam, 0: there is no score. `note`: why delivery
+    would not ask these scripts, '' when it would. `error`: what went wrong first, '' when nothing did; the message is
+    kept then."""
 
     script: str
     user: str
@@ -69,6 +70,7 @@ class Trial:
     reason: str
     score: float
     required: float
+    note: str
     parts: tuple[Part, ...]
     steps: tuple[Told, ...]
     deeds: tuple[Deed, ...]
@@ -122,11 +124,12 @@ def trial(
             ran = rules.watched(tx, case, there)
             subject = Subject(case.prefix + message, Sent(envelope.reverse_path, str(owner), str(aimed or owner)))
         made = judged.of(account.id if account else None)
+        note = _gone(tx, account, judged) if account else ""
         parts = _parts(ran, there)
         return Trial(
             given.name if given else "", str(account.address) if account else "", subject.sent.sender,
-            subject.sent.recipient_as_sent, made.action, made.reason, made.score, judged.required, parts,
-            tuple([told for each in ran for told in _steps(each)]), tuple(deeds(tx, case, ran, subject)),
+            subject.sent.recipient_as_sent, made.action, made.reason, made.score, judged.required, note,
+            parts, tuple([told for each in ran for told in _steps(each)]), tuple(deeds(tx, case, ran, subject)),
             next((part.error for part in parts if part.error), ""),
         )  # fmt: skip
 
@@ -163,6 +166,14 @@ def _case(tx: Tx, account: Account, envelope: Envelope, message: bytes, judged: 
         account.id, account.address, envelope.recipients[0], envelope, Origin("smtp"), judged.fields(account.id),
         lambda: message, len(message), config, judged, home, junk,
     )  # fmt: skip
+
+
+def _gone(tx: Tx, account: Account, judged: Judged) -> str:
+    """Junk is forwarded to nobody, so that it stays."""
+    to = [str(forward.address) for forward in accounts.forwards(tx, account.id) if forward.enabled]
+    if not to or account.forward_keep or judged.junk(account.id):
+        return ""
+    return f"he forwards to {', '.join(to)} and keeps no copy, so that no script sees his mail"
 
 
 def _chosen(tx: Tx, case: Case, given: Given | None) -> tuple[list[Script], Case]:

@@ -264,6 +264,15 @@ def test_the_filter_looks_at_the_message_as_at_delivery(guarded: Ctl, letter: Pa
     assert "no score" in guarded.ok("sieve", "test", "-", str(letter), input="")
 
 
+def test_who_keeps_no_copy_has_no_script_asked(guarded: Ctl, letter: Path) -> None:
+    guarded.ok("forward", "add", ALICE, "a@far.example", "b@far.example", "--no-keep")
+    said = guarded.ok("sieve", "test", str(letter), "--user", ALICE)
+    assert "At delivery: he forwards to a@far.example, b@far.example and keeps no copy, so that no script" in said
+    assert guarded.json("sieve", "test", str(letter), "--user", ALICE, "--score", "9")["note"] == "", "junk stays"
+    guarded.ok("forward", "add", ALICE, "c@far.example", "--keep")
+    assert "At delivery" not in guarded.ok("sieve", "test", str(letter), "--user", ALICE)
+
+
 def test_one_that_cannot_be_run_any_more_does_nothing(guarded: Ctl, letter: Path) -> None:
     guarded.ok("sieve", "put", ALICE, "part", "-", input="discard;")
     guarded.ok("sieve", "put", ALICE, "main", "-", input='require "include"; include "part";')
