@@ -230,7 +230,7 @@ def _heavy(real: Callable[..., object]) -> Callable[..., object]:
     return peek
 
 
-# ----------------------------------------------------------------------------------------- what no other test would miss
+# --------------------------------------------------------------------------------------- what no other test would miss
 
 
 @pytest.mark.parametrize(("sender", "field"), [(CARL, b"Auto-Submitted: auto-replied\r\n"), ("", b"")])
@@ -259,3 +259,14 @@ async def test_a_mailbox_of_somebody_else_is_none(house: House) -> None:
     )  # fmt: skip
     await accept(house, ANN)
     assert [*boxes(house, ANN)] == ["Trash"] and boxes(house, BOB) == {}
+
+
+def test_a_script_compiled_anew_takes_the_place_of_the_old_one(house: House) -> None:
+    """Else the room for compiled scripts would shrink each time that an included one changes."""
+    held = programs.Programs()
+    number = account(house, ANN)
+    for count in range(5):
+        script(house, ANN, f'redirect "x{count}@far.example";', "other")
+        house.store.read_now(held.get, number, 'require "include"; include "other";')
+    (only,) = held._held.values()
+    assert held._size == only.size
