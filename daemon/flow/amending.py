@@ -22,6 +22,7 @@ class Into(NamedTuple):
     flags: int
     keywords: tuple[str, ...]
     version: Version | None = None
+    special_use: str = ""  # of what is made
 
 
 @dataclass(slots=True)
@@ -107,7 +108,7 @@ def _amended(tx: Tx, account_id: int, mailbox_id: int, one: Amendment) -> str | 
 
 
 def _file(tx: Tx, account_id: int, mailbox_id: int, one: Amendment, into: Into) -> None:
-    name = deliver.made(tx, account_id, into.mailbox) if into.create else into.mailbox
+    name = deliver.made(tx, account_id, into.mailbox, into.special_use) if into.create else into.mailbox
     target = mailboxes.get(tx, account_id, name).id
     if into.version is None:
         done = messages.copy(tx, mailbox_id, [(one.uid, one.uid)], target)

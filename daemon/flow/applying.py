@@ -144,6 +144,7 @@ class _Applying:
             Copy(
                 case.account_id, str(case.address), b"" if changed else case.prefix, str(case.recipient.address),
                 place.mailbox, kept, place.flags, place.keywords, self.version(place.message), place.create,
+                place.special_use,
             )
         )  # fmt: skip
 
@@ -275,8 +276,11 @@ class _Applying:
             None, [Recipient(each, notify="NEVER") for each in to], eightbit=not data.isascii(),
             smtputf8=not all(each.is_ascii for each in to), requiretls=case.envelope.requiretls,
         )  # fmt: skip
-        plan = self.planning.letter(Origin("notice", trace=self.plan.trace), envelope, data)
-        plan.about = about
+        origin = Origin("notice", trace=self.plan.trace)
+        if case.lying is not None:  # he has it sent himself, so it counts as what he sends
+            origin = origin._replace(account_id=case.account_id)
+        plan = self.planning.letter(origin, envelope, data)
+        plan.about, plan.limits = about, self.plan.limits if case.lying is not None else None
         if plan.empty:
             return plan
         place = located(self.tx, case.account_id, fcc) if fcc is not None else None
@@ -285,7 +289,7 @@ class _Applying:
             plan.copies.append(
                 Copy(
                     case.account_id, str(case.address), b"", str(case.address), place.mailbox, None, place.flags,
-                    place.keywords, 0, place.create,
+                    place.keywords, 0, place.create, place.special_use,
                 )
             )  # fmt: skip
         self.plan.notices.append(plan)
@@ -332,10 +336,13 @@ def story(trace: str, case: Case, ruling: Ruling) -> list[events.New]:
     if not ruling.did:
         return []
     did = [{"script": each.script, "line": each.line, "did": each.what} for each in ruling.did]
+    detail: dict[str, object] = {"user": str(case.address), "steps": did}
+    if case.lying is not None:
+        detail["cause"] = case.lying.event.cause if case.lying.event is not None else "FILTER"
     return [
         events.New(
             trace, "ruled", "error" if ruling.faults else "script", recipient=str(case.recipient.address),
-            detail={"user": str(case.address), "steps": did},
+            detail=detail,
         )
     ]  # fmt: skip
 

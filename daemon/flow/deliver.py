@@ -31,7 +31,7 @@ class Stale(Exception):
 
 class Copy(NamedTuple):
     """One copy for one mailbox. `kept`: it is junk, and noted as such for a while. `version`: of the message, 0 is the
-    one that came. `create`: the mailbox is made if it is not there."""
+    one that came. `create`: the mailbox is made if it is not there, for `special_use` if that is something."""
 
     account_id: int
     address: str
@@ -43,6 +43,7 @@ class Copy(NamedTuple):
     keywords: tuple[str, ...] = ()
     version: int = 0
     create: bool = False
+    special_use: str = ""
 
 
 class Sending(NamedTuple):
@@ -165,7 +166,7 @@ def commit(tx: Tx, plan: Plan) -> None:
     remember(tx, plan.duplicates)
     for copy in plan.copies:
         size = plan.versions[copy.version - 1].body.size if copy.version else plan.body.size
-        mailbox = made(tx, copy.account_id, copy.mailbox) if copy.create else copy.mailbox
+        mailbox = made(tx, copy.account_id, copy.mailbox, copy.special_use) if copy.create else copy.mailbox
         try:
             placed = messages.put(
                 tx, copy.account_id, mailbox, blob_ids[copy.version], size, prefix=copy.prefix, flags=copy.flags,
@@ -202,11 +203,13 @@ def notify(tx: Tx, notices: Iterable[Plan]) -> None:
             blobs.unused(tx, body)
 
 
-def made(tx: Tx, account_id: int, mailbox: str) -> str:
-    """A mailbox, made if it is not there; INBOX where there may be no more of them."""
+def made(tx: Tx, account_id: int, mailbox: str, special_use: str = "") -> str:
+    """A mailbox, made if it is not there, for a special use that none has (RFC 8579 section 4.1); INBOX where there may
+    be no more of them."""
     if mailboxes.find(tx, account_id, mailbox) is None:
+        new = special_use in mailboxes.SPECIAL_USES and mailboxes.for_use(tx, account_id, special_use) is None
         try:
-            mailboxes.create(tx, account_id, mailbox)
+            mailboxes.create(tx, account_id, mailbox, special_use if new else None)
         except Invalid:
             return mailboxes.INBOX
         mailboxes.subscribe(tx, account_id, mailbox, True)  # or no client would show it

@@ -281,4 +281,4 @@ def _into(place: Place) -> Into:
     version = None
     if place.message is not None:
         version = Version(Body.of(place.message), summarize(place.message))
-    return Into(place.mailbox, place.create, place.flags, place.keywords, version)
+    return Into(place.mailbox, place.create, place.flags, place.keywords, version, place.special_use)

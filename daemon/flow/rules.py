@@ -90,6 +90,7 @@ class Place(NamedTuple):
     keywords: tuple[str, ...] = ()
     message: bytes | None = None
     create: bool = False
+    special_use: str = ""  # of what is made
 
 
 class Fault(NamedTuple):
@@ -345,7 +346,7 @@ def located(tx: Tx, account_id: int, action: FileInto) -> Place | str:
                 return f"there is no mailbox {name!r}"
             if not mailboxes.has_room(tx, account_id, name):
                 return f"there are too many mailboxes to make {name!r}"
-            return Place(name, flags, words, action.message, create=True)
+            return Place(name, flags, words, action.message, create=True, special_use=action.special_use)
     return Place(name, flags, words, action.message)
 
 

@@ -44,9 +44,17 @@ class Entry(NamedTuple):
 
 def value(tx: Tx, account_id: int, mailbox_id: int | None, entry: str) -> str | None:
     """The value of one entry of a mailbox, or of the server (None), as text; None without one."""
-    for _, found in get(tx, account_id, mailbox_id, [entry]):
-        return found.decode("utf-8", "replace")
-    return None
+    name = entry.lower()
+    if name == SPECIAL_USE and mailbox_id is not None:
+        use: str | None = tx.value(
+            "select special_use from mailbox where id = ? and account_id = ?", mailbox_id, account_id
+        )
+        return use
+    found: bytes | None = tx.value(
+        "select value from metadata where account_id = ? and coalesce(mailbox_id, 0) = ? and entry = ?",
+        account_id, mailbox_id or 0, name,
+    )  # fmt: skip
+    return None if found is None else found.decode("utf-8", "replace")
 
 
 def get(tx: Tx, account_id: int, mailbox_id: int | None, names: Iterable[str], *, depth: int = 0) -> list[Entry]:
@@ -93,8 +101,11 @@ def _is(name: str, wanted: str, depth: int) -> bool:
     return below != name and (depth > 1 or "/" not in below)
 
 
-def set(tx: Tx, account_id: int, mailbox_id: int | None, values: Mapping[str, bytes | None]) -> list[str]:
-    """Set entries, or remove them (None); the names of those that are different now. All or nothing.
+def set(
+    tx: Tx, account_id: int, mailbox_id: int | None, values: Mapping[str, bytes | None], *, by: int = 0
+) -> list[str]:
+    """Set entries, or remove them (None); the names of those that are different now. All or nothing. `by`: who it is,
+    that he alone is not told of it.
 
     Raises `Missing` (the mailbox), `Invalid` (a name), `NoRoom`, `BadUse`.
     """
@@ -130,6 +141,8 @@ def set(tx: Tx, account_id: int, mailbox_id: int | None, values: Mapping[str, by
             changed.append(entry)
     if grows:
         _check_room(tx, account_id, mailbox_id)
+    for entry in changed:
+        tx.metadata_touched(account_id, mailbox_id, entry, by)
     return changed
 
 

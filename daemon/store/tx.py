@@ -12,12 +12,13 @@ from typing import Any
 class Changes:
     """What a commit touched; told to listeners after it.
 
-    `lessons`: some wait to be learnt (`spam`). `incidents`: one began. `everything`: another process committed, and may
-    have changed anything.
+    `metadata`: account, mailbox (0: the server), entry, a number of who changed it. `lessons`: some wait to be learnt
+    (`spam`). `incidents`: one began. `everything`: another process committed, and may have changed anything.
     """
 
     mailboxes: set[int] = field(default_factory=set)
     accounts: set[int] = field(default_factory=set)
+    metadata: set[tuple[int, int, str, int]] = field(default_factory=set)
     queue: bool = False
     settings: bool = False
     lessons: bool = False
@@ -27,6 +28,7 @@ class Changes:
     def add(self, other: Changes) -> None:
         self.mailboxes |= other.mailboxes
         self.accounts |= other.accounts
+        self.metadata |= other.metadata
         self.queue |= other.queue
         self.settings |= other.settings
         self.lessons |= other.lessons
@@ -34,8 +36,8 @@ class Changes:
         self.everything |= other.everything
 
     def __bool__(self) -> bool:
-        some = self.mailboxes or self.accounts or self.queue or self.settings or self.lessons
-        return bool(some or self.incidents or self.everything)
+        some = self.mailboxes or self.accounts or self.metadata or self.queue or self.settings
+        return bool(some or self.lessons or self.incidents or self.everything)
 
 
 class Tx:
@@ -82,6 +84,10 @@ class Tx:
     def account_touched(self, account_id: int) -> None:
         """Credentials, rights or the list of mailboxes of this account changed."""
         self.changes.accounts.add(account_id)
+
+    def metadata_touched(self, account_id: int, mailbox_id: int | None, entry: str, by: int) -> None:
+        """An entry is different now; `by` is a number of who is told nothing of it."""
+        self.changes.metadata.add((account_id, mailbox_id or 0, entry, by))
 
     def queue_touched(self) -> None:
         self.changes.queue = True

@@ -137,6 +137,11 @@ def metadata_line(name: str, values: Iterable[tuple[str, bytes | None]]) -> byte
     return b"* METADATA %b (%b)\r\n" % (mailbox(name), pairs)
 
 
+def metadata_names_line(name: str, entries: Iterable[str]) -> bytes:
+    """`* METADATA INBOX /private/comment /shared/comment`: what somebody changed (RFC 5464 §4.4.2)."""
+    return b"* METADATA %b %b\r\n" % (mailbox(name), b" ".join(astring(entry.encode()) for entry in entries))
+
+
 def search_line(numbers: Iterable[int], modseq: int | None = None) -> bytes:
     """`* SEARCH 2 3 (MODSEQ 917)` (RFC 7162 §3.1.5); `* SEARCH` for nothing."""
     found = "".join(f" {number}" for number in numbers)

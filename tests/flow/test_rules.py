@@ -62,6 +62,19 @@ async def test_special_use_and_id_name_a_mailbox(house: House) -> None:
     assert [*boxes(house, ANN)] == ["INBOX", "Archive", "Trash"]
 
 
+async def test_what_is_made_for_a_special_use_has_it(house: House) -> None:
+    """RFC 8579 section 4.1."""
+    ann = account(house, ANN)
+    house.store.write_now(lambda tx: mailboxes.use_for(tx, mailboxes.get(tx, ann, "Archive"), None))
+    text = 'require ["fileinto", "special-use", "mailbox"]; fileinto :specialuse "\\\\Archive" :create "Old/Mail";'
+    script(house, ANN, text)
+    await accept(house, ANN)
+    script(house, ANN, text.replace("Old/Mail", "Elsewhere"))
+    await accept(house, ANN)
+    assert len(boxes(house, ANN)["Old/Mail"]) == 2
+    assert house.store.read_now(mailboxes.for_use, ann, "\\Archive") == "Old/Mail"
+
+
 async def test_there_are_not_more_mailboxes_and_keywords_than_may_be(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip

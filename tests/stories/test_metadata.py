@@ -36,12 +36,18 @@ def test_what_a_client_writes_down_decides_where_mail_goes(tmp_path: Path) -> No
 
         store.write_now(prepare)
         store.close()
-        with imaplib.IMAP4("127.0.0.1", server.ports["imap"]) as client:
+        port = server.ports["imap"]
+        with imaplib.IMAP4("127.0.0.1", port) as client, imaplib.IMAP4("127.0.0.1", port) as other:
             client.login(ANN, "wonderland")
+            other.login(ANN, "wonderland")
+            other.enable("METADATA")
             assert b"METADATA LIST-METADATA" in client.capability()[1][0]
             send(server, "before")
             assert client.xatom("SETMETADATA", '""', '(/private/vendor/rules/sorting "on")')[0] == "OK"
             assert client.xatom("SETMETADATA", "Archive", '(/private/vendor/rules/list "news.far")')[0] == "OK"
+            other.noop()
+            told = [b'"" /private/vendor/rules/sorting', b"Archive /private/vendor/rules/list"]
+            assert other.response("METADATA")[1] == told
             send(server, "after")
             assert subjects(client, "INBOX") == [b"before"] and subjects(client, "Archive") == [b"after"]
             assert client.xatom("SETMETADATA", "Archive", "(/private/vendor/rules/list NIL)")[0] == "OK"

@@ -8,7 +8,7 @@ import pytest
 
 from daemon.limits import LIMITS
 from daemon.wire.imap_metadata import GetMetadata, SetMetadata
-from daemon.wire.imap_reply import metadata_line
+from daemon.wire.imap_reply import metadata_line, metadata_names_line
 from tests.wire.imap_parsing import refusal_of, value_of
 
 BOTH = ("/shared/comment", "/private/comment")
@@ -103,3 +103,5 @@ def test_the_reply():
     assert metadata_line("Entwürfe", [("/shared/a b", None), ("/shared/c", b"\r\n"), ("/shared/d", b"\0")]) == (
         b'* METADATA Entw&APw-rfe ("/shared/a b" NIL /shared/c {2}\r\n\r\n /shared/d ~{1}\r\n\0)\r\n'
     )
+    assert metadata_names_line("", ["/shared/a"]) == b'* METADATA "" /shared/a\r\n'
+    assert metadata_names_line("a b", ["/shared/a", "/shared/b c"]) == b'* METADATA "a b" /shared/a "/shared/b c"\r\n'

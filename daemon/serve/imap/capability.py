@@ -82,10 +82,13 @@ async def identify(session: Session, asked: said.Id, tag: str) -> Answer:
 
 
 async def enable(session: Session, asked: said.Enable, tag: str) -> Answer:
-    """CONDSTORE is what can be enabled; the rest is passed over (RFC 5161 §3.1)."""
+    """CONDSTORE and METADATA are what can be enabled; the rest is passed over (RFC 5161 §3.1)."""
     enabled = []
     if "CONDSTORE" in asked.capabilities:
         enabled.append("CONDSTORE")
+    if "METADATA" in asked.capabilities:
+        enabled.append("METADATA")
+        session.service.watchers.enter(session)
     session.say(b"* ENABLED%b\r\n" % "".join(f" {name}" for name in enabled).encode())
     return DONE
 

@@ -66,7 +66,7 @@ async def fetch(session: Session, asked: Fetch, tag: str) -> Answer:
         seen = await _mark_seen(session, slices)
     told = await say(session, slices, asked.items, seen)
     if seen.uids:
-        await happened(session, "FLAG", session.selected.id, seen.uids, dict.fromkeys(seen.uids, ("\\Seen",)))
+        await happened(session, "FLAG", session.selected.id, seen.uids, lambda: dict.fromkeys(seen.uids, ("\\Seen",)))
     if told.damaged:
         raise No(f"{told.damaged} messages are damaged on disk", "CORRUPTION")  # RFC 5530
     if told.missing:

@@ -7,7 +7,7 @@ What scripts do themselves is told to no script, so that nothing goes in a circl
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from daemon.serve.imap.session import Session
 
 _PORT = 4190
-_NONE: Mapping[int, tuple[str, ...]] = {}
 
 
 def capability(config: Config) -> list[str]:
@@ -41,10 +40,10 @@ async def happened(
     cause: str,
     mailbox_id: int,
     uids: Sequence[int],
-    changed: Mapping[int, tuple[str, ...]] = _NONE,
+    changed: Callable[[], Mapping[int, tuple[str, ...]]] = dict,
 ) -> None:
     """Let the script of the mailbox see these messages, if it has one. `cause` is APPEND, COPY or FLAG, and `changed`
-    has for FLAG which flags of each UID are others now. Raises nothing."""
+    finds for FLAG which flags of each UID are others now. Raises nothing."""
     service, identity = session.service, session.identity
     store = service.store
     if not uids or identity is None:
@@ -55,8 +54,8 @@ async def happened(
         if script is None or box is None:
             return
         asked = Asked(
-            identity.account_id, identity.address, mailbox_id, box.name, (script,), session.conn.peer, cause, changed
-        )
+            identity.account_id, identity.address, mailbox_id, box.name, (script,), session.conn.peer, cause, changed()
+        )  # fmt: skip
         if await store.read(lying.faults, asked):
             uids = uids[:1]  # for one its owner is told; the others are left as they are
         async with aclosing(lying.look_again(store, asked, service.config(), uids)) as looking:
@@ -69,11 +68,10 @@ async def happened(
 
 
 async def flagged(session: Session, before: Snapshot, uids: Sequence[int]) -> None:
-    """Flags of these messages in the open mailbox were changed; `before` is what the client knew until then."""
-    box = session.selected
-    if not uids or session.service.store.peek(lying.script_of, session.account_id, box.id) is None:
-        return
-    await happened(session, "FLAG", box.id, uids, _changes(session, before, await box.current(), uids))
+    """Flags of these messages in the open mailbox were changed; `before` is what the client knew until then. It knows
+    of the change by now."""
+    after = session.known
+    await happened(session, "FLAG", session.selected.id, uids, lambda: _changes(session, before, after, uids))
 
 
 def _changes(session: Session, before: Snapshot, after: Snapshot, uids: Sequence[int]) -> dict[int, tuple[str, ...]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from daemon import log
 from daemon.limits import LIMITS
-from daemon.serve.imap import news
+from daemon.serve.imap import metadata_news, news
 from daemon.serve.imap.answer import Answer, Goodbye
 from daemon.store.errors import Missing
 from daemon.wire import imap_commands as said
@@ -28,11 +28,10 @@ async def idle(session: Session, asked: said.Idle, tag: str) -> Answer:
     if box is not None:
         box.idlers.add(session)
     try:
-        done = False
+        done, session.idling = False, True
         while not done:
             session.nudged = False
-            if box is not None:
-                await _tell(session)
+            await _tell(session)
             await session.flush()
             try:
                 done = await conn.take(_done_or_news(session, reading), LIMITS.imap_idle_keepalive, resting=True)
@@ -41,6 +40,7 @@ async def idle(session: Session, asked: said.Idle, tag: str) -> Answer:
             if session.farewell:
                 raise Goodbye(session.farewell)
     finally:
+        session.idling = False
         if box is not None:
             box.idlers.discard(session)
     session.after_idle = True
@@ -50,7 +50,9 @@ async def idle(session: Session, asked: said.Idle, tag: str) -> Answer:
 async def _tell(session: Session) -> None:
     """Say the news; what cannot be read now is said at the next chance."""
     try:
-        await news.tell(session, gone=True, added=True)
+        if session.box is not None:
+            await news.tell(session, gone=True, added=True)
+        metadata_news.tell(session)
     except Missing:
         raise
     except Exception as error:

@@ -42,9 +42,9 @@ def _get(tx: Tx, account_id: int, asked: said.GetMetadata) -> list[Entry]:
 
 
 async def set(session: Session, asked: said.SetMetadata, tag: str) -> Answer:
-    """All entries or none (RFC 5464 §4.3)."""
+    """All entries or none (RFC 5464 §4.3). Other clients of this user may hear of it (`metadata_news`)."""
     try:
-        await session.service.store.write(_set, session.account_id, asked.mailbox, dict(asked.values))
+        await session.service.store.write(_set, session.account_id, asked.mailbox, dict(asked.values), session.number)
     except metadata.NoRoom as error:
         raise No(str(error), _CODES.get(error.reason, "OVERQUOTA")) from None
     except metadata.BadUse as error:
@@ -52,8 +52,8 @@ async def set(session: Session, asked: said.SetMetadata, tag: str) -> Answer:
     return DONE
 
 
-def _set(tx: Tx, account_id: int, mailbox: str, values: dict[str, bytes | None]) -> None:
-    metadata.set(tx, account_id, _mailbox(tx, account_id, mailbox), values)
+def _set(tx: Tx, account_id: int, mailbox: str, values: dict[str, bytes | None], by: int) -> None:
+    metadata.set(tx, account_id, _mailbox(tx, account_id, mailbox), values, by=by)
 
 
 def _mailbox(tx: Tx, account_id: int, name: str) -> int | None:

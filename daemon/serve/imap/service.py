@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from daemon.config import Config
 from daemon.serve.connection import Connection
+from daemon.serve.imap.metadata_news import Watchers
 from daemon.serve.imap.session import Session
 from daemon.serve.imap.view import Views
 from daemon.serve.login import Door
@@ -31,6 +32,7 @@ class Imap:
         self.door = door
         self.tls_context = context
         self.views = Views(store)
+        self.watchers = Watchers(store)
         self._end_point = end_point
         self._rules: tuple[Config, int, Mapping[str, frozenset[str]]] | None = None
 
@@ -43,6 +45,7 @@ class Imap:
             self.door.sessions.leave(session.live)
 
     async def close(self) -> None:
+        self.watchers.close()
         await self.views.close()
 
     # -- what sessions ask ---------------------------------------------------------------------------------------------

@@ -7,13 +7,13 @@ import secrets
 import ssl
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import count, islice
 from typing import TYPE_CHECKING
 
 from daemon import log
 from daemon.limits import LIMITS
 from daemon.serve.connection import Connection, Draining
-from daemon.serve.imap import append, capability, commands, news
+from daemon.serve.imap import append, capability, commands, metadata_news, news
 from daemon.serve.imap.answer import Answer, Goodbye, No, Torn, refusal
 from daemon.serve.imap.condstore import wants_modseqs
 from daemon.serve.imap.flags import RECENT
@@ -34,13 +34,16 @@ if TYPE_CHECKING:
     from daemon.serve.imap.service import Imap
     from daemon.serve.imap.view import Box
 
+_NUMBERS = count(1)
+
 
 class Session:
     """What is kept of a connection. Without a mailbox open, `box` is None."""
 
     __slots__ = (
         "conn", "service", "identity", "live", "box", "mailbox", "known", "read_only", "recent", "told_words",
-        "condstore", "after_idle", "nudged", "farewell", "errors", "failed_logins", "bodies", "ending", "_busy", "_out",
+        "condstore", "after_idle", "nudged", "farewell", "errors", "failed_logins", "bodies", "ending", "number",
+        "unheard", "idling", "_busy", "_out",
     )  # fmt: skip
 
     def __init__(self, conn: Connection, service: Imap) -> None:
@@ -62,6 +65,9 @@ class Session:
         self.failed_logins = 0
         self.bodies: list[Body] = []  # messages of an APPEND under way
         self.ending = False
+        self.number = next(_NUMBERS)
+        self.unheard: set[tuple[int, str]] = set()  # mailbox and entry of metadata that are not told yet
+        self.idling = False
         self._busy = False  # with a command; what it sends must not be cut
         self._out: list[bytes] = []
 
@@ -86,6 +92,7 @@ class Session:
             self.conn.abort()
         finally:
             self.leave()
+            self.service.watchers.leave(self)
             self._forget_bodies()
 
     async def _turn(self) -> None:
@@ -147,6 +154,8 @@ class Session:
             answer = await row.obey(self, asked, command.tag)
             if self.box is not None and row.news:
                 await news.tell(self, gone=row.news == commands.ALL, added=not self.after_idle)
+            if self.unheard and row.news:
+                metadata_news.tell(self)
             return answer
         except Bad as bad:
             bad.tag = command.tag

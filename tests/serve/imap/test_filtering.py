@@ -212,6 +212,17 @@ async def test_what_is_sent_on_is_the_owners_mail_and_counts_as_such(house: Mail
     assert states == [("due",), ("due",), ("held",)]
 
 
+async def test_what_is_notified_elsewhere_counts_too(house: MailHouse) -> None:
+    house.set(allowance__messages_per_hour="2")
+    await house.fill(3)
+    async with house.client(select="INBOX") as client:
+        lines = await run(client, 'require "enotify"; notify "mailto:c@far.example";')
+        assert results(lines) == [(1, "OK"), (2, "OK"), (3, "OK")]
+    assert waiting(house) == [("", "c@far.example")] * 3
+    states = house.store.read_now(Tx.all, "select state from queue_recipient order by id")
+    assert states == [("due",), ("due",), ("held",)]
+
+
 async def test_to_somebody_here_and_never_in_a_circle(house: MailHouse) -> None:
     await house.deliver(HELLO, b"Delivered-To: alice@example.test\r\n" + HELLO)
     async with house.client(select="INBOX") as client:
@@ -344,4 +355,5 @@ async def test_the_trace_tells(house: MailHouse) -> None:
         await run(client, 'require "fileinto"; fileinto "Archive";')
     told = house.store.read_now(events.of_trace, "t" * 16)
     assert [event.kind for event in told] == ["ruled"]
+    assert told[0].detail["cause"] == "FILTER"
     assert told[0].detail["steps"] == [{"script": "the script", "line": 1, "did": "filed into Archive"}]

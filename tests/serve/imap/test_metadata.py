@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from daemon.limits import LIMITS
+from daemon.serve.imap import metadata_news
 from daemon.store import metadata
 from tests.serve.imap.conftest import ALICE, BOB, MailHouse
 from tests.serve.imap.test_traps import LOGIN
@@ -160,3 +161,57 @@ async def test_octets_of_any_kind(house: MailHouse) -> None:
         assert await client.ok("GETMETADATA INBOX /private/icon") == [
             b"* METADATA INBOX (/private/icon ~{256}\r\n" + value + b")"
         ]
+
+
+async def test_who_asked_for_it_hears_of_what_others_change(house: MailHouse) -> None:
+    await house.says(
+        LOGIN
+        + r"""
+C: a ENABLE METADATA METADATA-SERVER
+S: * ENABLED METADATA
+S: a OK …
+C2: l LOGIN alice@example.test "wonder land"
+S2* l OK …
+C2: a SETMETADATA Sent (/private/comment "x" /shared/comment "y")
+S2: a OK …
+C2: b SETMETADATA "" (/private/comment "z")
+S2: b OK …
+C2: c SETMETADATA Sent (/private/comment "x")
+S2: c OK …
+C: b NOOP
+S: * METADATA "" /private/comment
+S: * METADATA Sent /private/comment /shared/comment
+S: b OK …
+C: c SETMETADATA Sent (/private/comment "mine")
+S: c OK …
+C: d IDLE
+S: + …
+C2: d SETMETADATA Sent (/private/comment NIL)
+S2: d OK …
+S: * METADATA Sent /private/comment
+C: DONE
+S: d OK …
+C2: e SETMETADATA Archive (/private/comment "x")
+S2: e OK …
+C2: f DELETE Archive
+S2: f OK …
+C: e SELECT INBOX
+S! * METADATA …
+S* e OK …
+C: f NOOP
+S: f OK …
+C2: g NOOP
+S2: g OK …
+"""
+    )
+
+
+async def test_what_waits_to_be_told_is_bounded(house: MailHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metadata_news, "LIMITS", replace(LIMITS, metadata_total=2))
+    async with house.client() as quiet, house.client() as busy, house.client(BOB) as bob:
+        await quiet.ok("ENABLE METADATA")
+        await bob.ok("ENABLE METADATA")
+        for number in range(4):
+            await busy.ok(f'SETMETADATA "" (/private/e{number} "x")')
+        assert await quiet.ok("NOOP") == [b'* METADATA "" /private/e0 /private/e1']
+        assert await bob.ok("NOOP") == [] and await busy.ok("NOOP") == []
