@@ -92,8 +92,7 @@ class _Applying:
                 self.copy(place)
             self.answer()
             self.notify()
-            remembered = {seen.handle: seen for seen in ruling.seen}  # two of his scripts may ask for the same
-            self.plan.duplicates += [Duplicate(case.account_id, *seen) for seen in remembered.values()]
+            self.plan.duplicates += [Duplicate(case.account_id, *seen) for seen in ruling.seen]
             if not ruling.places and not ruling.redirects:
                 self.plan.discarded = True
             if refusal is not None:  # another script wants it elsewhere: its sender is told in a notice

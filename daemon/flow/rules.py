@@ -229,7 +229,8 @@ def _rule(tx: Tx, case: Case, scripts: Sequence[Script], ran: list[Ran] | None =
             if ran is None:
                 _went_wrong(ruling, case, script, str(result.error))
             continue
-        ruling.seen += result.seen
+        known = {seen.handle for seen in ruling.seen}  # two scripts may ask for the same
+        ruling.seen += [seen for seen in result.seen if seen.handle not in known]
         kept = _take_in(tx, case, ruling, result.actions, kept)
         if kept is None:
             break

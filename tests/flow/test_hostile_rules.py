@@ -10,7 +10,7 @@ import pytest
 from daemon.flow import applying, programs, receive, rules
 from daemon.limits import LIMITS
 from daemon.mail.address import parse_address
-from daemon.store import accounts, sieve
+from daemon.store import accounts, mailboxes, sieve
 from daemon.store.tx import Tx
 from tests.flow.house import House
 from tests.flow.ruled import ANN, BOB, CARL, MAIL, Fewer, accept, account, boxes, everybody, script, steps, text
@@ -228,3 +228,45 @@ def _heavy(real: Callable[..., object]) -> Callable[..., object]:
         return real(work, *about)
 
     return peek
+
+
+# --------------------------------------------------------------------------------------- what no other test would miss
+
+
+@pytest.mark.parametrize(("sender", "field"), [(CARL, b"Auto-Submitted: auto-replied\r\n"), ("", b"")])
+async def test_nobody_is_notified_of_what_no_person_wrote(house: House, sender: str, field: bytes) -> None:
+    """RFC 5436 section 2.7.1: or two who notify each other would never stop."""
+    script(house, ANN, 'require "enotify"; notify "mailto:dora@far.example";')
+    receipt = await accept(house, ANN, sender=sender, data=field + MAIL)
+    assert house.queued() == [] and "notified nobody" in steps(house, receipt)[0]
+    await accept(house, ANN)
+    assert len(house.queued()) == 1
+
+
+async def test_what_one_script_changes_stays_changed_when_the_next_one_changes_nothing(house: House) -> None:
+    everybody(house, "first", 'require "editheader"; addheader "X-Sorted" "yes";')
+    script(house, ANN, 'require "imap4flags"; addflag "\\\\Seen";')
+    await accept(house, ANN)
+    assert text(house, ANN).startswith("X-Sorted: yes")
+
+
+async def test_a_mailbox_of_somebody_else_is_none(house: House) -> None:
+    number = house.store.read_now(mailboxes.get, account(house, BOB), "Archive").id
+    script(
+        house, ANN,
+        f'require ["mailboxid", "fileinto"]; if mailboxidexists "{number}" {{ discard; stop; }}'
+        f'fileinto :mailboxid "{number}" "Trash";',
+    )  # fmt: skip
+    await accept(house, ANN)
+    assert [*boxes(house, ANN)] == ["Trash"] and boxes(house, BOB) == {}
+
+
+def test_a_script_compiled_anew_takes_the_place_of_the_old_one(house: House) -> None:
+    """Else the room for compiled scripts would shrink each time that an included one changes."""
+    held = programs.Programs()
+    number = account(house, ANN)
+    for count in range(5):
+        script(house, ANN, f'redirect "x{count}@far.example";', "other")
+        house.store.read_now(held.get, number, 'require "include"; include "other";')
+    (only,) = held._held.values()
+    assert held._size == only.size

@@ -140,3 +140,12 @@ async def test_an_error_on_junk_leaves_it_there(office: PostOffice) -> None:
     async with office.greeted() as c:
         await c.gives(PILLS)
     assert found(office, ALICE, "INBOX", "Junk") == [1, 1]  # the note, and the message
+
+
+async def test_nobody_is_notified_of_junk(office: PostOffice) -> None:
+    script(office, ALICE, 'require ["spamtest", "enotify"]; notify "mailto:dora@remote.example";')
+    async with office.greeted() as c:
+        await c.gives(PILLS)
+        assert office.queued() == []
+        await c.gives(MAIL.replace(b"<1@", b"<2@"))
+    assert len(office.queued()) == 1
