@@ -18,7 +18,7 @@ from daemon import log
 from daemon.admin import mtasts
 from daemon.config import BadSetting, Config, hostname
 from daemon.limits import LIMITS
-from daemon.serve.web import quarantine
+from daemon.serve.web import pages, quarantine
 from daemon.store import acme, domains
 from daemon.store.db import Store
 
@@ -62,6 +62,7 @@ ROUTES = (
     web.get(CHALLENGE + "{token}", challenge),
     web.get(mtasts.PATH, policy),
     *quarantine.ROUTES,
+    *pages.ROUTES,
 )
 
 
