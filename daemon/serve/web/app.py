@@ -18,7 +18,11 @@ from daemon import log
 from daemon.admin import mtasts
 from daemon.config import BadSetting, Config, hostname
 from daemon.limits import LIMITS
+from daemon.serve.login import Door
 from daemon.serve.web import quarantine
+from daemon.serve.web.jmap import events
+from daemon.serve.web.jmap.lasting import PUSH, Push
+from daemon.serve.web.jmap.news import News
 from daemon.store import acme, domains
 from daemon.store.db import Store
 
@@ -62,7 +66,9 @@ ROUTES = (
     web.get(CHALLENGE + "{token}", challenge),
     web.get(mtasts.PATH, policy),
     *quarantine.ROUTES,
+    *events.ROUTES,
 )
+LASTING = frozenset((events.PATH,))  # answers that have no end in time
 
 
 def name_of(request: web.Request) -> str:
@@ -80,7 +86,7 @@ async def rules(request: web.Request, handler: Handler) -> web.StreamResponse:
     if not request.secure and not request.path.startswith(CHALLENGE):
         return _to_https(request)
     try:
-        async with asyncio.timeout(LIMITS.http_answer):
+        async with asyncio.timeout(None if request.path in LASTING else LIMITS.http_answer):
             return await handler(request)
     except web.HTTPException:
         raise
@@ -105,15 +111,22 @@ async def _bare(request: web.Request, response: web.StreamResponse) -> None:
     response.headers["X-Content-Type-Options"] = "nosniff"
 
 
-async def runner(store: Store, config: Callable[[], Config]) -> web.AppRunner:
+async def _deaf(app: web.Application) -> None:
+    app[PUSH].news.close()
+
+
+async def runner(store: Store, config: Callable[[], Config], door: Door) -> web.AppRunner:
     """The pages, ready to be asked: its `server()` is a protocol for one connection."""
     # no hook reaches what aiohttp itself answers to a malformed request
     setattr(web_response, "SERVER_SOFTWARE", "")  # noqa: B010
     app = web.Application(middlewares=[rules], client_max_size=LIMITS.http_body)
     app[HOUSE] = House(store, config)
     app[quarantine.STORE] = store
+    news = News(store)
+    app[PUSH] = Push(store, news, door.sessions)
     app.add_routes(ROUTES)
     app.on_response_prepare.append(_bare)
+    app.on_cleanup.append(_deaf)
     made = web.AppRunner(
         app,
         handle_signals=False,
