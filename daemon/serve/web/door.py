@@ -10,10 +10,12 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from daemon.config import Config
 from daemon.serve.connection import Connection, Owner
+from daemon.serve.login import Door
 from daemon.serve.tls import Keyring
 from daemon.serve.web import validation
 from daemon.store.db import Store
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     from aiohttp.web_protocol import RequestHandler
 
 WORDS = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: text/plain\r\nRetry-After: 60\r\n\r\n{}"
+
+PEER: ContextVar[str] = ContextVar(
+    "peer"
+)  # of the connection whose requests are answered: behind a proxy, the real one
 
 
 class Visit(Connection):
@@ -39,7 +45,8 @@ class Visit(Connection):
         """Everything from here on is the handler's, until the connection ends."""
         if self._gone or self.transport is None:
             return
-        handler.connection_made(self.transport)
+        PEER.set(self.peer)
+        handler.connection_made(self.transport)  # begins the task that answers: it inherits the context
         self._handler = handler
         arrived = bytes(self.stream.buffer)
         self.stream.clear()
@@ -99,10 +106,11 @@ class Visit(Connection):
 class Web:
     """What stands behind `listen.http` and `listen.https`; one per process."""
 
-    def __init__(self, store: Store, config: Callable[[], Config], keyring: Keyring) -> None:
+    def __init__(self, store: Store, config: Callable[[], Config], keyring: Keyring, door: Door) -> None:
         self._store = store
         self._config = config
         self._keyring = keyring
+        self._door = door
         self._loading: asyncio.Task[web.AppRunner] | None = None
 
     async def context(self, sock: socket.socket) -> ssl.SSLContext:
@@ -127,4 +135,4 @@ class Web:
         await asyncio.to_thread(__import__, "daemon.serve.web.app")  # takes a while, and others have the loop meanwhile
         from daemon.serve.web import app
 
-        return await app.runner(self._store, self._config)
+        return await app.runner(self._store, self._config, self._door)
