@@ -18,7 +18,7 @@ class State(NamedTuple):
 
 
 def changed(tx: Tx, account_id: int, *types: str) -> int:
-    """Objects of these types are different now; the number of the change. Whoever listens hears of it after the commit."""
+    """Objects of these types are different now; the number of the change. Who listens hears of it after the commit."""
     for type in types:
         tx.object_touched(account_id, type)
     return mailboxes.next_modseq(tx, account_id)

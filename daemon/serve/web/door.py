@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 STOPPING = "the server is being stopped"
 WORDS = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: text/plain\r\nRetry-After: 60\r\n\r\n{}"
 
+PEER: ContextVar[str] = ContextVar(
+    "peer"
+)  # of the connection whose requests are answered: behind a proxy, the real one
+
 
 class Visit(Connection):
     """One HTTP connection."""
@@ -44,7 +48,8 @@ class Visit(Connection):
         if self._gone or self.transport is None:
             return
         VISIT.set(self)
-        handler.connection_made(self.transport)
+        PEER.set(self.peer)
+        handler.connection_made(self.transport)  # begins the task that answers: it inherits the context
         self._handler = handler
         arrived = bytes(self.stream.buffer)
         self.stream.clear()

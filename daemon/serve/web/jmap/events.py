@@ -64,7 +64,9 @@ def read(request: web.Request) -> Asked:
     names = frozenset(name for name in types.split(",") if name)
     known = names and all(re.fullmatch(r"[A-Za-z][A-Za-z0-9]{0,63}|\*", name) for name in names)
     if not known or once not in ("state", "no") or not re.fullmatch(r"[0-9]{1,9}", ping):
-        raise web.HTTPBadRequest(text="types are names with commas, or *; closeafter is state or no; ping is a number")
+        raise visitors.problem(
+            web.HTTPBadRequest, "types are names with commas, or *; closeafter is state or no; ping is a number"
+        )
     every = int(ping) and min(max(int(ping), LIMITS.push_ping_least), LIMITS.push_ping_most)
     seen = re.fullmatch(r"([0-9]{1,18})\.([0-9]{1,18})", request.headers.get("Last-Event-ID", ""))
     since = State(int(seen[1]), int(seen[2])) if seen else None

@@ -13,14 +13,12 @@ from typing import NamedTuple
 from aiohttp import web
 
 from daemon.serve.sessions import Sessions
-from daemon.serve.web import door
+from daemon.serve.web import door, visitors
 from daemon.serve.web.jmap.news import Ear, News, TooMany
 from daemon.serve.web.visitors import Visitor
-from daemon.store import web_sessions
 from daemon.store.db import Store
 from daemon.store.states import State
 
-SERVICE = "jmap"
 _SIGNED_OUT = "signed out"
 
 
@@ -53,8 +51,7 @@ class Lasting:
         if not self.ear.recheck:
             return
         self.ear.recheck = False
-        session_id = self._visitor.session_id
-        if session_id is not None and not self._push.store.peek(web_sessions.is_alive, session_id):
+        if not visitors.is_here(self._push.store, self._visitor):
             self.end(_SIGNED_OUT)
 
 
@@ -67,11 +64,11 @@ def lasting(
     try:
         ear = push.news.listen(visitor.account_id, types, since)
     except TooMany:
-        raise web.HTTPTooManyRequests(text="too many streams of events for one user") from None
+        raise visitors.problem(web.HTTPTooManyRequests, "too many streams of events for one user") from None
     made = Lasting(push, visitor, ear)
     live = None
     try:
-        live = push.sessions.enter(visitor.identity, SERVICE, visit, made.end)
+        live = push.sessions.enter(visitor.identity, visitors.SERVICE, visit, made.end)
         visit.farewell = made.end
         if visit.listener.closing:
             made.end(door.STOPPING)

@@ -14,9 +14,10 @@ import argon2
 import pytest
 
 from daemon import passwords
+from daemon.admin import people
 from daemon.limits import LIMITS
 from daemon.mail.address import parse_address
-from daemon.serve.web.jmap import events, lasting, news
+from daemon.serve.web.jmap import events, news
 from daemon.store import accounts, mailboxes, messages, sessions, states
 from daemon.store.db import Store
 from daemon.store.messages import ALL, SEEN
@@ -79,9 +80,11 @@ def account(site: Site, name: str = ALICE) -> int:
 
 
 @asynccontextmanager
-async def listening(site: Site, query: str = "", user: str = ALICE, **headers: str) -> AsyncIterator[Stream]:
+async def listening(
+    site: Site, query: str = "", user: str = ALICE, password: str = PASSWORD, **headers: str
+) -> AsyncIterator[Stream]:
     async with (
-        aiohttp.ClientSession(headers={"Authorization": aiohttp.encode_basic_auth(user, PASSWORD)}) as client,
+        aiohttp.ClientSession(headers={"Authorization": aiohttp.encode_basic_auth(user, password)}) as client,
         client.get(f"https://127.0.0.1:{site.port('https')}{events.PATH}{query}", ssl=False, headers=headers) as got,
     ):
         assert got.status == 200 and got.content_type == "text/event-stream", await got.text()
@@ -251,6 +254,19 @@ async def test_it_ends_with_the_sessions_of_its_user(house: Site) -> None:
         assert await bob.state()
 
 
+async def test_it_is_listed_as_a_session(house: Site) -> None:
+    async with listening(house):
+        ((live,),) = (mine.values() for mine in house.door.sessions._live.values())
+        assert (live.row.protocol, live.row.account_id, live.row.peer) == ("jmap", account(house), "127.0.0.1")
+
+
+async def test_it_ends_with_the_app_password_it_came_with(house: Site) -> None:
+    made = await house.store.aside(people.add_app_password, house.store, ALICE, "laptop")
+    async with listening(house, password=made.password) as alice:
+        house.store.write_now(accounts.remove_app_password, account(house), "laptop")
+        await alice.ended()
+
+
 async def test_it_ends_when_the_server_is_stopped(house: Site) -> None:
     async with listening(house) as alice:
         stopping = asyncio.create_task(house.doors.drain(20))
@@ -272,7 +288,3 @@ async def test_it_has_no_end_in_time(house: Site, monkeypatch: pytest.MonkeyPatc
         await asyncio.sleep(0.2)
         deliver(house.store, account(house), MESSAGE)
         assert await alice.state()
-
-
-def test_it_is_listed_as_a_session() -> None:
-    assert lasting.SERVICE == "jmap"
