@@ -7,9 +7,14 @@ const PLAUSIBLE = /^[^\s@<>(),;:\\"[\]]+@[^\s@<>(),;:\\"[\]]+$/u;
 /** Could this be an address? The server has the last word; this catches what was not meant to be one. */
 export function isAddress(text) {
   if (text.length > 254 || !PLAUSIBLE.test(text)) return false;
-  const [local, domain] = text.split('@');
-  return local.length <= 64 && !local.startsWith('.') && !local.endsWith('.') && !local.includes('..') &&
-    domain.split('.').every((label) => label !== '' && !label.startsWith('-') && !label.endsWith('-'));
+  const [local, domain] = text.split("@");
+  return (
+    local.length <= 64 &&
+    !local.startsWith(".") &&
+    !local.endsWith(".") &&
+    !local.includes("..") &&
+    domain.split(".").every((label) => label !== "" && !label.startsWith("-") && !label.endsWith("-"))
+  );
 }
 
 /** Two addresses of one mailbox: case does not matter to anybody who runs mailboxes for people. */
@@ -18,9 +23,7 @@ export const same = (one, other) => one.toLowerCase() === other.toLowerCase();
 /** `"Doe, Jane" <jane@example.org>`, as a header or a chip's field would have it. */
 export function format({ name, email }) {
   if (!name) return email;
-  return /[^\p{L}\p{N} !#$%&'*+\-/=?^_`{|}~]/u.test(name)
-    ? `"${name.replace(/[\\"]/g, '\\$&')}" <${email}>`
-    : `${name} <${email}>`;
+  return /[^\p{L}\p{N} !#$%&'*+\-/=?^_`{|}~]/u.test(name) ? `"${name.replace(/[\\"]/g, "\\$&")}" <${email}>` : `${name} <${email}>`;
 }
 
 /**
@@ -29,31 +32,48 @@ export function format({ name, email }) {
  * @returns {Person[]}
  */
 export function parse(text) {
-  return pieces(text).map(person).filter((one) => one.email !== '');
+  return pieces(text)
+    .map(person)
+    .filter((one) => one.email !== "");
 }
 
 /** Cut where a separator stands outside of quotes and angle brackets. */
 function pieces(text) {
   const found = [];
-  let piece = '', quoted = false, angle = false, escaped = false;
+  let piece = "",
+    quoted = false,
+    angle = false,
+    escaped = false;
   for (const letter of text) {
     if (escaped) escaped = false;
-    else if (quoted && letter === '\\') escaped = true;
+    else if (quoted && letter === "\\") escaped = true;
     else if (letter === '"') quoted = !quoted;
-    else if (!quoted && letter === '<') angle = true;
-    else if (!quoted && letter === '>') angle = false;
-    const ends = letter === '\n' || letter === '\r' || (!quoted && !angle && (letter === ',' || letter === ';'));
-    if (ends) { found.push(piece); piece = ''; quoted = angle = escaped = false; } else piece += letter;
+    else if (!quoted && letter === "<") angle = true;
+    else if (!quoted && letter === ">") angle = false;
+    const ends = letter === "\n" || letter === "\r" || (!quoted && !angle && (letter === "," || letter === ";"));
+    if (ends) {
+      found.push(piece);
+      piece = "";
+      quoted = angle = escaped = false;
+    } else piece += letter;
   }
   return [...found, piece];
 }
 
 function person(piece) {
-  const text = piece.trim().replace(/^mailto:/i, '');
-  const open = text.lastIndexOf('<');
-  if (open < 0) return { name: null, email: text.replace(/^"(.*)"$/, '$1') };
-  const name = text.slice(0, open).trim().replace(/^"(.*)"$/s, '$1').replace(/\\(.)/g, '$1').trim();
-  const email = text.slice(open + 1).replace(/>.*$/s, '').trim();
+  const text = piece.trim().replace(/^mailto:/i, "");
+  const open = text.lastIndexOf("<");
+  if (open < 0) return { name: null, email: text.replace(/^"(.*)"$/, "$1") };
+  const name = text
+    .slice(0, open)
+    .trim()
+    .replace(/^"(.*)"$/s, "$1")
+    .replace(/\\(.)/g, "$1")
+    .trim();
+  const email = text
+    .slice(open + 1)
+    .replace(/>.*$/s, "")
+    .trim();
   return { name: name && !same(name, email) ? name : null, email };
 }
 

@@ -1,8 +1,8 @@
 // Drafts saved as one types: to the server when the keys rest, and to this browser at once until the server has them.
 
-import { jmap } from '../jmap.js';
-import { drop, put } from './local.js';
-import { emailOf } from './message.js';
+import { jmap } from "../jmap.js";
+import { drop, put } from "./local.js";
+import { emailOf } from "./message.js";
 
 const REST = 1500; // ms without a change
 const LONGEST = 10_000; // ms of typing without a rest
@@ -18,7 +18,7 @@ export class Drafts {
     this.emailId = null;
     this.working = Promise.resolve();
     this.ended = false;
-    this.kept = '';
+    this.kept = "";
   }
 
   /** Something was changed. */
@@ -42,28 +42,38 @@ export class Drafts {
     const draft = this.draft();
     const said = JSON.stringify(draft);
     if (said === this.kept) return;
-    this.told('saving');
-    await put('drafts', { key: this.key, account: jmap.accountId, at: Date.now(), draft, files: this.files(), emailId: this.emailId }).catch(() => {});
+    this.told("saving");
+    await put("drafts", {
+      key: this.key,
+      account: jmap.accountId,
+      at: Date.now(),
+      draft,
+      files: this.files(),
+      emailId: this.emailId,
+    }).catch(() => {});
     const mailbox = this.mailbox();
-    if (!mailbox) { this.told('local'); return; }
+    if (!mailbox) {
+      this.told("local");
+      return;
+    }
     try {
       await this.replace(emailOf(draft, mailbox));
       this.kept = said;
-      await drop('drafts', this.key).catch(() => {});
-      this.told('saved');
+      await drop("drafts", this.key).catch(() => {});
+      this.told("saved");
     } catch (error) {
-      this.told(error.type === 'offline' || error.type === 'busy' ? 'local' : `not saved: ${error.message}`);
+      this.told(error.type === "offline" || error.type === "busy" ? "local" : `not saved: ${error.message}`);
     }
   }
 
   /** The new one first, then the old one away: whatever fails in between, one of them is there. */
   async replace(email) {
-    const answer = await jmap.call('Email/set', { create: { draft: email } });
+    const answer = await jmap.call("Email/set", { create: { draft: email } });
     const refused = answer.notCreated?.draft;
     if (refused) throw new Error(refused.description || refused.type);
     const old = this.emailId;
     this.emailId = answer.created.draft.id;
-    if (old) await jmap.call('Email/set', { destroy: [old] }).catch(() => {});
+    if (old) await jmap.call("Email/set", { destroy: [old] }).catch(() => {});
   }
 
   /** Nothing is saved from here on. Resolves when what was being saved is. */
@@ -74,12 +84,14 @@ export class Drafts {
   }
 
   /** It is sent, or on its way: this browser needs no copy. */
-  forget() { return drop('drafts', this.key).catch(() => {}); }
+  forget() {
+    return drop("drafts", this.key).catch(() => {});
+  }
 
   /** Thrown away, here and on the server. */
   async destroy() {
     await this.stop();
     await this.forget();
-    if (this.emailId) await jmap.call('Email/set', { destroy: [this.emailId] });
+    if (this.emailId) await jmap.call("Email/set", { destroy: [this.emailId] });
   }
 }

@@ -30,13 +30,13 @@ export function emailOf(draft, mailboxId, keywords = { $draft: true, $seen: true
     keywords,
     messageId: [draft.messageId],
     from: [draft.from],
-    subject: draft.subject.replace(/\s+/g, ' ').trim(),
+    subject: draft.subject.replace(/\s+/g, " ").trim(),
     bodyStructure: structure(draft),
     bodyValues: { text: { value: draft.text } },
   };
   if (draft.html !== null) email.bodyValues.html = { value: page(draft.html) };
-  for (const field of ['to', 'cc', 'bcc', 'replyTo']) if (draft[field]?.length) email[field] = draft[field];
-  for (const field of ['inReplyTo', 'references']) if (draft[field]?.length) email[field] = draft[field];
+  for (const field of ["to", "cc", "bcc", "replyTo"]) if (draft[field]?.length) email[field] = draft[field];
+  for (const field of ["inReplyTo", "references"]) if (draft[field]?.length) email[field] = draft[field];
   return email;
 }
 
@@ -44,33 +44,32 @@ export function emailOf(draft, mailboxId, keywords = { $draft: true, $seen: true
 function structure({ html, parts }) {
   const inline = html === null ? [] : parts.filter((part) => part.cid);
   const files = html === null ? parts : parts.filter((part) => !part.cid);
-  const text = { partId: 'text', type: 'text/plain' };
-  const rich = html === null ? null
-    : several('related', [{ partId: 'html', type: 'text/html' }, ...inline.map((part) => leaf(part, 'inline'))]);
-  const body = rich ? several('alternative', [text, rich]) : text;
-  return several('mixed', [body, ...files.map((part) => leaf(part, 'attachment'))]);
+  const text = { partId: "text", type: "text/plain" };
+  const rich =
+    html === null ? null : several("related", [{ partId: "html", type: "text/html" }, ...inline.map((part) => leaf(part, "inline"))]);
+  const body = rich ? several("alternative", [text, rich]) : text;
+  return several("mixed", [body, ...files.map((part) => leaf(part, "attachment"))]);
 }
 
 const several = (kind, subParts) => (subParts.length === 1 ? subParts[0] : { type: `multipart/${kind}`, subParts });
 
 function leaf({ blobId, type, name, cid }, disposition) {
-  const part = { blobId, type: type || 'application/octet-stream', disposition, name };
-  return disposition === 'inline' ? { ...part, cid } : part;
+  const part = { blobId, type: type || "application/octet-stream", disposition, name };
+  return disposition === "inline" ? { ...part, cid } : part;
 }
 
 const page = (html) => `<!DOCTYPE html><html><head><meta charset="utf-8"></head><body>${html}</body></html>`;
 
 /** A Message-ID of ours (RFC 5322 §3.6.4): the same one in every copy of a draft, so that a second try is known. */
 export function newMessageId(address) {
-  const domain = address.split('@')[1] ?? 'localhost';
-  return `${crypto.randomUUID()}@${/^[\x21-\x7e]+$/.test(domain) ? domain : 'localhost'}`;
+  const domain = address.split("@")[1] ?? "localhost";
+  return `${crypto.randomUUID()}@${/^[\x21-\x7e]+$/.test(domain) ? domain : "localhost"}`;
 }
 
 /** All who get it, once each: what RCPT will say. */
 export function envelopeTo({ to, cc, bcc }) {
   const seen = new Set();
-  return [...to, ...cc, ...bcc].map((one) => one.email)
-    .filter((email) => !seen.has(email.toLowerCase()) && seen.add(email.toLowerCase()));
+  return [...to, ...cc, ...bcc].map((one) => one.email).filter((email) => !seen.has(email.toLowerCase()) && seen.add(email.toLowerCase()));
 }
 
 /**

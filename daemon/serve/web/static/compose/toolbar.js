@@ -1,42 +1,61 @@
 // The buttons over a rich text: one stop of the Tab key, arrows between them (the toolbar pattern of ARIA).
 
-import { h } from '../dom.js';
+import { h, icon } from "../dom.js";
 
 const MARKS = [
-  ['bold', 'B', 'Bold', 'Ctrl+B'],
-  ['italic', 'I', 'Italic', 'Ctrl+I'],
-  ['underline', 'U', 'Underline', 'Ctrl+U'],
-  ['strikeThrough', 'S', 'Strike through', 'Ctrl+Shift+X'],
-  ['insertUnorderedList', '•–', 'List', 'Ctrl+Shift+8'],
-  ['insertOrderedList', '1.', 'Numbered list', 'Ctrl+Shift+7'],
-  ['quote', '❝', 'Quote', 'Ctrl+Shift+9'],
-  ['link', '🔗', 'Link', 'Ctrl+K'],
-  ['removeFormat', 'T̸', 'Remove formatting', 'Ctrl+\\'],
+  ["bold", "B", "Bold", "Ctrl+B"],
+  ["italic", "I", "Italic", "Ctrl+I"],
+  ["underline", "U", "Underline", "Ctrl+U"],
+  ["strikeThrough", "S", "Strike through", "Ctrl+Shift+X"],
+  ["insertUnorderedList", "bullets", "List", "Ctrl+Shift+8"],
+  ["insertOrderedList", "numbers", "Numbered list", "Ctrl+Shift+7"],
+  ["quote", "quote", "Quote", "Ctrl+Shift+9"],
+  ["link", "link", "Link", "Ctrl+K"],
+  ["removeFormat", "plain", "Remove formatting", "Ctrl+\\"],
 ];
 
 /** Which command a key asks for; null: none. */
 export function commandOf(event) {
   if (!(event.ctrlKey || event.metaKey) || event.altKey) return null;
   const keys = event.shiftKey
-    ? { KeyX: 'strikeThrough', Digit7: 'insertOrderedList', Digit8: 'insertUnorderedList', Digit9: 'quote' }
-    : { KeyB: 'bold', KeyI: 'italic', KeyU: 'underline', KeyK: 'link', Backslash: 'removeFormat' };
+    ? { KeyX: "strikeThrough", Digit7: "insertOrderedList", Digit8: "insertUnorderedList", Digit9: "quote" }
+    : { KeyB: "bold", KeyI: "italic", KeyU: "underline", KeyK: "link", Backslash: "removeFormat" };
   return keys[event.code] ?? null;
 }
 
 export class Toolbar {
   /** @param {(command: string) => void} run  @param {string} controls  id of the text */
   constructor(run, controls) {
-    this.buttons = MARKS.map(([command, sign, title, key], at) => h('button', {
-      type: 'button', class: `mark ${command}`, title: `${title} (${key})`, 'aria-label': title, 'aria-keyshortcuts': key.replace('Ctrl', 'Control'),
-      tabindex: at === 0 ? '0' : '-1', 'data-command': command,
-      onmousedown: (event) => event.preventDefault(), // the selection stays where it is
-      onclick: () => run(command),
-    }, sign));
-    this.root = h('div', {
-      role: 'toolbar', class: 'toolbar', 'aria-label': 'Formatting', 'aria-controls': controls, onkeydown: (event) => this.key(event),
-    }, ...this.buttons);
+    this.buttons = MARKS.map(([command, sign, title, key], at) =>
+      h(
+        "button",
+        {
+          type: "button",
+          class: `mark ${command}`,
+          title: `${title} (${key})`,
+          "aria-label": title,
+          "aria-keyshortcuts": key.replace("Ctrl", "Control"),
+          tabindex: at === 0 ? "0" : "-1",
+          "data-command": command,
+          onmousedown: (event) => event.preventDefault(), // the selection stays where it is
+          onclick: () => run(command),
+        },
+        sign.length > 1 ? icon(sign) : sign,
+      ),
+    );
+    this.root = h(
+      "div",
+      {
+        role: "toolbar",
+        class: "toolbar",
+        "aria-label": "Formatting",
+        "aria-controls": controls,
+        onkeydown: (event) => this.key(event),
+      },
+      ...this.buttons,
+    );
     for (const button of this.buttons) {
-      if (!['link', 'removeFormat'].includes(button.dataset.command)) button.setAttribute('aria-pressed', 'false');
+      if (!["link", "removeFormat"].includes(button.dataset.command)) button.setAttribute("aria-pressed", "false");
     }
   }
 
@@ -54,9 +73,9 @@ export class Toolbar {
   reflect(inQuote) {
     for (const button of this.buttons) {
       const { command } = button.dataset;
-      if (!button.hasAttribute('aria-pressed')) continue;
-      const on = command === 'quote' ? inQuote : document.queryCommandState(command);
-      button.setAttribute('aria-pressed', String(on));
+      if (!button.hasAttribute("aria-pressed")) continue;
+      const on = command === "quote" ? inQuote : document.queryCommandState(command);
+      button.setAttribute("aria-pressed", String(on));
     }
   }
 }

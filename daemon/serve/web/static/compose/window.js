@@ -1,26 +1,26 @@
 // One message being written: the window with its fields, and what its buttons and keys do.
 
-import { announce, toast } from '../toasts.js';
-import { confirmed, menu } from '../dialogs.js';
-import { h } from '../dom.js';
-import { jmap } from '../jmap.js';
-import { state } from '../state.js';
-import { distinct } from './addresses.js';
-import { Attachments } from './attachments.js';
-import { signatureNode } from './beginning.js';
-import { Recipients } from './chips.js';
-import { complete } from './contacts.js';
-import { Drafts } from './drafts.js';
-import { Editor } from './editor.js';
-import { frame } from './frame.js';
-import { habits, setHabits } from './habits.js';
-import { askWhen } from './later.js';
-import { signed, textOf } from './plain.js';
-import { dispatch } from './post.js';
-import { fault, warnings } from './warnings.js';
+import { announce, toast } from "../toasts.js";
+import { confirmed, menu } from "../dialogs.js";
+import { h } from "../dom.js";
+import { jmap } from "../jmap.js";
+import { state } from "../state.js";
+import { distinct } from "./addresses.js";
+import { Attachments } from "./attachments.js";
+import { signatureNode } from "./beginning.js";
+import { Recipients } from "./chips.js";
+import { complete } from "./contacts.js";
+import { Drafts } from "./drafts.js";
+import { Editor } from "./editor.js";
+import { frame } from "./frame.js";
+import { habits, setHabits } from "./habits.js";
+import { askWhen } from "./later.js";
+import { signed, textOf } from "./plain.js";
+import { dispatch } from "./post.js";
+import { fault, warnings } from "./warnings.js";
 
 let windows = 0;
-const PHONE = '(max-width: 640px)';
+const PHONE = "(max-width: 640px)";
 
 export class Composer {
   /**
@@ -37,19 +37,28 @@ export class Composer {
     this.dirty = false;
     this.before = document.activeElement;
     const changed = () => this.changed();
-    this.to = new Recipients('To', { complete, changed });
-    this.cc = new Recipients('Cc', { complete, changed });
-    this.bcc = new Recipients('Bcc', { complete, changed });
+    this.to = new Recipients("To", { complete, changed });
+    this.cc = new Recipients("Cc", { complete, changed });
+    this.bcc = new Recipients("Bcc", { complete, changed });
     this.editor = new Editor({ changed, files: (files, inline) => this.attach(files, inline) });
     this.attachments = new Attachments({ changed });
     this.drafts = new Drafts({
-      key: this.key, draft: () => this.draft(), files: () => this.attachments.files(),
-      mailbox: () => state.byRole('drafts')?.id, told: (said) => this.told(said),
+      key: this.key,
+      draft: () => this.draft(),
+      files: () => this.attachments.files(),
+      mailbox: () => state.byRole("drafts")?.id,
+      told: (said) => this.told(said),
     });
     this.root = frame(this, `composer-${++windows}`);
     this.fill();
     // another tab must not take this draft for one that was left behind
-    navigator.locks.request(`draft-${this.key}`, () => new Promise((free) => { this.free = free; }));
+    navigator.locks.request(
+      `draft-${this.key}`,
+      () =>
+        new Promise((free) => {
+          this.free = free;
+        }),
+    );
   }
 
   // ------------------------------------------------------------------------------------------------------- its looks
@@ -59,7 +68,7 @@ export class Composer {
     this.to.set(to);
     this.cc.set(cc);
     this.bcc.set(bcc);
-    for (const name of ['cc', 'bcc']) {
+    for (const name of ["cc", "bcc"]) {
       this[name].root.hidden = this[name].value.length === 0;
       this.more[name].hidden = !this[name].root.hidden;
     }
@@ -72,11 +81,13 @@ export class Composer {
     this.showLooks();
   }
 
-  entitle() { this.title.textContent = this.subject.value.trim() || 'New message'; }
+  entitle() {
+    this.title.textContent = this.subject.value.trim() || "New message";
+  }
 
   showLooks() {
-    this.looks.setAttribute('aria-pressed', String(this.editor.rich));
-    this.looks.setAttribute('aria-label', this.editor.rich ? 'Formatting on: switch to plain text' : 'Plain text: switch to formatting');
+    this.looks.setAttribute("aria-pressed", String(this.editor.rich));
+    this.looks.setAttribute("aria-label", this.editor.rich ? "Formatting on: switch to plain text" : "Plain text: switch to formatting");
   }
 
   /** To where one writes next. */
@@ -88,12 +99,12 @@ export class Composer {
   }
 
   small(on) {
-    this.root.classList.toggle('small', on);
-    this.root.querySelector('.minimise').setAttribute('aria-expanded', String(!on));
+    this.root.classList.toggle("small", on);
+    this.root.querySelector(".minimise").setAttribute("aria-expanded", String(!on));
   }
 
   told(said) {
-    const words = { saving: 'Saving…', saved: 'Saved', local: 'Kept in this browser' };
+    const words = { saving: "Saving…", saved: "Saved", local: "Kept in this browser" };
     this.status.textContent = words[said] ?? said;
   }
 
@@ -105,9 +116,17 @@ export class Composer {
     return {
       identityId: this.identity.id,
       from: { name: this.identity.name || null, email: this.identity.email },
-      to: this.to.value, cc: this.cc.value, bcc: distinct([...this.bcc.value, ...(this.identity.bcc ?? [])]), replyTo: this.identity.replyTo ?? [],
-      subject: this.subject.value, text: this.editor.text, html: rich?.html ?? null, parts: this.attachments.parts(rich?.cids ?? null),
-      inReplyTo: this.beginning.inReplyTo, references: this.beginning.references, messageId: this.beginning.messageId,
+      to: this.to.value,
+      cc: this.cc.value,
+      bcc: distinct([...this.bcc.value, ...(this.identity.bcc ?? [])]),
+      replyTo: this.identity.replyTo ?? [],
+      subject: this.subject.value,
+      text: this.editor.text,
+      html: rich?.html ?? null,
+      parts: this.attachments.parts(rich?.cids ?? null),
+      inReplyTo: this.beginning.inReplyTo,
+      references: this.beginning.references,
+      messageId: this.beginning.messageId,
     };
   }
 
@@ -121,15 +140,16 @@ export class Composer {
     const old = this.identity;
     this.identity = identity;
     if (this.editor.rich) {
-      const there = [...this.editor.page.querySelectorAll('.signature')].find((one) => !one.closest('blockquote'));
+      const there = [...this.editor.page.querySelectorAll(".signature")].find((one) => !one.closest("blockquote"));
       const mark = signatureNode(identity);
       if (there && mark) there.replaceWith(mark);
       else if (there) there.remove();
       else if (mark) this.editor.page.append(mark);
     } else {
-      const [before, after] = [old, identity].map((one) => signed(one.textSignature || textOf(signatureNode(one) ?? h('p'))));
+      const [before, after] = [old, identity].map((one) => signed(one.textSignature || textOf(signatureNode(one) ?? h("p"))));
       const { area } = this.editor;
-      area.value = before && area.value.includes(before) ? area.value.replace(before, () => after) : after ? `${area.value}\n\n${after}` : area.value;
+      area.value =
+        before && area.value.includes(before) ? area.value.replace(before, () => after) : after ? `${area.value}\n\n${after}` : area.value;
     }
     this.changed();
   }
@@ -144,13 +164,13 @@ export class Composer {
   }
 
   dragged(event) {
-    if (![...event.dataTransfer.types].includes('Files')) return;
+    if (![...event.dataTransfer.types].includes("Files")) return;
     event.preventDefault();
-    this.root.classList.add('drop');
+    this.root.classList.add("drop");
   }
 
   dropped(event) {
-    this.root.classList.remove('drop');
+    this.root.classList.remove("drop");
     const files = [...event.dataTransfer.files];
     if (!files.length) return;
     event.preventDefault();
@@ -159,16 +179,19 @@ export class Composer {
 
   switch() {
     this.editor.switch();
-    setHabits({ format: this.editor.rich ? 'rich' : 'plain' });
+    setHabits({ format: this.editor.rich ? "rich" : "plain" });
     this.showLooks();
-    announce(this.editor.rich ? 'With formatting' : 'Plain text');
+    announce(this.editor.rich ? "With formatting" : "Plain text");
   }
 
   options(at) {
     const put = (quote, label) => ({ label, checked: habits().quote === quote, run: () => setHabits({ quote }) });
     menu(at, [
-      { label: 'Save now', icon: 'draft', run: () => this.drafts.save() },
-      null, put('below', 'Write above the quote'), put('above', 'Write below the quote'), put('none', 'Do not quote'),
+      { label: "Save now", icon: "draft", run: () => this.drafts.save() },
+      null,
+      put("below", "Write above the quote"),
+      put("above", "Write below the quote"),
+      put("none", "Do not quote"),
     ]);
   }
 
@@ -178,25 +201,28 @@ export class Composer {
     event.stopPropagation(); // the page has keys of its own
     const { key } = event;
     const control = event.ctrlKey || event.metaKey;
-    if (control && key === 'Enter') this.send();
-    else if (control && event.shiftKey && /^[cb]$/i.test(key)) this.more[key.toLowerCase() === 'c' ? 'cc' : 'bcc'].click();
-    else if (key === 'Escape' && !event.defaultPrevented) this.close();
-    else if (key === 'Tab' && matchMedia(PHONE).matches) return this.round(event);
+    if (control && key === "Enter") this.send();
+    else if (control && event.shiftKey && /^[cb]$/i.test(key)) this.more[key.toLowerCase() === "c" ? "cc" : "bcc"].click();
+    else if (key === "Escape" && !event.defaultPrevented) this.close();
+    else if (key === "Tab" && matchMedia(PHONE).matches) return this.round(event);
     else return;
     event.preventDefault();
   }
 
   /** On a phone it is the whole page: the focus goes round in it. */
   round(event) {
-    const all = [...this.root.querySelectorAll('button, input, select, textarea, [contenteditable]')]
-      .filter((one) => one.tabIndex >= 0 && one.offsetParent !== null);
+    const all = [...this.root.querySelectorAll("button, input, select, textarea, [contenteditable]")].filter(
+      (one) => one.tabIndex >= 0 && one.offsetParent !== null,
+    );
     const edge = event.shiftKey ? all[0] : all.at(-1);
     if (document.activeElement !== edge) return;
     event.preventDefault();
     (event.shiftKey ? all.at(-1) : all[0]).focus();
   }
 
-  commit() { for (const field of [this.to, this.cc, this.bcc]) field.commit(); }
+  commit() {
+    for (const field of [this.to, this.cc, this.bcc]) field.commit();
+  }
 
   refuse(words) {
     this.error.textContent = words;
@@ -230,7 +256,7 @@ export class Composer {
 
   /** The files are there, and the writer means it. */
   async ready() {
-    if (this.attachments.busy) this.told('Sending files…');
+    if (this.attachments.busy) this.told("Sending files…");
     await this.attachments.settled();
     const lost = this.attachments.held.find((one) => one.failed && !one.passing);
     if (lost) {
@@ -240,7 +266,7 @@ export class Composer {
     const draft = this.draft();
     const also = this.attachments.files();
     for (const { question, go } of warnings({ ...draft, parts: [...draft.parts, ...also] })) {
-      if (!await confirmed({ title: 'Send?', text: question, yes: go })) return false;
+      if (!(await confirmed({ title: "Send?", text: question, yes: go }))) return false;
     }
     return true;
   }
@@ -259,7 +285,7 @@ export class Composer {
     this.leave();
     await this.drafts.destroy().catch(() => {});
     this.free?.();
-    if (this.dirty) toast('Draft discarded');
+    if (this.dirty) toast("Draft discarded");
   }
 
   /** Keep what was written, and go. */
@@ -268,7 +294,7 @@ export class Composer {
     const saved = this.dirty ? this.drafts.save() : null;
     this.leave();
     await saved;
-    if (saved) toast(this.status.textContent === 'Saved' ? 'Draft saved' : `Draft: ${this.status.textContent}`);
+    if (saved) toast(this.status.textContent === "Saved" ? "Draft saved" : `Draft: ${this.status.textContent}`);
     await this.drafts.stop();
     this.free?.();
   }

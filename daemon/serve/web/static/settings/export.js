@@ -13,7 +13,18 @@ export function section() {
   const template = capability.exportUrl ?? "/jmap/export/{accountId}?format={format}";
   return [
     h("p", { class: "intro" }, "Everything you have here, as one .zip. It may take a while; you can go on reading meanwhile."),
-    FORMATS.map(([format, name, words]) => h("div", { class: "card export" }, h("p", {}, h("strong", {}, name)), h("p", { class: "hint" }, words),
-      h("a", { class: "button", download: "", href: template.replace("{accountId}", jmap.accountId).replace("{format}", format) }, `Download as ${name}`))),
+    FORMATS.map(([format, name, words]) =>
+      h(
+        "div",
+        { class: "card export" },
+        h("p", {}, h("strong", {}, name)),
+        h("p", { class: "hint" }, words),
+        h(
+          "a",
+          { class: "button", download: "", href: template.replace("{accountId}", jmap.accountId).replace("{format}", format) },
+          `Download as ${name}`,
+        ),
+      ),
+    ),
   ];
 }

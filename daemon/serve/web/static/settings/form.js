@@ -14,10 +14,16 @@ export function field(label, control, hint = "") {
 
 /** A box to tick, its label behind it. */
 export function tick(label, checked, { hint = "", name, change } = {}) {
-  const box = h("input", { type: "checkbox", checked: Boolean(checked), id: `setting-${++count}`, name: name ?? "", on: change ? { change } : {} });
+  const box = h("input", {
+    type: "checkbox",
+    defaultChecked: Boolean(checked),
+    id: `setting-${++count}`,
+    name: name ?? "",
+    on: change ? { change } : {},
+  });
   const note = hint && h("p", { class: "hint", id: `${box.id}-hint` }, hint);
   if (note) box.setAttribute("aria-describedby", note.id);
-  return { box, row: h("div", { class: "tick" }, box, h("label", { htmlFor: box.id }, label), note) };
+  return { box, row: h("div", { class: "check-row" }, box, h("label", { htmlFor: box.id }, label), note) };
 }
 
 export const text = (props = {}) => h("input", { class: "field", type: "text", autocomplete: "off", ...props });
@@ -25,7 +31,11 @@ export const area = (props = {}) => h("textarea", { class: "field", rows: 6, ...
 
 /** @param {[string, string][]} options values and their words */
 export function choice(options, value, props = {}) {
-  return h("select", { class: "field", ...props }, options.map(([each, words]) => h("option", { value: each, selected: each === value }, words)));
+  return h(
+    "select",
+    { class: "field", ...props },
+    options.map(([each, words]) => h("option", { value: each, selected: each === value }, words)),
+  );
 }
 
 export function button(label, click, { primary = false, danger = false, ...props } = {}) {
@@ -74,10 +84,20 @@ export async function deed(said, run, control = null) {
 export function form(label, children, run) {
   const said = result();
   const submit = h("button", { type: "submit", class: "button primary" }, label);
-  const element = h("form", { class: "settings-form", on: { submit: (event) => {
-    event.preventDefault();
-    deed(said, run, submit);
-  } } }, children, h("div", { class: "actions" }, submit, said.element));
+  const element = h(
+    "form",
+    {
+      class: "settings-form",
+      on: {
+        submit: (event) => {
+          event.preventDefault();
+          deed(said, run, submit);
+        },
+      },
+    },
+    children,
+    h("div", { class: "actions" }, submit, said.element),
+  );
   return { element, said, submit };
 }
 
@@ -87,10 +107,25 @@ export function form(label, children, run) {
  */
 export function rows(label, list, empty) {
   if (!list.length) return h("p", { class: "empty" }, empty);
-  return h("ul", { class: "rows", aria: { label } }, list.map(({ title, lines = [], actions = [], mark, more }) => h("li", {},
-    h("div", { class: "what" }, h("strong", {}, title), mark && h("span", { class: "badge" }, mark),
-      lines.filter(Boolean).map((line) => h("p", { class: "hint" }, line)), more),
-    h("div", { class: "deeds" }, actions))));
+  return h(
+    "ul",
+    { class: "rows", aria: { label } },
+    list.map(({ title, lines = [], actions = [], mark, more }) =>
+      h(
+        "li",
+        {},
+        h(
+          "div",
+          { class: "what" },
+          h("strong", {}, title),
+          mark && h("span", { class: "badge" }, mark),
+          lines.filter(Boolean).map((line) => h("p", { class: "hint" }, line)),
+          more,
+        ),
+        h("div", { class: "deeds" }, actions),
+      ),
+    ),
+  );
 }
 
 /** A part of a section that is drawn anew when what it shows has changed. */

@@ -17,12 +17,16 @@ export function section() {
   });
   all.again();
   const more = h("div", { class: "part" });
-  const add = button("Another name or address", () => more.replaceChildren(fresh(() => { more.replaceChildren(add); all.again(); })));
+  const add = button("Another name or address", () =>
+    more.replaceChildren(
+      fresh(() => {
+        more.replaceChildren(add);
+        all.again();
+      }),
+    ),
+  );
   more.append(add);
-  return [
-    h("p", { class: "intro" }, "You may write as your own addresses and as those that lead to you."),
-    all.element, more,
-  ];
+  return [h("p", { class: "intro" }, "You may write as your own addresses and as those that lead to you."), all.element, more];
 }
 
 function one(identity, several, again) {
@@ -33,7 +37,15 @@ function one(identity, several, again) {
     return "Saved.";
   });
   const remove = async () => {
-    if (!await confirmed({ title: "Remove it?", text: `You will no longer be offered to write as ${format(identity)}.`, yes: "Remove", danger: true })) return;
+    if (
+      !(await confirmed({
+        title: "Remove it?",
+        text: `You will no longer be offered to write as ${format(identity)}.`,
+        yes: "Remove",
+        danger: true,
+      }))
+    )
+      return;
     await destroy("Identity", identity.id).then(again, (error) => said.bad(error.message));
   };
   if (several && identity.mayDelete !== false) element.querySelector(".actions").append(button("Remove", remove, { danger: true }));
@@ -69,16 +81,23 @@ function fieldsOf({ name, replyTo, bcc, textSignature, htmlSignature }) {
     const { html } = serialised(editor.page);
     const plain = editor.text.trim();
     return {
-      name: called.value.trim(), replyTo: people(reply, "Answers go to"), bcc: people(copy, "A copy of all you send"),
-      textSignature: plain, htmlSignature: plain ? html : "",
+      name: called.value.trim(),
+      replyTo: people(reply, "Answers go to"),
+      bcc: people(copy, "A copy of all you send"),
+      textSignature: plain,
+      htmlSignature: plain ? html : "",
     };
   };
   const fields = [
     field("Your name", called, "As others see it beside your address."),
     h("div", { class: "setting" }, h("span", { class: "heading" }, "Signature"), editor.root),
-    h("details", { class: "more" }, h("summary", {}, "More"),
-      field("Answers go to", reply, "Another address for answers; empty: this one."), field("A copy of all you send", copy, "To these addresses, unseen by others.")),
+    h(
+      "details",
+      { class: "more" },
+      h("summary", {}, "More"),
+      field("Answers go to", reply, "Another address for answers; empty: this one."),
+      field("A copy of all you send", copy, "To these addresses, unseen by others."),
+    ),
   ];
   return { fields, value };
 }
-

@@ -5,11 +5,32 @@ import { state } from "../state.js";
 import { isAddress } from "../compose/addresses.js";
 import { button, choice, field, form, text, tick } from "./form.js";
 
-const PARTS = [["from", "From"], ["to", "To or Cc"], ["subject", "Subject"], ["size", "Size"], ["header", "Another field…"]];
-const TEXTS = [["contains", "contains"], ["is", "is exactly"]];
-const SIZES = [["over", "is over"], ["under", "is under"]];
+const PARTS = [
+  ["from", "From"],
+  ["to", "To or Cc"],
+  ["subject", "Subject"],
+  ["size", "Size"],
+  ["header", "Another field…"],
+];
+const TEXTS = [
+  ["contains", "contains"],
+  ["is", "is exactly"],
+];
+const SIZES = [
+  ["over", "is over"],
+  ["under", "is under"],
+];
 const MEGA = 1 << 20;
-const NEW = { conditions: [{ field: "from", match: "contains", values: [] }], any: false, keywords: {}, file: null, keep: false, forward: [], discard: false, stop: false };
+const NEW = {
+  conditions: [{ field: "from", match: "contains", values: [] }],
+  any: false,
+  keywords: {},
+  file: null,
+  keep: false,
+  forward: [],
+  discard: false,
+  stop: false,
+};
 
 /** @param {Object|null} rule  @param {(rule: Object) => Promise<void>} save  @param {() => void} cancel */
 export function editor(rule, save, cancel) {
@@ -17,20 +38,36 @@ export function editor(rule, save, cancel) {
   const conditions = now.conditions.map(conditionRow);
   const list = h("div", { class: "conditions" });
   const draw = () => list.replaceChildren(...conditions.map(({ element }) => element));
-  for (const one of conditions) one.remove(() => { conditions.splice(conditions.indexOf(one), 1); draw(); });
+  for (const one of conditions)
+    one.remove(() => {
+      conditions.splice(conditions.indexOf(one), 1);
+      draw();
+    });
   const more = button("Another condition", () => {
     const one = conditionRow(NEW.conditions[0]);
-    one.remove(() => { conditions.splice(conditions.indexOf(one), 1); draw(); });
+    one.remove(() => {
+      conditions.splice(conditions.indexOf(one), 1);
+      draw();
+    });
     conditions.push(one);
     draw();
     one.element.querySelector("select").focus();
   });
   draw();
-  const any = choice([["all", "all of these hold"], ["any", "one of these holds"]], now.any ? "any" : "all", { aria: { label: "How many conditions" } });
+  const any = choice(
+    [
+      ["all", "all of these hold"],
+      ["any", "one of these holds"],
+    ],
+    now.any ? "any" : "all",
+    { aria: { label: "How many conditions" } },
+  );
   const deeds = deedFields(now);
-  const made = form(rule ? "Save the rule" : "Make the rule", [
-    h("fieldset", {}, h("legend", {}, "When"), any, list, more), h("fieldset", {}, h("legend", {}, "Then"), deeds.fields),
-  ], () => save({ conditions: conditions.map(({ value }) => value()), any: any.value === "any", ...deeds.value() }));
+  const made = form(
+    rule ? "Save the rule" : "Make the rule",
+    [h("fieldset", {}, h("legend", {}, "When"), any, list, more), h("fieldset", {}, h("legend", {}, "Then"), deeds.fields)],
+    () => save({ conditions: conditions.map(({ value }) => value()), any: any.value === "any", ...deeds.value() }),
+  );
   made.element.querySelector(".actions").append(button("Cancel", cancel));
   made.element.classList.add("card");
   setTimeout(() => made.element.querySelector("select, input")?.focus());
@@ -72,7 +109,10 @@ function conditionOf(part, how, said) {
     return { field: part, match: how, size: Math.round(Number(said) * MEGA) };
   }
   if (how === "exists") return { field: part, match: how };
-  const values = said.split(",").map((each) => each.trim()).filter(Boolean);
+  const values = said
+    .split(",")
+    .map((each) => each.trim())
+    .filter(Boolean);
   if (!values.length) throw new Error("Say what is looked for.");
   return { field: part, match: how, values };
 }
@@ -95,11 +135,27 @@ function deedFields(now) {
     const wrong = to.find((each) => !isAddress(each));
     if (wrong) throw new Error(`${wrong} cannot be an address.`);
     const deeds = {
-      keywords: Object.fromEntries(wanted.map((keyword) => [keyword, true])), file: file.value || null, forward: to, keep: keep.box.checked, discard: discard.box.checked, stop: stop.box.checked,
+      keywords: Object.fromEntries(wanted.map((keyword) => [keyword, true])),
+      file: file.value || null,
+      forward: to,
+      keep: keep.box.checked,
+      discard: discard.box.checked,
+      stop: stop.box.checked,
     };
     if (!deeds.file && !to.length && !deeds.discard && !deeds.stop && !wanted.length) throw new Error("Say what happens to it.");
     if (deeds.discard && (deeds.file || deeds.keep)) throw new Error("It cannot be thrown away and kept.");
     return deeds;
   };
-  return { value, fields: [field("Move it to", file), seen.row, star.row, field("Forward it to", forward, "Addresses, with commas between."), keep.row, discard.row, stop.row] };
+  return {
+    value,
+    fields: [
+      field("Move it to", file),
+      seen.row,
+      star.row,
+      field("Forward it to", forward, "Addresses, with commas between."),
+      keep.row,
+      discard.row,
+      stop.row,
+    ],
+  };
 }

@@ -1,7 +1,11 @@
 // A rule as a sentence. Pure.
 
 const PARTS = { from: "From", to: "To or Cc", subject: "Subject", size: "Size" };
-const UNITS = [[1 << 30, "GB"], [1 << 20, "MB"], [1 << 10, "KB"]];
+const UNITS = [
+  [1 << 30, "GB"],
+  [1 << 20, "MB"],
+  [1 << 10, "KB"],
+];
 
 /** @returns {{condition: string, deeds: string}} */
 export function inWords(rule) {
@@ -24,10 +28,15 @@ function octetsInWords(octets) {
 }
 
 function deedsOf(rule) {
-  const marks = Object.entries(MARKS).filter(([keyword]) => rule.keywords[keyword]).map(([, words]) => words);
-  const others = Object.keys(rule.keywords).filter((keyword) => !(keyword in MARKS)).map((keyword) => `label it ${keyword}`);
+  const marks = Object.entries(MARKS)
+    .filter(([keyword]) => rule.keywords[keyword])
+    .map(([, words]) => words);
+  const others = Object.keys(rule.keywords)
+    .filter((keyword) => !(keyword in MARKS))
+    .map((keyword) => `label it ${keyword}`);
   return [
-    ...marks, ...others,
+    ...marks,
+    ...others,
     rule.file && `move it to ${rule.file}`,
     rule.forward?.length && `forward it to ${rule.forward.join(", ")}`,
     rule.keep && "keep a copy in the inbox",

@@ -17,7 +17,8 @@ export function section() {
   all.again();
   return [
     h("p", { class: "intro" }, "Who knows your password still cannot sign in here. Mail programs then need an app password each."),
-    all.element, said.element,
+    all.element,
+    said.element,
   ];
 }
 
@@ -40,23 +41,57 @@ function program({ isEnabled, hasProgram }, said, again) {
   };
   const label = isEnabled && hasProgram ? "Another program in its place" : "Set up a program";
   fill(place, button(label, begin, { primary: !hasProgram }));
-  return h("section", {}, h("h4", {}, "A program that shows codes"),
-    h("p", { class: "hint" }, hasProgram && isEnabled ? "A program is set up." : "On your phone, such as Aegis, 2FAS or the one of your password manager."), place);
+  return h(
+    "section",
+    {},
+    h("h4", {}, "A program that shows codes"),
+    h(
+      "p",
+      { class: "hint" },
+      hasProgram && isEnabled ? "A program is set up." : "On your phone, such as Aegis, 2FAS or the one of your password manager.",
+    ),
+    place,
+  );
 }
 
 function enrol({ qr, secret }, said, again) {
-  const code = text({ inputMode: "numeric", autocomplete: "one-time-code", pattern: "[0-9 ]{6,7}", maxLength: 7, required: true, class: "field code" });
+  const code = text({
+    inputMode: "numeric",
+    autocomplete: "one-time-code",
+    pattern: "[0-9 ]{6,7}",
+    maxLength: 7,
+    required: true,
+    class: "field code",
+  });
   const shown = secret.replace(/.{4}(?=.)/g, "$& ");
   return [
-    h("ol", { class: "steps" },
-      h("li", {}, "Scan this with the program.", h("img", { class: "qr", src: qr, alt: "QR code for the program", width: 200, height: 200 }),
-        h("details", { class: "more" }, h("summary", {}, "I cannot scan it"), h("p", {}, "Type this key: ", h("code", { class: "secret" }, shown)))),
-      h("li", {}, "Type the code it shows.", form("Turn on", field("Code", code), async () => {
-        const { recoveryCodes } = await update("TwoFactor", "singleton", { code: code.value.replace(/\s/g, "") });
-        await showCodes(recoveryCodes);
-        said.good("Two-factor sign-in is on. You were signed out everywhere else.");
-        again();
-      }).element)),
+    h(
+      "ol",
+      { class: "steps" },
+      h(
+        "li",
+        {},
+        "Scan this with the program.",
+        h("img", { class: "qr", src: qr, alt: "QR code for the program", width: 200, height: 200 }),
+        h(
+          "details",
+          { class: "more" },
+          h("summary", {}, "I cannot scan it"),
+          h("p", {}, "Type this key: ", h("code", { class: "secret" }, shown)),
+        ),
+      ),
+      h(
+        "li",
+        {},
+        "Type the code it shows.",
+        form("Turn on", field("Code", code), async () => {
+          const { recoveryCodes } = await update("TwoFactor", "singleton", { code: code.value.replace(/\s/g, "") });
+          await showCodes(recoveryCodes);
+          said.good("Two-factor sign-in is on. You were signed out everywhere else.");
+          again();
+        }).element,
+      ),
+    ),
   ];
 }
 
@@ -82,12 +117,23 @@ function passkeys(keys, said, again) {
       return `The passkey “${key.name}” is removed.`;
     });
   };
-  const list = rows("Passkeys", keys.map((key) => ({
-    title: key.name, lines: [`Made ${when(key.createdAt)}, last used ${when(key.lastUsedAt)}`],
-    actions: [button("Remove", () => remove(key), { aria: { label: `Remove the passkey ${key.name}` } })],
-  })), "None yet.");
-  return h("section", {}, h("h4", {}, "Passkeys"), h("p", { class: "hint" }, "Your device proves who you are with a finger, a face or its PIN."), list,
-    "credentials" in navigator && button("Add a passkey", add));
+  const list = rows(
+    "Passkeys",
+    keys.map((key) => ({
+      title: key.name,
+      lines: [`Made ${when(key.createdAt)}, last used ${when(key.lastUsedAt)}`],
+      actions: [button("Remove", () => remove(key), { aria: { label: `Remove the passkey ${key.name}` } })],
+    })),
+    "None yet.",
+  );
+  return h(
+    "section",
+    {},
+    h("h4", {}, "Passkeys"),
+    h("p", { class: "hint" }, "Your device proves who you are with a finger, a face or its PIN."),
+    list,
+    "credentials" in navigator && button("Add a passkey", add),
+  );
 }
 
 async function makePasskey(password, number) {
@@ -115,12 +161,20 @@ function codes({ isEnabled, recoveryCodesLeft }, said, again) {
       return "The old codes do not work any more.";
     });
   };
-  return h("section", {}, h("h4", {}, "Recovery codes"), h("p", { class: "hint" }, `${recoveryCodesLeft} left; each works once.`), button("Make new ones", fresh));
+  return h(
+    "section",
+    {},
+    h("h4", {}, "Recovery codes"),
+    h("p", { class: "hint" }, `${recoveryCodesLeft} left; each works once.`),
+    button("Make new ones", fresh),
+  );
 }
 
 function off({ isEnabled, passkeys: keys }, said, again) {
   const set = (isEnabledThen) => async () => {
-    const password = await passwordAsked(isEnabledThen ? "Your password, before two-factor is on" : "Your password, before two-factor is off");
+    const password = await passwordAsked(
+      isEnabledThen ? "Your password, before two-factor is on" : "Your password, before two-factor is off",
+    );
     if (password === undefined) return;
     await deed(said, async () => {
       const { recoveryCodes } = await update("TwoFactor", "singleton", { password, isEnabled: isEnabledThen });
@@ -144,11 +198,23 @@ function showCodes(list) {
         copy.textContent = "Copied";
       });
       return [
-        h("p", { class: "dialog-text" }, "Print them or write them down: each lets you in once when the program and the passkeys are lost. They are not shown again."),
-        h("ul", { class: "codes" }, list.map((code) => h("li", {}, h("code", {}, code)))),
-        h("footer", { class: "dialog-foot" }, copy, button("I have them", () => close(true), { primary: true, autofocus: true })),
+        h(
+          "p",
+          { class: "dialog-text" },
+          "Print them or write them down: each lets you in once when the program and the passkeys are lost. They are not shown again.",
+        ),
+        h(
+          "ul",
+          { class: "codes" },
+          list.map((code) => h("li", {}, h("code", {}, code))),
+        ),
+        h(
+          "footer",
+          { class: "dialog-foot" },
+          copy,
+          button("I have them", () => close(true), { primary: true, autofocus: true }),
+        ),
       ];
     },
   });
 }
-

@@ -28,19 +28,30 @@ function draw(now) {
     if (on.box.checked && !words.value.trim()) throw new Error("Say what to answer.");
     if (first.value && last.value && last.value < first.value) throw new Error("The last day is before the first.");
     await update("VacationResponse", "singleton", {
-      isEnabled: on.box.checked, fromDate: begin(first.value, 0), toDate: begin(last.value, 1), subject: subject.value.trim() || null,
-      textBody: words.value.trim() ? words.value : null, htmlBody: null,
+      isEnabled: on.box.checked,
+      fromDate: begin(first.value, 0),
+      toDate: begin(last.value, 1),
+      subject: subject.value.trim() || null,
+      textBody: words.value.trim() ? words.value : null,
+      htmlBody: null,
     });
     if (!on.box.checked) return "Saved: nobody is answered.";
-    return last.value ? `On until ${new Date(`${last.value}T12:00`).toLocaleDateString(undefined, { dateStyle: "long" })}.` : "On, until you turn it off.";
+    return last.value
+      ? `On until ${new Date(`${last.value}T12:00`).toLocaleDateString(undefined, { dateStyle: "long" })}.`
+      : "On, until you turn it off.";
   };
   return [
     h("p", { class: "intro" }, "Each sender is answered once a week. Lists, machines and what the filter doubts are not answered."),
-    form("Save", [
-      on.row,
-      h("div", { class: "pair" }, field("First day", first, "Empty: at once."), field("Last day", last, "Empty: until you turn it off.")),
-      field("Subject", subject), field("Message", words),
-    ], run).element,
+    form(
+      "Save",
+      [
+        on.row,
+        h("div", { class: "pair" }, field("First day", first, "Empty: at once."), field("Last day", last, "Empty: until you turn it off.")),
+        field("Subject", subject),
+        field("Message", words),
+      ],
+      run,
+    ).element,
   ];
 }
 
