@@ -14,7 +14,7 @@ import { Listing } from "./listing.js";
 import { Reader } from "./reader.js";
 import { go, parse, sameList } from "./router.js";
 import { SearchBox } from "./searchbox.js";
-import { signIn, signOut } from "./signin.js";
+import { forget, maybeInside, signIn, signOut } from "./signin.js";
 import { state } from "./state.js";
 import { load, sync } from "./sync.js";
 import { setTheme, theme } from "./theme.js";
@@ -29,11 +29,12 @@ const page = { openThread, narrow, composer };
 async function start() {
   fill($("#menu-button"), icon("menu"));
   fill($("#brand-mark"), icon("unread"));
+  if (!maybeInside()) await signIn();
   try {
     await jmap.open();
   } catch (error) {
     if (error.type !== "signedOut") return trouble(error);
-    await signIn();
+    forget();
     return start();
   }
   build();
@@ -77,7 +78,10 @@ function build() {
   new Keys(commands.keys);
   account();
   drawer();
-  jmap.addEventListener("signedout", () => location.reload());
+  jmap.addEventListener("signedout", () => {
+    forget();
+    location.reload();
+  });
   jmap.addEventListener("online", () => state.emit("online"));
   state.on("online", offline);
   state.on("mailboxes", drawFoldersSoon);

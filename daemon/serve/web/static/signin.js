@@ -3,6 +3,17 @@
 import { $, fill, h, icon } from "./dom.js";
 
 const LAST = "login";
+const INSIDE = "signed-in";
+
+/** Whether this browser was let in and not out again: who never was is not asked for. */
+export function maybeInside() {
+  return localStorage.getItem(INSIDE) !== null;
+}
+
+/** The server says that nobody is signed in. */
+export function forget() {
+  localStorage.removeItem(INSIDE);
+}
 
 /** Ask until the server lets in. Resolves then. */
 export function signIn() {
@@ -11,6 +22,7 @@ export function signIn() {
   place.hidden = false;
   return new Promise((resolve) => {
     first(place, () => {
+      localStorage.setItem(INSIDE, "");
       place.hidden = true;
       fill(place);
       resolve();
@@ -85,6 +97,7 @@ export async function post(url, body) {
 /** Out, of this browser. */
 export async function signOut() {
   await post("/logout", {});
+  forget();
   location.hash = "";
   location.reload();
 }
