@@ -32,13 +32,6 @@ POLICY = (
     "connect-src 'self'; frame-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
-_HEADERS = {
-    "Content-Security-Policy": POLICY,
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Frame-Options": "DENY",
-    "X-Robots-Tag": "noindex",
-}
 
 
 class File(NamedTuple):
@@ -74,7 +67,7 @@ def shelf() -> Shelf:
 
 async def index(request: web.Request) -> web.StreamResponse:
     """The one page of the webmail."""
-    return answer(request, (await _shelf()).files["index.html"], _ASK, _HEADERS)
+    return answer(request, (await _shelf()).files["index.html"], _ASK, POLICY)
 
 
 async def static(request: web.Request) -> web.StreamResponse:
@@ -86,15 +79,17 @@ async def static(request: web.Request) -> web.StreamResponse:
     if file is None or file.kind == "text/html":
         raise web.HTTPNotFound
     same = version is not None and version[1] == shelf.version
-    return answer(request, file, _FOREVER if same else _ASK, {"Cross-Origin-Resource-Policy": "same-origin"})
+    return answer(request, file, _FOREVER if same else _ASK)
 
 
 ROUTES = (web.get("/", index), web.get("/static/{path:.+}", static))
 
 
-def answer(request: web.Request, file: File, keep: str, headers: dict[str, str]) -> web.Response:
-    """The file, packed where the browser unpacks; 304 when it has it."""
-    headers = {**headers, "ETag": f'"{file.tag}"', "Cache-Control": keep, "Vary": "Accept-Encoding"}
+def answer(request: web.Request, file: File, keep: str, policy: str = "") -> web.Response:
+    """The file, packed where the browser unpacks; 304 when it has it. No policy: the one of all that is no page."""
+    headers = {"ETag": f'"{file.tag}"', "Cache-Control": keep, "Vary": "Accept-Encoding"}
+    if policy:
+        headers["Content-Security-Policy"] = policy
     if any(tag.value == file.tag for tag in request.if_none_match or ()):
         return web.Response(status=304, headers=headers)
     body = file.body

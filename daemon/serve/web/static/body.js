@@ -30,7 +30,7 @@ export function textBody(email) {
   const texts = (email.textBody ?? []).filter(({ partId }) => email.bodyValues?.[partId]);
   const found = texts.flatMap(({ partId }) => blocks(email.bodyValues[partId].value));
   const cut = texts.some(({ partId }) => email.bodyValues[partId].isTruncated);
-  const start = quoteStart(found) || found.length;
+  const start = quoteStart(found);
   const quote = found.slice(start);
   return h(
     "div",

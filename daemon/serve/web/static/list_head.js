@@ -9,7 +9,7 @@ const WORDS = { unread: "Unread", starred: "Starred", attachment: "With files" }
 let shown = "";
 
 /** Draw it, if something that it shows is different. */
-export function drawListHead({ page, act }) {
+export function drawListHead({ page }) {
   const { listing, selected, route } = state;
   if (!listing) return;
   const said = [listing.title, listing.total, listing.narrow, [...selected].join(), route.place, selected.size && marks()].join("|");
@@ -18,7 +18,7 @@ export function drawListHead({ page, act }) {
   const head = $("#list-head");
   const inside = head.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
   head.classList.toggle("choosing", selected.size > 0);
-  fill(head, tick(act), selected.size ? chosen(act) : title(page, listing));
+  fill(head, tick(page.commands.keys), selected.size ? chosen(page.tools) : title(page, listing));
   if (inside) $(`[aria-label="${CSS.escape(inside)}"]`, head)?.focus();
 }
 
@@ -26,18 +26,18 @@ function marks() {
   return [...state.selected].map((id) => state.emailsOf(id).map(({ keywords }) => Object.keys(keywords).length)).join();
 }
 
-function tick(act) {
+function tick(keys) {
   const all = state.selected.size > 0 && state.listing.threads().every((id) => state.selected.has(id));
   const some = state.selected.size > 0;
-  const click = () => (some ? act.keys.selectNone() : act.keys.selectAll());
+  const click = () => (some ? keys.selectNone() : keys.selectAll());
   const button = h("button", { type: "button", class: "head-tick", role: "checkbox", title: some ? "Select none (* n)" : "Select all (* a)", on: { click } }, icon("check"));
   mark(button, "checked", all ? "true" : some ? "mixed" : "false");
   mark(button, "label", "Select all");
   return button;
 }
 
-function chosen(act) {
-  return [h("span", { class: "head-count", role: "status" }, `${state.selected.size} selected`), h("span", { class: "spring" }), act.tools([...state.selected])];
+function chosen(tools) {
+  return [h("span", { class: "head-count", role: "status" }, `${state.selected.size} selected`), h("span", { class: "spring" }), tools.buttons([...state.selected])];
 }
 
 function title(page, listing) {

@@ -1,7 +1,7 @@
 /** The page wakes: who is it, what is there, and which hand does what. */
 
 import { $, $$, fill, h, icon, iconButton, mark } from "./dom.js";
-import { commands } from "./commands.js";
+import { Commands } from "./commands.js";
 import { menu } from "./dialogs.js";
 import { drawFolders } from "./folders.js";
 import { jmap } from "./jmap.js";
@@ -14,25 +14,27 @@ import { Listing } from "./listing.js";
 import { Reader } from "./reader.js";
 import { go, parse, sameList } from "./router.js";
 import { SearchBox } from "./searchbox.js";
-import { signIn, signOut } from "./signin.js";
+import { forget, maybeInside, signIn, signOut } from "./signin.js";
 import { state } from "./state.js";
 import { load, sync } from "./sync.js";
 import { setTheme, theme } from "./theme.js";
+import { Tools } from "./tools.js";
 import { failed } from "./toasts.js";
 
 const html = document.documentElement;
 
 /** What the page is made of; the commands work with it. */
-const page = { list: null, reader: null, search: null, showRoute, openThread, narrow, drawTools, composer };
+const page = { openThread, narrow, composer };
 
 async function start() {
   fill($("#menu-button"), icon("menu"));
   fill($("#brand-mark"), icon("unread"));
+  if (!maybeInside()) await signIn();
   try {
     await jmap.open();
   } catch (error) {
     if (error.type !== "signedOut") return trouble(error);
-    await signIn();
+    forget();
     return start();
   }
   build();
@@ -60,14 +62,26 @@ let built = false;
 function build() {
   if (built) return;
   built = true;
-  page.act = commands(page);
-  page.list = new ListView({ open: openThread, act: page.act.on, menu: page.act.threadMenu });
-  page.reader = new Reader({ act: page.act.one, tools: page.act.tools, messageMenu: page.act.messageMenu, back: page.act.keys.back, step: page.act.step });
+  const commands = new Commands(page);
+  const tools = new Tools(commands);
+  commands.tools = tools;
+  Object.assign(page, { commands, tools });
+  page.list = new ListView({ open: openThread, act: (name, ids) => commands.deeds[name](ids), menu: (at, ids) => tools.threadMenu(at, ids) });
+  page.reader = new Reader({
+    act: (...what) => commands.one(...what),
+    tools: (ids) => tools.buttons(ids),
+    messageMenu: (at, email) => tools.messageMenu(at, email),
+    back: () => commands.back(),
+    step: (by) => commands.step(by),
+  });
   page.search = new SearchBox();
-  new Keys(page.act.keys);
+  new Keys(commands.keys);
   account();
   drawer();
-  jmap.addEventListener("signedout", () => location.reload());
+  jmap.addEventListener("signedout", () => {
+    forget();
+    location.reload();
+  });
   jmap.addEventListener("online", () => state.emit("online"));
   state.on("online", offline);
   state.on("mailboxes", drawFoldersSoon);
@@ -77,7 +91,7 @@ function build() {
     drawTools();
   });
   state.on("selection", drawTools);
-  state.on("leaving", page.act.leaving);
+  state.on("leaving", (ids) => commands.leaving(ids));
   document.addEventListener("click", mailto);
 }
 
@@ -156,12 +170,12 @@ async function composer(what) {
 let soon = 0;
 function drawFoldersSoon() {
   cancelAnimationFrame(soon);
-  soon = requestAnimationFrame(() => drawFolders({ compose: page.act.keys.compose }));
+  soon = requestAnimationFrame(() => drawFolders({ compose: page.commands.keys.compose }));
 }
 
 function drawTools() {
-  drawListHead({ page, act: page.act });
-  page.act.drawBottom();
+  drawListHead({ page });
+  page.tools.drawBottom();
 }
 
 function account() {
@@ -178,7 +192,7 @@ function account() {
   ]);
   fill(
     $("#bar-end"),
-    iconButton("compose", "Write", () => page.act.keys.compose(), { key: "c", className: "icon-button bar-compose" }),
+    iconButton("compose", "Write", () => page.commands.keys.compose(), { key: "c", className: "icon-button bar-compose" }),
     h("button", { type: "button", class: "account-button", title: name, aria: { label: `Account: ${name}`, haspopup: "menu" }, on: { click: open } }, (name[0] ?? "?").toUpperCase()),
   );
 }

@@ -70,10 +70,9 @@ export class Message {
     try {
       const { view, frame } = html ? await htmlBody(email, images) : { view: await viewOf(email) };
       if (frame) {
-        fill(this.body, frame, files(email));
-        this.frame = frame;
+        fill(this.body, files(email), frame);
       }
-      fill(this.notices, proof(email, view.authentication), html && this.imageNotice(view, images), (view.invitations ?? []).map(invitation));
+      fill(this.notices, proof(view.authentication), html && this.imageNotice(view, images), (view.invitations ?? []).map(invitation));
     } catch (error) {
       if (!html) return; // the text is there; who vouches for it is not known
       fill(this.body, textBody(email), files(email));
@@ -188,14 +187,3 @@ function remember(sender) {
   const all = [sender.toLowerCase(), ...remembered().filter((other) => other !== sender.toLowerCase())].slice(0, 500);
   localStorage.setItem(`${REMEMBERED}.${jmap.accountId}`, JSON.stringify(all));
 }
-
-// The viewer's frame may tell how high its page is: from a frame that this page made, a number, within bounds.
-window.addEventListener("message", ({ source, data }) => {
-  const height = data?.height;
-  if (typeof height !== "number" || !(height > 0)) return;
-  for (const frame of document.querySelectorAll("iframe.mail-frame")) {
-    if (frame.contentWindow !== source) continue;
-    frame.style.height = `${Math.min(Math.ceil(height), 60_000)}px`;
-    frame.classList.add("sized");
-  }
-});

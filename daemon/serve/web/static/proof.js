@@ -2,24 +2,27 @@
 
 import { h, icon } from "./dom.js";
 
+const WHY = {
+  dmarc: "proved by DMARC", dkim: "its signature holds", spf: "it came from that domain's servers", own: "sent by a user of this server",
+};
+
 /**
- * A line above a message, or null where nothing is known.
- * @param {any} email
- * @param {{verdict?: string, domain?: string, reason?: string}|undefined} said `verdict`: pass, fail, none
+ * A line above a message, or null where nothing was looked at.
+ * @param {{verdict?: string, reason?: string, domain?: string, signer?: string, spf?: string, dkim?: string, dmarc?: string}|undefined} said
+ *   as Email/view tells it
  */
-export function proof(email, said) {
-  if (!said) return null;
-  const domain = said.domain || (email.from?.[0]?.email ?? "").split("@")[1] || "";
+export function proof(said) {
+  if (!said || said.reason === "not-checked") return null;
+  const domain = said.domain ?? "";
+  const checks = ["spf", "dkim", "dmarc"].filter((name) => said[name]).map((name) => `${name.toUpperCase()}: ${said[name]}`);
+  const title = [...checks, said.signer && `signed by ${said.signer}`].filter(Boolean).join(" · ");
   if (said.verdict === "pass") {
-    return h("p", { class: "proof good", title: said.reason ?? "" }, icon("shield"), `Really from ${domain}`);
+    const why = WHY[said.reason] ? ` – ${WHY[said.reason]}` : "";
+    return h("p", { class: "proof good", title }, icon("shield"), domain ? `Really from ${domain}${why}` : `Really from whom it names${why}`);
   }
   if (said.verdict === "fail") {
-    return h(
-      "div",
-      { class: "notice bad", role: "note" },
-      icon("warning"),
-      h("span", {}, `This may not be from ${domain || "whom it names"}: its proofs fail. Follow no link and open no file unless you asked for it.`),
-    );
+    const words = `This is probably not from ${domain || "whom it names"}: that domain says so. Follow no link in it and open no file.`;
+    return h("div", { class: "notice bad", role: "note", title }, icon("warning"), h("span", {}, words));
   }
-  return h("p", { class: "proof", title: said.reason ?? "" }, icon("help"), `Nothing proves that this is from ${domain || "whom it names"}`);
+  return h("p", { class: "proof", title }, icon("help"), `Nothing proves that it is from ${domain || "whom it names"}`);
 }

@@ -86,7 +86,7 @@ export class Reader {
     this.labels = h("div", { class: "reader-labels" });
     this.list = h("div", { class: "messages" }, h("div", { class: "message skeleton" }, h("div", { class: "skeleton-text" }), h("div", { class: "skeleton-text" }), h("div", { class: "skeleton-text" })));
     this.answer = h("div", { class: "answer-bar" });
-    fill(this.pane, this.tools, h("div", { class: "reader-scroll" }, h("header", { class: "reader-head" }, this.title, this.labels), this.list, this.answer));
+    fill(this.pane, this.tools, h("div", { class: "reader-scroll" }, h("header", { class: "reader-head" }, this.title, this.labels), this.list), this.answer);
     this.head();
   }
 
@@ -128,7 +128,8 @@ export class Reader {
     this.answers();
     const opening = [...open].map((id) => this.messages.get(id)?.unfold());
     const first = emails.find(isUnread)?.id ?? [...open].at(-1);
-    if (emails.length > 1) this.messages.get(first)?.element.scrollIntoView({ block: "start" });
+    const to = this.messages.get(first)?.element;
+    if (to && to.offsetTop > this.pane.clientHeight * 0.4) to.scrollIntoView({ block: "start" });
     this.hands.act("seen", emails.filter(({ id }) => open.has(id)));
     await Promise.all(opening);
   }

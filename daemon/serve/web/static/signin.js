@@ -2,18 +2,31 @@
 
 import { $, fill, h, icon } from "./dom.js";
 
+const LAST = "login";
+const INSIDE = "signed-in";
+
+/** Whether this browser was let in and not out again: who never was is not asked for. */
+export function maybeInside() {
+  return localStorage.getItem(INSIDE) !== null;
+}
+
+/** The server says that nobody is signed in. */
+export function forget() {
+  localStorage.removeItem(INSIDE);
+}
+
 /** Ask until the server lets in. Resolves then. */
 export function signIn() {
   document.documentElement.dataset.view = "sign-in";
   const place = $("#sign-in");
   place.hidden = false;
   return new Promise((resolve) => {
-    const entered = () => {
+    first(place, () => {
+      localStorage.setItem(INSIDE, "");
       place.hidden = true;
       fill(place);
       resolve();
-    };
-    first(place, entered);
+    });
   });
 }
 
@@ -27,39 +40,47 @@ function field(label, props) {
 }
 
 function first(place, entered) {
-  const name = field("E-mail address", { id: "login", type: "email", name: "username", autocomplete: "username webauthn", inputMode: "email", value: lastLogin() });
+  const name = field("E-mail address", { id: "login", type: "email", name: "username", autocomplete: "username", inputMode: "email", value: localStorage.getItem(LAST) ?? "" });
   const password = field("Password", { id: "password", type: "password", name: "password", autocomplete: "current-password" });
   const remember = h("input", { type: "checkbox", id: "remember", checked: true });
   const said = h("p", { class: "sign-said", role: "alert" });
   const button = h("button", { type: "submit", class: "button primary wide" }, "Sign in");
+  const next = (answer, where) => after({ place, answer, said: where, entered, next });
   const submit = async (event) => {
     event.preventDefault();
     said.textContent = "";
     button.disabled = true;
-    const answer = await post("/login", { login: name.input.value.trim(), password: password.input.value, remember: remember.checked });
+    const login = name.input.value.trim();
+    const answer = await post("/login", { login, password: password.input.value, remember: remember.checked });
     button.disabled = false;
-    await next(place, answer, said, entered, name.input.value.trim());
+    if (answer.state !== "refused") localStorage.setItem(LAST, login);
+    await next(answer, said);
     if (said.textContent) password.input.select();
   };
-  card(place, "Sign in to your mail", h("form", { class: "sign-form", method: "post", on: { submit } }, name.row, password.row, h("label", { class: "check" }, remember, "Stay signed in"), said, button));
+  const passkey = async () => {
+    said.textContent = "";
+    const { passkeyAlone } = await import("./signin_factor.js");
+    await next(await passkeyAlone(remember.checked, post), said);
+  };
+  card(
+    place,
+    "Sign in to your mail",
+    h("form", { class: "sign-form", method: "post", on: { submit } }, name.row, password.row, h("label", { class: "check" }, remember, "Stay signed in"), said, button),
+    "PublicKeyCredential" in window && h("button", { type: "button", class: "link-button", on: { click: passkey } }, "Use a passkey instead"),
+  );
   (name.input.value ? password.input : name.input).focus();
 }
 
 /** What comes after an answer: in, a second factor, or words about what is wrong. */
-async function next(place, answer, said, entered, login) {
+async function after({ place, answer, said, entered, next }) {
   if (answer.state === "in") {
-    localStorage.setItem("login", login);
     entered();
-  } else if (answer.state === "refused") {
-    said.textContent = answer.text || "This address and password do not fit.";
-  } else {
+  } else if (answer.state === "factor") {
     const { secondFactor } = await import("./signin_factor.js");
-    secondFactor({ place, answer, entered: () => next(place, { state: "in" }, said, entered, login), card, field, post, again: () => first(place, entered) });
+    secondFactor({ place, answer, card, field, post, next, again: () => first(place, entered) });
+  } else {
+    said.textContent = answer.text || "This address and password do not fit.";
   }
-}
-
-function lastLogin() {
-  return localStorage.getItem("login") ?? "";
 }
 
 /** JSON to the server and back; what is wrong with the line is told as a refusal. */
@@ -76,6 +97,7 @@ export async function post(url, body) {
 /** Out, of this browser. */
 export async function signOut() {
   await post("/logout", {});
+  forget();
   location.hash = "";
   location.reload();
 }

@@ -64,13 +64,13 @@ export function hrefOf(text) {
   }
 }
 
-/** Where the part that only repeats earlier mail begins: the index of its first block, or the number of blocks. */
+/**
+ * Where the part that only repeats earlier mail begins: the index of its first block, or the number
+ * of blocks where nothing does, or all of it. */
 export function quoteStart(list) {
   let at = list.length;
+  if (list.at(-1)?.signature) at--;
   while (at > 0 && (list[at - 1].depth > 0 || list[at - 1].lines.every((line) => !line.trim()))) at--;
-  if (at === list.length || !list.slice(at).some(({ depth }) => depth > 0)) return list.length;
-  const before = list[at - 1];
-  const spoken = before?.lines.findLast((line) => line.trim());
-  if (before && spoken && /:\s*$/.test(spoken) && before.lines.filter((line) => line.trim()).length <= 2) at--;
-  return at;
+  if (!list.slice(at).some(({ depth }) => depth > 0)) return list.length;
+  return at || list.length;
 }
