@@ -45,7 +45,9 @@ def test_an_answer_with_a_file(chromium: Browser, server: Server) -> None:
         expect(window.get_by_role("button", name=re.compile("^Bob"))).to_be_visible()
         expect(window.locator("blockquote b")).to_have_text("plan")
         page.keyboard.type("Thank you, see the attached table.")
-        window.locator("input[type=file]").set_input_files({"name": "t.csv", "mimeType": "text/csv", "buffer": b"a,b\r\n1,2\r\n"})
+        window.locator("input[type=file]").set_input_files(
+            {"name": "t.csv", "mimeType": "text/csv", "buffer": b"a,b\r\n1,2\r\n"}
+        )
         expect(window.locator(".attachment progress")).to_have_count(0)
         expect(window.get_by_text("t.csv")).to_be_visible()
         page.keyboard.press("Control+Enter")
@@ -88,7 +90,10 @@ def test_a_draft_is_kept_as_one_types(chromium: Browser, server: Server) -> None
         window = write(page, BOB, "Half a thought", "It was a")
         expect(window.get_by_role("status").first).to_have_text("Saved")
         page.keyboard.type(" dark night")
-        until(lambda: [m for m, _ in found(server, ALICE, "Half a thought", "Drafts") if "dark night" in str(m)], "the newer draft")
+        until(
+            lambda: [m for m, _ in found(server, ALICE, "Half a thought", "Drafts") if "dark night" in str(m)],
+            "the newer draft",
+        )
         until(lambda: len(found(server, ALICE, "Half a thought", "Drafts")) == 1, "the older draft is gone")
         page.reload()
         page.goto(f"{visit.url}#/drafts")
@@ -139,7 +144,8 @@ def test_a_picture_is_pasted_into_the_text(chromium: Browser, server: Server) ->
             """(target, octets) => {
                 const data = new DataTransfer();
                 data.items.add(new File([new Uint8Array(octets)], 'dot.png', {type: 'image/png'}));
-                target.dispatchEvent(new ClipboardEvent('paste', {clipboardData: data, bubbles: true, cancelable: true}));
+                const how = {clipboardData: data, bubbles: true, cancelable: true};
+                target.dispatchEvent(new ClipboardEvent('paste', how));
             }""",
             list(PNG),
         )
