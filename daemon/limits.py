@@ -47,6 +47,8 @@ class Limits:
     encoded_words: int = 500  # RFC 2047 words decoded in one field
     field_value: int = 64 * KIB  # octets of one field's value decoded for ENVELOPE and display
     structure_values: int = 512 * KIB  # octets of field values told in one ENVELOPE and BODYSTRUCTURE, inner mail too
+    thread_emails: int = 500  # messages of one conversation; the next begins another: each is looked at as a whole
+    thread_keys: int = 20  # of the ids that a message answers, the nearest: those its conversation is looked for by
     references: int = 100  # message ids kept of one References field: the first and the last of them
     notice_original: int = 256 * KIB  # octets of mail a bounce returns whole; of more the header (RFC 3461 §4.3)
     preview: int = 200  # characters of readable text shown before a message is opened
