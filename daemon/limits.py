@@ -144,6 +144,14 @@ class Limits:
     push_ping_least: int = 5  # seconds between two pings, the least a client gets; RFC 8620 §7.3: not over 30
     push_ping_most: int = 3600  # seconds, the most; RFC 8620 §7.3: not under 300
     push_quiet: int = 120  # seconds without an event or ping before a comment keeps the way open (as traps I18)
+    jmap_request: int = 10_000_000  # octets of a request; RFC 8620 §2 asks for this
+    jmap_calls: int = 64  # method calls in a request; RFC 8620 §2 asks for 16
+    jmap_concurrent: int = 8  # requests of one user at once; RFC 8620 §2 asks for 4
+    jmap_get: int = 500  # objects told in one /get; RFC 8620 §2
+    jmap_set: int = 500  # objects changed in one /set; RFC 8620 §2
+    jmap_query: int = 5000  # ids told in one /query
+    jmap_filter: int = 100  # conditions of one filter
+    jmap_filter_depth: int = 20  # operators inside operators
     login_queue: int = 64  # password checks waiting; beyond: try again later
     login_workers: int = 2  # threads that hash passwords
     login_failures: int = 10  # per address in `login_window` before a ban

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from daemon.limits import LIMITS
@@ -40,11 +40,20 @@ class Mailbox:
     deleted: int
     size: int
     tombstone_floor: int
+    created_modseq: int
+    described_modseq: int
+    unread: int
+    threads: int | None
+    unread_threads: int | None
+
+    def counted(self, threads: int, unread_threads: int) -> Mailbox:
+        """The same, its threads counted again."""
+        return replace(self, threads=threads, unread_threads=unread_threads)
 
 
 _COLUMNS = (
     "id, account_id, name, special_use, subscribed, uidvalidity, uidnext, modseq, recent_from, total, unseen, deleted,"
-    " size, tombstone_floor"
+    " size, tombstone_floor, created_modseq, described_modseq, unread, threads, unread_threads"
 )
 
 
@@ -220,6 +229,9 @@ def remove_empty(tx: Tx, mailbox: Mailbox) -> None:
     )  # fmt: skip
     tx.run("delete from mailbox where id = ?", mailbox.id)
     tx.touched(mailbox.id)
+    for box in below(tx, mailbox.account_id, mailbox.name):
+        _described(tx, box.id, modseq)  # it lies elsewhere in the tree now
+        tx.touched(box.id)
     tx.account_touched(mailbox.account_id)
     for type in ("Email", "Mailbox", "Thread"):  # nobody will find its account by its number
         tx.object_touched(mailbox.account_id, type)
@@ -294,6 +306,9 @@ def _insert(tx: Tx, account_id: int, name: str, use: str | None, *, subscribed: 
     tx.account_touched(account_id)
     tx.object_touched(account_id, "Mailbox")
     waiting = tx.run("delete from subscription where account_id = ? and name = ?", account_id, name)
+    for box in below(tx, account_id, name):
+        _described(tx, box.id, modseq)
+        tx.touched(box.id)
     return tx.insert(
         "insert into mailbox (account_id, name, special_use, subscribed, uidvalidity, modseq, created_modseq,"
         " described_modseq, threads, unread_threads) values (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?6, 0, 0)",

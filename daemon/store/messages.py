@@ -116,8 +116,9 @@ def copy(tx: Tx, source: int, uids: Ranges, target: int) -> Copied:
             at = next_uid
             for first, last in runs:
                 tx.run(
-                    "insert into membership (mailbox_id, uid, email_id, flags, keywords, modseq, received_at, thread_id)"
-                    " select ?, uid + ?, email_id, flags, keywords, ?, received_at, thread_id from membership"
+                    "insert into membership (mailbox_id, uid, email_id, flags, keywords, modseq, received_at,"
+                    " thread_id) select ?, uid + ?, email_id, flags, keywords, ?, received_at, thread_id"
+                    " from membership"
                     " where mailbox_id = ? and uid between ? and ? order by uid",
                     target, at - first, modseq, source, first, last,
                 )  # fmt: skip

@@ -12,14 +12,14 @@ right by those who write few rows (`Counting`); whoever writes many says that it
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Any
 
 from daemon.limits import LIMITS
 from daemon.store.tx import Tx
 
-UNREAD = "flags & 17 = 0"  # neither \Seen nor \Draft (RFC 8621 §2)
+UNREAD = "flags & 17 = 0"  # not seen, and no draft (RFC 8621 §2)
 
 
 def keys_of(account_id: int, message_id: str | None, reference_ids: str, base_subject: str) -> list[int]:
@@ -130,9 +130,7 @@ def counts(tx: Tx, account_id: int, mailbox_id: int, threads: Iterable[int]) -> 
     return row or (0, 0)
 
 
-def added(
-    tx: Tx, account_id: int, mailbox_id: int, thread_id: int, is_new: bool, unread: bool
-) -> tuple[int, int]:
+def added(tx: Tx, account_id: int, mailbox_id: int, thread_id: int, is_new: bool, unread: bool) -> tuple[int, int]:
     """What a message more of this thread adds to the counts of a mailbox, before it is there."""
     if is_new:
         return 1, int(unread)
@@ -183,14 +181,16 @@ class Counting:
             )  # fmt: skip
 
 
-def count_all(tx: Tx, mailbox_id: int) -> tuple[int, int]:
-    """Threads of a mailbox, and those with something unread in it: a look at every row."""
+def count_all(tx: Tx, mailbox_id: int) -> tuple[int, int, int]:
+    """Threads of a mailbox, and those with something unread in it, at this MODSEQ of it (told first): a look at every
+    row."""
+    modseq = tx.value("select modseq from mailbox where id = ?", mailbox_id) or 0
     row = tx.one(
         f"select count(*), coalesce(sum(u), 0) from (select max({UNREAD}) as u from membership where mailbox_id = ?"
         " group by thread_id)",
         mailbox_id,
     )
-    return row or (0, 0)
+    return modseq, *(row or (0, 0))
 
 
 def remember(tx: Tx, mailbox_id: int, modseq: int, threads: int, unread_threads: int) -> None:
@@ -199,3 +199,36 @@ def remember(tx: Tx, mailbox_id: int, modseq: int, threads: int, unread_threads:
         "update mailbox set threads = ?, unread_threads = ? where id = ? and modseq = ? and threads is null",
         threads, unread_threads, mailbox_id, modseq,
     )  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------------------ checking
+
+
+def broken(tx: Tx, account_id: int, modseq: int) -> Iterator[tuple[str, str]]:
+    """What does not hold of an account's conversations: a reason and words."""
+    for box, name, *stored in tx.all(
+        "select id, name, unread, threads, unread_threads from mailbox where account_id = ?", account_id
+    ):
+        unread = tx.value(f"select count(*) from membership where mailbox_id = ? and {UNREAD}", box)
+        counted = [unread, None, None] if stored[1] is None else [unread, *count_all(tx, box)[1:]]
+        if stored != counted:
+            yield "counter-wrong", f"unread, threads, unread threads of {name!r} are {stored}, counted {counted}"
+    copies = tx.value(
+        "select count(*) from membership m join email e on e.id = m.email_id where e.account_id = ?"
+        " and (m.thread_id, m.received_at) <> (e.thread_id, e.received_at)",
+        account_id,
+    )
+    if copies:
+        yield "thread-wrong", f"{copies} memberships say another thread or date than their messages"
+    beyond = tx.value(
+        "select count(*) from email where account_id = ? and not thread_id between 1 and created_modseq", account_id
+    )
+    if beyond:
+        yield "thread-wrong", f"{beyond} messages are of a thread that begins after them"
+    ghosts = tx.value(
+        "select count(*) from email_tombstone t where account_id = ? and (modseq > ? or created_modseq > modseq"
+        " or exists (select 1 from email e where e.id = t.email_id))",
+        account_id, modseq,
+    )  # fmt: skip
+    if ghosts:
+        yield "tombstone-wrong", f"{ghosts} messages are told as gone that are there, or went in the future"
