@@ -32,7 +32,7 @@ export function section() {
     h("p", { class: "intro" }, "Give every program one of its own: a lost phone then costs you one password, not the account."),
     all.element,
     said.element,
-    h("h4", {}, "A new one"),
+    h("h2", {}, "A new one"),
     fresh,
     maker(fresh, all.again),
   ];
