@@ -43,6 +43,7 @@ def row(page: Page, subject: str) -> Locator:
 
 
 def test_a_wrong_password_is_told_and_the_right_one_enters(chromium: Browser, server: Server) -> None:
+    put(server, "Welcome")
     with visiting(chromium, server, "mail-sign-in") as alice:
         page = alice.page
         page.goto(alice.url)

@@ -20,7 +20,8 @@ from daemon.config import BadSetting, Config, hostname
 from daemon.limits import LIMITS
 from daemon.serve.login import Door
 from daemon.serve.web import pages, quarantine, signin, visitors
-from daemon.serve.web.jmap import events
+from daemon.serve.web.jmap import api, events
+from daemon.serve.web.jmap.capabilities import CAPABILITIES
 from daemon.serve.web.jmap.lasting import PUSH, Push
 from daemon.serve.web.jmap.news import News
 from daemon.serve.web.visitors import DOOR
@@ -70,6 +71,7 @@ ROUTES = (
     *pages.ROUTES,
     *signin.ROUTES,
     *events.ROUTES,
+    *api.ROUTES,
 )
 LASTING = frozenset((events.PATH,))  # answers that have no end in time
 
@@ -142,6 +144,7 @@ async def runner(store: Store, config: Callable[[], Config], door: Door) -> web.
     app[DOOR], app[visitors.STORE] = door, store
     app[signin.DESK] = signin.Desk(store, config, door)
     app[quarantine.STORE] = store
+    app[api.API] = api.Api(store, config, door, CAPABILITIES)
     news = News(store)
     app[PUSH] = Push(store, news, door.sessions)
     app.add_routes(ROUTES)
