@@ -16,7 +16,7 @@ SHOTS = Path(__file__).parent / "shots"
 PURE = "http://pure.test/"  # no server: the modules, from the disk
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # its loop runs in this thread: tests elsewhere need one of their own
 def chromium() -> Iterator[Browser]:
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM)
