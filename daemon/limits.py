@@ -142,6 +142,16 @@ class Limits:
     push_ping_least: int = 5  # seconds between two pings, the least a client gets; RFC 8620 §7.3: not over 30
     push_ping_most: int = 3600  # seconds, the most; RFC 8620 §7.3: not under 300
     push_quiet: int = 120  # seconds without an event or ping before a comment keeps the way open (as traps I18)
+    owner_objects: int = 500  # objects of a type of urn:mailctl:owner set, or asked for by id, at a time
+    owner_text: int = 200  # characters of a name or note a user gives
+    owner_forwards: int = 20  # addresses a user sends all his mail on to
+    contacts: int = 10_000  # of one user; as many that are gone are remembered
+    contact_card: int = 64 * KIB  # octets of one card
+    contact_addresses: int = 100  # of one card
+    contact_uid: int = 255  # characters
+    contact_name: int = 200  # characters of a name that is collected from a message
+    app_passwords: int = 100  # of one user: each is tried in a SCRAM exchange
+    password_least: int = 8  # characters of a password a user sets himself; NIST SP 800-63B
     login_queue: int = 64  # password checks waiting; beyond: try again later
     login_workers: int = 2  # threads that hash passwords
     login_failures: int = 10  # per address in `login_window` before a ban

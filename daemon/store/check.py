@@ -15,7 +15,7 @@ from typing import Any
 
 from daemon.config import BadSetting
 from daemon.limits import LIMITS
-from daemon.store import dkim_keys, incidents, metadata, quarantine, settings, sieve, spam, web_sessions
+from daemon.store import contacts, dkim_keys, incidents, metadata, quarantine, settings, sieve, spam, web_sessions
 from daemon.store.db import Store
 from daemon.store.keywords import DELETED, SEEN
 from daemon.store.mailboxes import INBOX
@@ -339,6 +339,8 @@ def _metadata(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
 def _web(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
     for subject, text in store.read_now(web_sessions.wrong, _MANY):
         yield Finding("error", "web-session-wrong", subject, text)
+    for subject, text in store.read_now(contacts.wrong, _MANY):
+        yield Finding("error", "owner-state-wrong", subject, text)
 
 
 # ------------------------------------------------------------------------------------------------- segments and bytes
