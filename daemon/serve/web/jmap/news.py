@@ -81,12 +81,16 @@ class News:
             raise TooMany
         ear = Ear(self, account_id, types)
         mine.add(ear)
-        now = self.state(account_id)
+        self.catch_up(ear, since)
+        return ear
+
+    def catch_up(self, ear: Ear, since: State | None) -> None:
+        """Tell him what may have changed from then on; None: nothing of what was."""
+        now = self.state(ear.account_id)
         if since is not None:
             ear.hear({}, since.newest)
         same = since is None or since.modseq == now.modseq
-        ear.hear({} if same else self._said(account_id, now, self._types), now.newest)
-        return ear
+        ear.hear({} if same else self._said(ear.account_id, now, self._types), now.newest)
 
     def leave(self, ear: Ear) -> None:
         mine = self._ears.get(ear.account_id)
