@@ -20,7 +20,8 @@ from daemon.config import BadSetting, Config, hostname
 from daemon.limits import LIMITS
 from daemon.serve.login import Door
 from daemon.serve.web import quarantine, signin, visitors
-from daemon.serve.web.jmap import events
+from daemon.serve.web.jmap import api, contacts, events, owner, socket
+from daemon.serve.web.jmap.capabilities import CAPABILITIES
 from daemon.serve.web.jmap.lasting import PUSH, Push
 from daemon.serve.web.jmap.news import News
 from daemon.serve.web.visitors import DOOR
@@ -69,8 +70,10 @@ ROUTES = (
     *quarantine.ROUTES,
     *signin.ROUTES,
     *events.ROUTES,
+    *socket.ROUTES,
+    *api.ROUTES,
 )
-LASTING = frozenset((events.PATH,))  # answers that have no end in time
+LASTING = frozenset((events.PATH, socket.PATH))  # answers that have no end in time
 
 
 def name_of(request: web.Request) -> str:
@@ -141,7 +144,8 @@ async def runner(store: Store, config: Callable[[], Config], door: Door) -> web.
     app[DOOR], app[visitors.STORE] = door, store
     app[signin.DESK] = signin.Desk(store, config, door)
     app[quarantine.STORE] = store
-    news = News(store)
+    app[api.API] = api.Api(store, config, door, CAPABILITIES)
+    news = News(store, (*owner.TYPES, *contacts.TYPES))
     app[PUSH] = Push(store, news, door.sessions)
     app.add_routes(ROUTES)
     app.on_response_prepare.append(_careful)

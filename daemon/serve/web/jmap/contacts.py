@@ -27,6 +27,7 @@ from daemon.wire.jmap import read_utc_date, utc_date
 T = TypeVar("T")
 URN = "urn:ietf:params:jmap:contacts"
 BOOK = "b1"
+TYPES = (TYPE,)  # whose objects change
 _OURS = ("id", "addressBookIds", "created", "updated")
 _DATES = ("createdAfter", "createdBefore", "updatedAfter", "updatedBefore")
 _TEXTS = ("text", "name", "email", "kind", "uid")

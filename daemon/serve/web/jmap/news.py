@@ -40,13 +40,19 @@ class Ear:
         self.rings = asyncio.Event()
         self.recheck = False
         self._news = news
-        self._newest = -1
+        self._newest = 0
         self._changed: dict[str, str] = {}
         self._told: dict[str, str] = {}
 
+    def begin(self, newest: int) -> None:
+        """He was told of nothing yet, and knows messages up to this one."""
+        self._newest = newest
+        self._changed.clear()
+        self._told.clear()
+
     def hear(self, said: Mapping[str, str], newest: int) -> None:
         """The states of types, and the last message that came."""
-        if newest > self._newest >= 0:  # less: the newest one was deleted
+        if newest > self._newest:  # less: the newest one was deleted
             said = {**said, DELIVERY: str(newest)}
         self._newest = max(self._newest, newest)
         for name, state in said.items():
@@ -87,8 +93,7 @@ class News:
     def catch_up(self, ear: Ear, since: State | None) -> None:
         """Tell him what may have changed from then on; None: nothing of what was."""
         now = self.state(ear.account_id)
-        if since is not None:
-            ear.hear({}, since.newest)
+        ear.begin((now if since is None else since).newest)
         same = since is None or since.modseq == now.modseq
         ear.hear({} if same else self._said(ear.account_id, now, self._types), now.newest)
 

@@ -118,7 +118,7 @@ class Desk:
             while not stream.over:
                 if changed := stream.ear.take():
                     now = news.state(self._visitor.account_id)
-                    await self._say({**state_change(self._visitor, changed), "pushState": "%d.%d" % now})
+                    await self._say({**state_change(self._visitor, changed), "pushState": f"{now.modseq}.{now.newest}"})
                     await asyncio.sleep(LIMITS.push_pause)
                 else:
                     await stream.ear.rings.wait()

@@ -11,7 +11,7 @@ from daemon.serve.web.jmap.contacts import BOOK, METHODS
 from daemon.store import contacts
 from daemon.store.tx import Tx
 from tests.serve.web.conftest import Site
-from tests.serve.web.jmap.conftest import BOB, Caller
+from tests.serve.web.jmap.caller import BOB, Caller
 from tests.store.stage import address, clean
 
 ANN = {"name": {"full": "Ann"}, "emails": {"e1": {"address": "ann@a.example"}}, "x.example/y": [1]}

@@ -19,7 +19,7 @@ from daemon.store import accounts, mailboxes, messages, sessions, states
 from daemon.store.db import Store
 from daemon.store.messages import ALL, SEEN
 from tests.serve.web.conftest import Site
-from tests.serve.web.jmap.conftest import ALICE, BOB, PASSWORD, account
+from tests.serve.web.jmap.caller import ALICE, BOB, PASSWORD, account
 from tests.store.stage import deliver
 
 MESSAGE = b"From: <one@remote.example>\r\nSubject: hello\r\n\r\nGood morning.\r\n"

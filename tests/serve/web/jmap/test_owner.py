@@ -21,7 +21,7 @@ from daemon.store.quarantine import Bounds, Kept
 from daemon.store.spool import Body
 from daemon.store.tx import Tx
 from tests.serve.web.conftest import Site
-from tests.serve.web.jmap.conftest import ALICE, BOB, PASSWORD, Caller, account
+from tests.serve.web.jmap.caller import ALICE, BOB, PASSWORD, Caller, account
 from tests.store.stage import clean, deliver
 
 INVOICE = {"conditions": [{"field": "subject", "match": "contains", "values": ["invoice"]}], "file": "Invoices"}
