@@ -18,6 +18,7 @@ from daemon.limits import LIMITS
 from daemon.store import (
     contacts,
     dkim_keys,
+    factors,
     incidents,
     metadata,
     quarantine,
@@ -354,6 +355,8 @@ def _web(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
         yield Finding("error", "web-session-wrong", subject, text)
     for subject, text in store.read_now(contacts.wrong, _MANY):
         yield Finding("error", "owner-state-wrong", subject, text)
+    for subject, text in store.read_now(factors.wrong, _MANY):
+        yield Finding("error", "two-factor-wrong", subject, text)
 
 
 # ------------------------------------------------------------------------------------------------- segments and bytes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from daemon.config import Config
 from daemon.limits import LIMITS
-from daemon.serve.web.jmap import contacts, core, email, mailbox, owner, socket, thread
+from daemon.serve.web.jmap import contacts, core, email, factors, mailbox, owner, socket, thread
 from daemon.serve.web.jmap.method import Arguments, Capability
 from daemon.serve.web.visitors import Visitor
 
@@ -44,5 +44,5 @@ CAPABILITIES: tuple[Capability, ...] = (
     ),
     socket.CAPABILITY,
     contacts.CAPABILITY,
-    owner.CAPABILITY,
+    Capability(owner.URN, {**owner.METHODS, **factors.METHODS}),
 )

@@ -15,7 +15,7 @@ from daemon.admin.errors import BadData, Exists, InUse, Invalid, Missing, NotNow
 from daemon.limits import LIMITS
 from daemon.mail.address import BadAddress
 from daemon.serve.login import LoginRefused
-from daemon.serve.web.door import PEER
+from daemon.serve.web import visitors
 from daemon.serve.web.jmap.method import Arguments, Call, Method, MethodError
 from daemon.serve.web.visitors import Visitor
 from daemon.store import states
@@ -133,7 +133,7 @@ async def _set(few: Few, call: Call, arguments: Arguments) -> Arguments:
 
     if few.guarded:
         arguments = {**arguments}
-        await prove(call, arguments.pop("presentPassword", None))
+        await prove(call, arguments.pop("password", None))
     return await frame(call, arguments, state, create, update, destroy)
 
 
@@ -288,9 +288,9 @@ async def prove(call: Call, password: Any) -> None:
     if not call.visitor.entire:
         raise MethodError("forbidden", "an app password changes nothing about how one signs in")
     if not isinstance(password, str):
-        raise MethodError("invalidArguments", "presentPassword is needed: the user's own password as it is now")
+        raise MethodError("invalidArguments", "password is needed: the user's own password as it is now")
     try:
-        await call.door.own(PEER.get(), str(call.visitor.identity.address), password, True)
+        await call.door.own(visitors.peer(), str(call.visitor.identity.address), password, True)
     except LoginRefused as error:
         raise MethodError("passwordRefused", error.text, reason=error.reason) from None
 

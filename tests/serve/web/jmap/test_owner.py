@@ -12,8 +12,9 @@ import pytest
 from daemon.admin import people, scripts
 from daemon.admin import rules as admin_rules
 from daemon.serve.login import LoginRefused
+from daemon.serve.web.jmap.capabilities import CAPABILITIES
 from daemon.serve.web.jmap.news import News
-from daemon.serve.web.jmap.owner import METHODS, TYPES
+from daemon.serve.web.jmap.owner import METHODS, TYPES, URN
 from daemon.serve.web.jmap.owner import rules as owner_rules
 from daemon.sieve.simple import Condition, Rule
 from daemon.store import accounts, blobs, quarantine, rule_ids, sender_lists, states, web_sessions
@@ -246,7 +247,7 @@ async def test_mail_goes_on_to_other_addresses(house: Site, alice: Caller) -> No
 async def test_an_app_password_is_shown_once_and_opens_its_doors(house: Site, alice: Caller) -> None:
     made = await alice(
         "AppPassword/set",
-        presentPassword=PASSWORD,
+        password=PASSWORD,
         create={"a": {"name": "phone", "scopes": ["imap"], "expiresAt": "2100-01-01T00:00:00Z"}},
     )
     one = the(made["created"])
@@ -254,7 +255,7 @@ async def test_an_app_password_is_shown_once_and_opens_its_doors(house: Site, al
     assert (await house.door.plain("imap", "192.0.2.1", ALICE, one["password"], True)).account_id == account(house)
     (listed,) = (await alice("AppPassword/get"))["list"]
     assert "password" not in listed and listed["id"] == one["id"]
-    gone = await alice("AppPassword/set", presentPassword=PASSWORD, destroy=[one["id"]])
+    gone = await alice("AppPassword/set", password=PASSWORD, destroy=[one["id"]])
     assert gone["destroyed"] == [one["id"]]
     with pytest.raises(LoginRefused):
         await house.door.plain("imap", "192.0.2.1", ALICE, one["password"], True)
@@ -270,13 +271,13 @@ async def test_app_passwords_that_are_none(alice: Caller) -> None:
         "f": {"name": "x", "scopes": "imap"},
         "g": {"name": "x", "password": "mine"},
     }
-    answer = await alice("AppPassword/set", presentPassword=PASSWORD, create=wrong)
+    answer = await alice("AppPassword/set", password=PASSWORD, create=wrong)
     assert answer["created"] is None
     assert {key: each["type"] for key, each in answer["notCreated"].items()} == dict.fromkeys(
         wrong, "invalidProperties"
     )
-    one = the((await alice("AppPassword/set", presentPassword=PASSWORD, create={"a": {"name": "x"}}))["created"])["id"]
-    changed = await alice("AppPassword/set", presentPassword=PASSWORD, update={one: {"name": "y"}})
+    one = the((await alice("AppPassword/set", password=PASSWORD, create={"a": {"name": "x"}}))["created"])["id"]
+    changed = await alice("AppPassword/set", password=PASSWORD, update={one: {"name": "y"}})
     assert the(changed["notUpdated"])["type"] == "forbidden"
 
 
@@ -287,16 +288,16 @@ async def test_a_user_has_so_many_app_passwords(alice: Caller, monkeypatch: pyte
     from daemon.serve.web.jmap.owner import credentials
 
     monkeypatch.setattr(credentials, "LIMITS", dataclasses.replace(LIMITS, app_passwords=1))
-    answer = await alice("AppPassword/set", presentPassword=PASSWORD, create={"a": {"name": "x"}, "b": {"name": "y"}})
+    answer = await alice("AppPassword/set", password=PASSWORD, create={"a": {"name": "x"}, "b": {"name": "y"}})
     assert the(answer["created"])["name"] == "x" and the(answer["notCreated"])["type"] == "overQuota"
 
 
 async def test_who_changes_how_one_signs_in_says_the_present_password(house: Site, alice: Caller) -> None:
     for name, more in (("AppPassword/set", {}), ("Password/set", {"newPassword": "long enough"})):
         assert await alice.error(name, **more) == "invalidArguments"
-        assert await alice.error(name, presentPassword="wrong", **more) == "passwordRefused"
+        assert await alice.error(name, password="wrong", **more) == "passwordRefused"
         by_app_password = Caller(house, METHODS, app_password_id=7)
-        assert await by_app_password.error(name, presentPassword=PASSWORD, **more) == "forbidden"
+        assert await by_app_password.error(name, password=PASSWORD, **more) == "forbidden"
     assert (await alice("AppPassword/get"))["list"] == []
 
 
@@ -315,10 +316,10 @@ async def test_a_new_password_signs_other_browsers_out(house: Site, alice: Calle
         (f"w{other}", "browser", False),
         (f"w{mine}", "browser", True),
     ]
-    assert await alice.error("Password/set", presentPassword=PASSWORD, newPassword="short") == "invalidArguments"
-    await alice("Password/set", presentPassword=PASSWORD, newPassword="battery staple")
+    assert await alice.error("Password/set", password=PASSWORD, newPassword="short") == "invalidArguments"
+    await alice("Password/set", password=PASSWORD, newPassword="battery staple")
     assert [each["id"] for each in (await alice("Session/get"))["list"]] == [f"w{mine}"]
-    await alice("Password/set", presentPassword="battery staple", newPassword=PASSWORD)
+    await alice("Password/set", password="battery staple", newPassword=PASSWORD)
     gone = await alice("Session/set", destroy=[f"w{mine}", f"w{other}"])
     assert gone["destroyed"] == [f"w{mine}"] and the(gone["notDestroyed"])["type"] == "notFound"
 
@@ -337,7 +338,7 @@ async def test_every_change_is_told_by_its_type_and_state(house: Site, alice: Ca
         ("Rule", {"create": {"a": INVOICE}}),
         ("SenderEntry", {"create": {"a": {"sender": "a.example"}}}),
         ("Forwarding", {"update": {"singleton": {"addresses": ["a@b.example"]}}}),
-        ("AppPassword", {"create": {"a": {"name": "x"}}, "presentPassword": PASSWORD}),
+        ("AppPassword", {"create": {"a": {"name": "x"}}, "password": PASSWORD}),
     ):
         answer = await alice(f"{name}/set", **change)
         told = ear.take()
@@ -362,9 +363,11 @@ async def test_the_manual_has_every_method_and_property(house: Site, alice: Call
     keep(house)
     await alice("Rule/set", create={"a": INVOICE})
     await alice("SenderEntry/set", create={"a": {"sender": "a.example"}})
-    await alice("AppPassword/set", create={"a": {"name": "x"}}, presentPassword=PASSWORD)
+    await alice("AppPassword/set", create={"a": {"name": "x"}}, password=PASSWORD)
     house.store.write_now(_sign_in, account(house))
-    for name in METHODS:
+    (whole,) = (each.methods for each in CAPABILITIES if each.urn == URN)
+    assert METHODS.keys() <= whole.keys()
+    for name in whole:
         assert f"\n.It Cm {name}\n" in page, name
     for name in TYPES:
         _, there, rest = page.partition(f"\n.Ss {name}\n")

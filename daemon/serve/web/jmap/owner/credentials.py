@@ -14,14 +14,14 @@ from daemon.wire.jmap import utc_date
 
 
 async def set_password(call: Call, arguments: Arguments) -> Arguments:
-    """Password/set: `presentPassword` and `newPassword`. Other browsers are signed out."""
-    few.known(arguments, "presentPassword", "newPassword")
+    """Password/set: `password` and `newPassword`. Other browsers are signed out."""
+    few.known(arguments, "password", "newPassword")
     fresh, user = arguments.get("newPassword"), str(call.visitor.identity.address)
     if not isinstance(fresh, str):
         raise MethodError("invalidArguments", "newPassword is a string")
     if len(fresh) < LIMITS.password_least:
         raise MethodError("invalidArguments", f"a password has {LIMITS.password_least} characters or more")
-    await few.prove(call, arguments.get("presentPassword"))
+    await few.prove(call, arguments.get("password"))
     try:
         await few.told(aside(call, people.set_password, user, fresh, keep_session=call.visitor.session_id))
     except SetError as error:
