@@ -16,8 +16,9 @@ SHOTS = Path(__file__).parent / "shots"
 PURE = "http://pure.test/"  # no server: the modules, from the disk
 
 
-@pytest.fixture(scope="package")  # its loop runs in this thread: tests elsewhere need one of their own
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """For one module: as long as playwright is there its event loop is, and others could run none of their own."""
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM)
         yield browser

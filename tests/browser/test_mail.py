@@ -80,9 +80,6 @@ def test_a_conversation_is_read(chromium: Browser, server: Server) -> None:
         expect(reader.get_by_text("Shall we?").last).to_be_hidden()  # what repeats is folded
         expect(line).not_to_have_class(re.compile("unread"))
         until(lambda: all("\\Seen" in flags for _, flags in found(server, ALICE, "Walk by the river")), "read by IMAP")
-        reader.get_by_role("button", name="More about this message").last.click()
-        page.get_by_role("menuitem", name="View source").click()
-        expect(page.get_by_role("dialog").get_by_text("Message-ID: <Re:.Walk.by.the.river@a.test>")).to_be_visible()
 
 
 def test_what_is_archived_comes_back_by_undo(chromium: Browser, server: Server) -> None:
@@ -137,12 +134,12 @@ def test_folders_are_made_renamed_filled_and_deleted(chromium: Browser, server: 
     with visiting(chromium, server, "mail-folders") as alice:
         page = alice.inside()
         page.get_by_role("button", name="New folder").click()
-        page.get_by_label("Name").fill("Garten")
+        page.get_by_role("textbox", name="Name").fill("Garten")
         page.get_by_role("button", name="Create").click()
         page.get_by_role("link", name="Garten").hover()
         page.get_by_role("button", name="More about Garten").click()
         page.get_by_role("menuitem", name="Rename…").click()
-        page.get_by_label("Name").fill("Garden & roof")
+        page.get_by_role("textbox", name="Name").fill("Garden & roof")
         page.get_by_role("button", name="Rename").click()
         folder = page.get_by_role("link", name="Garden & roof")
         expect(folder).to_be_visible()
@@ -257,12 +254,13 @@ def test_a_phone(chromium: Browser, server: Server) -> None:
         page = alice.inside()
         alice.seen.shot("mail-phone-list")
         row(page, "Small screen").tap()
-        expect(page.get_by_text("It fits.")).to_be_visible()
+        expect(page.locator(".text-body").get_by_text("It fits.")).to_be_visible()
         expect(page.get_by_role("grid")).to_be_hidden()
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing is wider than the phone"
         small = page.evaluate(
             """[...document.querySelectorAll("#bottom button, .reader-tools button")].filter((one) => one.offsetWidth)
-               .map((one) => one.getBoundingClientRect()).filter(({width, height}) => width < 40 || height < 40).length"""
+               .map((one) => one.getBoundingClientRect())
+               .filter(({width, height}) => width < 40 || height < 40).length"""
         )
         assert small == 0, "each is as large as a thumb"
         page.get_by_role("toolbar", name="Actions").get_by_role("button", name="Archive").tap()

@@ -205,7 +205,8 @@ def test_plain_text_in_blocks_with_what_repeats_told_apart(pure: Page) -> None:
         (0, True, ["-- ", "Ann"]),
     ]
     assert start == 1
-    script = """async (text) => { const {blocks, quoteStart} = await import("/text.js"); return quoteStart(blocks(text)); }"""
+    script = """async (text) => { const {blocks, quoteStart} = await import("/text.js");
+        return quoteStart(blocks(text)); }"""
     assert pure.evaluate(script, "Yes.\n\nBob wrote:\n> well?\n-- \nAnn") == 1
     assert pure.evaluate(script, "> well?\nYes.") == 2
     assert pure.evaluate(script, "Yes.\n-- \nAnn") == 2
