@@ -20,7 +20,7 @@ from daemon.serve.web import health as healths
 from daemon.serve.web import quarantine, signin
 from daemon.serve.web.frame import Handler, guarded, started
 from daemon.serve.web.health import HEALTH, Health
-from daemon.serve.web.jmap import api, events
+from daemon.serve.web.jmap import api, contacts, events, owner, socket
 from daemon.serve.web.jmap.capabilities import CAPABILITIES
 from daemon.serve.web.jmap.lasting import PUSH, Push
 from daemon.serve.web.jmap.news import News
@@ -68,9 +68,10 @@ ROUTES = (
     *signin.ROUTES,
     *healths.ROUTES,
     *events.ROUTES,
+    *socket.ROUTES,
     *api.ROUTES,
 )
-LASTING = frozenset((events.PATH,))  # answers that have no end in time
+LASTING = frozenset((events.PATH, socket.PATH))  # answers that have no end in time
 
 
 def name_of(request: web.Request) -> str:
@@ -111,7 +112,7 @@ async def runner(store: Store, config: Callable[[], Config], door: Door, health:
     app[quarantine.STORE] = store
     app[HEALTH] = health
     app[api.API] = api.Api(store, config, door, CAPABILITIES)
-    news = News(store)
+    news = News(store, (*owner.TYPES, *contacts.TYPES))
     app[PUSH] = Push(store, news, door.sessions)
     app.add_routes(ROUTES)
     app.on_cleanup.append(_deaf)
