@@ -17,6 +17,11 @@ PNG = bytes.fromhex(
 )
 
 
+def hold(page: Page, seconds: int) -> None:
+    """How long sending can be undone: most stories do not wait for that."""
+    page.evaluate("(undo) => localStorage.setItem('mail-habits', JSON.stringify({undo}))", seconds)
+
+
 def composer(page: Page) -> Locator:
     return page.locator(".composer").last
 
@@ -38,6 +43,7 @@ def test_an_answer_with_a_file(chromium: Browser, server: Server) -> None:
     deliver(server, letter("The plan", "The plan is here.", html, Reply_To=f"Bob <{BOB}>"))
     with visiting(chromium, server, "desk-answer") as visit:
         page = visit.inside()
+        hold(page, 0)
         page.get_by_text("The plan").first.click()
         expect(page.get_by_text("ann@a.test").first).to_be_visible()
         page.keyboard.press("r")
@@ -70,6 +76,7 @@ def test_an_answer_with_a_file(chromium: Browser, server: Server) -> None:
 def test_sending_undone(chromium: Browser, server: Server) -> None:
     with visiting(chromium, server, "desk-undo") as visit:
         page = visit.inside()
+        hold(page, 30)
         write(page, BOB, "Too hasty", "I quit!")
         page.keyboard.press("Control+Enter")
         page.get_by_role("button", name="Undo").click()
@@ -79,6 +86,7 @@ def test_sending_undone(chromium: Browser, server: Server) -> None:
         until(lambda: found(server, ALICE, "Too hasty", "Drafts"), "it is a draft again")
         assert not found(server, ALICE, "Too hasty", "Sent") and not found(server, BOB, "Too hasty")
         window.get_by_label("Subject").fill("Thought over")
+        hold(page, 0)
         page.keyboard.press("Control+Enter")
         assert "I quit!" in str(arrived(server, BOB, "Thought over").get_body())
         assert not found(server, BOB, "Too hasty")
@@ -108,11 +116,12 @@ def test_a_draft_is_kept_as_one_types(chromium: Browser, server: Server) -> None
 def test_a_message_waits_for_the_line_and_goes_once(chromium: Browser, server: Server) -> None:
     with visiting(chromium, server, "desk-offline") as visit:
         page = visit.inside()
+        hold(page, 0)
         write(page, BOB, "From the train", "Tunnel ahead")
-        visit.context.set_offline(True)
+        visit.seen.context.set_offline(True)
         page.keyboard.press("Control+Enter")
         expect(page.get_by_text("it is sent as soon as there is one")).to_be_visible()
-        visit.context.set_offline(False)
+        visit.seen.context.set_offline(False)
         assert "Tunnel ahead" in str(arrived(server, BOB, "From the train").get_body())
         until(lambda: not found(server, ALICE, "From the train", "Drafts"), "no draft is left")
         assert len(found(server, ALICE, "From the train", "Sent")) == 1
@@ -139,6 +148,7 @@ def test_what_is_asked_before_it_goes(chromium: Browser, server: Server) -> None
 def test_a_picture_is_pasted_into_the_text(chromium: Browser, server: Server) -> None:
     with visiting(chromium, server, "desk-picture") as visit:
         page = visit.inside()
+        hold(page, 0)
         window = write(page, BOB, "Look at this", "Here: ")
         window.get_by_role("textbox", name="Message").evaluate(
             """(target, octets) => {
