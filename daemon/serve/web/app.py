@@ -17,7 +17,7 @@ from daemon.config import BadSetting, Config, hostname
 from daemon.limits import LIMITS
 from daemon.serve.login import Door
 from daemon.serve.web import health as healths
-from daemon.serve.web import quarantine, signin
+from daemon.serve.web import pages, quarantine, signin
 from daemon.serve.web.frame import Handler, guarded, started
 from daemon.serve.web.health import HEALTH, Health
 from daemon.serve.web.jmap import api, contacts, events, owner, socket
@@ -65,6 +65,7 @@ ROUTES = (
     web.get(CHALLENGE + "{token}", challenge),
     web.get(mtasts.PATH, policy),
     *quarantine.ROUTES,
+    *pages.ROUTES,
     *signin.ROUTES,
     *healths.ROUTES,
     *events.ROUTES,
