@@ -165,6 +165,7 @@ class Limits:
     jmap_filter: int = 100  # conditions of one filter
     jmap_filter_depth: int = 20  # operators inside operators
     owner_objects: int = 500  # objects of a type of urn:mailctl:owner set, or asked for by id, at a time
+    exports: int = 2  # downloads of all mail at a time, one of a user: each has a thread
     owner_text: int = 200  # characters of a name or note a user gives
     owner_forwards: int = 20  # addresses a user sends all his mail on to
     contacts: int = 10_000  # of one user; as many that are gone are remembered

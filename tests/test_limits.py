@@ -30,6 +30,7 @@ PROOFS = {
     "test_changes_that_come_quickly_are_told_together": "push_pause",
     "test_how_often_pings_come": "push_ping_least push_ping_most",
     "test_silence_is_broken_so_that_the_way_stays_open": "push_quiet",
+    "test_so_many_are_exported_at_a_time": "exports",
     "test_what_a_set_may_not": "owner_objects",
     "test_app_passwords_that_are_none": "owner_text",
     "test_mail_goes_on_to_other_addresses": "owner_forwards",

@@ -44,5 +44,5 @@ CAPABILITIES: tuple[Capability, ...] = (
     ),
     socket.CAPABILITY,
     contacts.CAPABILITY,
-    Capability(owner.URN, {**owner.METHODS, **factors.METHODS}),
+    Capability(owner.URN, {**owner.METHODS, **factors.METHODS}, account=owner.account),
 )
