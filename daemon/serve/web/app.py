@@ -20,7 +20,7 @@ from daemon.config import BadSetting, Config, hostname
 from daemon.limits import LIMITS
 from daemon.serve.login import Door
 from daemon.serve.web import quarantine, signin, visitors
-from daemon.serve.web.jmap import api, events
+from daemon.serve.web.jmap import api, download, events
 from daemon.serve.web.jmap.capabilities import CAPABILITIES
 from daemon.serve.web.jmap.lasting import PUSH, Push
 from daemon.serve.web.jmap.news import News
@@ -71,8 +71,9 @@ ROUTES = (
     *signin.ROUTES,
     *events.ROUTES,
     *api.ROUTES,
+    *download.ROUTES,
 )
-LASTING = frozenset((events.PATH,))  # answers that have no end in time
+LASTING = (events.PATH, download.PREFIX)  # answers that have no end in time: they look after themselves
 
 
 def name_of(request: web.Request) -> str:
@@ -90,7 +91,7 @@ async def rules(request: web.Request, handler: Handler) -> web.StreamResponse:
     if not request.secure and not request.path.startswith(CHALLENGE):
         return _to_https(request)
     try:
-        async with asyncio.timeout(None if request.path in LASTING else LIMITS.http_answer):
+        async with asyncio.timeout(None if request.path.startswith(LASTING) else LIMITS.http_answer):
             return await handler(request)
     except web.HTTPException:
         raise
