@@ -58,6 +58,7 @@ TREES: list[tuple[str, Tree, str, str, str]] = [
     ("a picture alone", "image/png", "A", "A", ""),
     ("alternatives", ("alternative", ["text/plain", "text/html"]), "A", "B", ""),
     ("alternatives and a calendar", ("alternative", ["text/plain", "text/html", "text/calendar"]), "A", "B", "C"),
+    ("alternatives and a picture", ("alternative", ["text/plain", "text/html", "image/png"]), "A", "B", "C"),
     ("html without plain", ("alternative", ["text/html"]), "A", "A", ""),
     ("plain without html", ("alternative", ["text/plain"]), "A", "A", ""),
     ("a picture of the html", ("related", ["text/html", "image/png"]), "A", "A", "B"),
