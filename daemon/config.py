@@ -124,7 +124,13 @@ _ROWS = (
         "HTTP: answers to a certificate authority's challenges; all else is told to use HTTPS.",
         restart=True,
     ),
-    Setting("listen.https", "listeners", ":443", "HTTPS: the MTA-STS policy of our domains.", restart=True),
+    Setting(
+        "listen.https",
+        "listeners",
+        ":443",
+        "HTTPS: webmail, JMAP, and the MTA-STS policy of our domains.",
+        restart=True,
+    ),
     Setting(
         "acme.agree",
         "yes/no",

@@ -31,6 +31,10 @@ class Noop: ...
 
 
 @dataclass(frozen=True, slots=True)
+class GetJmapAccess: ...
+
+
+@dataclass(frozen=True, slots=True)
 class Logout: ...
 
 
@@ -329,6 +333,7 @@ _READERS: dict[str, Callable[[Arguments], Value]] = {
     "CAPABILITY": lambda words: Capability(),
     "NOOP": lambda words: Noop(),
     "LOGOUT": lambda words: Logout(),
+    "GETJMAPACCESS": lambda words: GetJmapAccess(),
     "STARTTLS": lambda words: StartTls(),
     "AUTHENTICATE": _authenticate,
     "LOGIN": _login,

@@ -56,6 +56,9 @@ class Account(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None)
         self.store = open_store(DataDir(Path(self.folder.name) / "data"))
         self.account = self.store.write_now(add_user)
+        for name in ("Drafts", "Sent", "Junk", "Archive"):  # few, so that they meet
+            box = self.store.read_now(mailboxes.get, self.account, name)
+            self.store.write_now(messages.remove_mailbox, box)
         self.pictures: dict[str, Picture] = {}
         self.count = 0
         self.sent: list[str] = []

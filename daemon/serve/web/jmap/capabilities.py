@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from daemon.config import Config
 from daemon.limits import LIMITS
-from daemon.serve.web.jmap import core, email, mailbox, thread
+from daemon.serve.web.jmap import core, email, mailbox, quota, snippet, thread
 from daemon.serve.web.jmap.method import Arguments, Capability
 from daemon.serve.web.visitors import Visitor
 
@@ -39,7 +39,8 @@ CAPABILITIES: tuple[Capability, ...] = (
     Capability("urn:ietf:params:jmap:core", {"Core/echo": core.echo}, _core, None),
     Capability(
         "urn:ietf:params:jmap:mail",
-        {**mailbox.METHODS, **thread.METHODS, **email.METHODS},
+        {**mailbox.METHODS, **thread.METHODS, **email.METHODS, **snippet.METHODS},
         account=_mail,
     ),
+    Capability("urn:ietf:params:jmap:quota", quota.METHODS),
 )
