@@ -191,7 +191,7 @@ Value = (
     Capability | Noop | Logout | StartTls | Check | Close | Unselect | Idle | Namespace | Compress
     | Authenticate | Login | Id | Enable | Select | Create | Delete | Rename | Subscribe | Unsubscribe
     | List | Lsub | Status | Append | Expunge | Search | Fetch | Store | Copy | Move
-    | GetMetadata | SetMetadata | Filter
+    | GetMetadata | SetMetadata | Filter | GetJmapAccess
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from daemon.limits import LIMITS
 from daemon.mail import bodies, object_ids, snippets
@@ -65,7 +66,7 @@ def _snippets(
 
 def _preview(store: Store, row: emails.Email, words: Sequence[str]) -> str | None:
     """Out of the first part that has one of them, as a reader sees it."""
-    data = octets.Lazy(store, row.place)
+    data: Any = octets.Lazy(store, row.place)
     try:
         root = email.tree(row, data)
         dress(data, root)
