@@ -57,6 +57,10 @@ class DataDir:
         return self.path / "serve.lock"
 
     @property
+    def key(self) -> Path:
+        return self.path / "secret.key"
+
+    @property
     def acme_lock(self) -> Path:
         return self.path / "acme.lock"
 
@@ -128,7 +132,14 @@ _ROWS = (
         "listen.https",
         "listeners",
         ":443",
-        "HTTPS: webmail, JMAP, and the MTA-STS policy of our domains.",
+        "HTTPS: the webmail, JMAP, the MTA-STS policy of our domains.",
+        restart=True,
+    ),
+    Setting(
+        "listen.metrics",
+        "listeners",
+        "off",
+        "Numbers for monitoring, in the clear: /metrics for Prometheus, /healthz; strangers should not reach it.",
         restart=True,
     ),
     Setting(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from daemon.config import Config
 from daemon.limits import LIMITS
-from daemon.serve.web.jmap import core, email, mailbox, quota, snippet, thread
+from daemon.serve.web.jmap import contacts, core, email, factors, mailbox, owner, quota, snippet, socket, thread
 from daemon.serve.web.jmap.method import Arguments, Capability
 from daemon.serve.web.visitors import Visitor
 
@@ -43,4 +43,7 @@ CAPABILITIES: tuple[Capability, ...] = (
         account=_mail,
     ),
     Capability("urn:ietf:params:jmap:quota", quota.METHODS),
+    socket.CAPABILITY,
+    contacts.CAPABILITY,
+    Capability(owner.URN, {**owner.METHODS, **factors.METHODS}),
 )
