@@ -20,7 +20,7 @@ from daemon.serve.web import export, pages, quarantine, signin
 from daemon.serve.web import health as healths
 from daemon.serve.web.frame import Handler, guarded, started
 from daemon.serve.web.health import HEALTH, Health
-from daemon.serve.web.jmap import api, contacts, events, owner, socket
+from daemon.serve.web.jmap import api, contacts, download, events, owner, socket
 from daemon.serve.web.jmap.capabilities import CAPABILITIES
 from daemon.serve.web.jmap.lasting import PUSH, Push
 from daemon.serve.web.jmap.news import News
@@ -72,8 +72,14 @@ ROUTES = (
     *socket.ROUTES,
     *export.ROUTES,
     *api.ROUTES,
+    *download.ROUTES,
 )
-LASTING = frozenset((events.PATH, socket.PATH, export.PATH))  # answers that have no end in time
+LASTING = (  # answers that have no end in time: they look after themselves
+    events.PATH,
+    socket.PATH,
+    export.PATH,
+    download.PREFIX,
+)
 
 
 def name_of(request: web.Request) -> str:
