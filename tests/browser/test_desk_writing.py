@@ -193,14 +193,14 @@ def test_whom_one_wrote_to_is_offered(chromium: Browser, server: Server) -> None
     with visiting(chromium, server, "desk-people") as visit:
         page = visit.inside()
         hold(page, 0)
-        write(page, f"Robert Builder <{BOB}>", "First", "Hello")
+        write(page, "Robert Builder <bob+builder@example.test>", "First", "Hello")
         page.keyboard.press("Control+Enter")
         arrived(server, BOB, "First")
         page.keyboard.press("c")
         page.keyboard.type("buil")
         expect(page.get_by_role("option", name=re.compile("Robert Builder"))).to_be_visible()
         page.keyboard.press("Enter")
-        expect(composer(page).get_by_role("button", name=re.compile("^Robert Builder <bob@"))).to_be_visible()
+        expect(composer(page).get_by_role("button", name=re.compile("^Robert Builder <bob"))).to_be_visible()
         page.keyboard.press("Escape")
 
 
