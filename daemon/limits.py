@@ -408,6 +408,27 @@ class Limits:
     sieve_again_all: int = 300  # seconds of the processor that scripts take for one command of IMAP
     sieve_digits: int = 40  # of a number in a text: beyond, one is as large as the other
 
+    # -- what users write over JMAP -----------------------------------------------------------------------------------
+    compose_addresses: int = 20_000  # in one field of a draft; header_bytes ends it before
+    compose_name: int = 500  # characters of a display name in a draft
+    compose_ids: int = 200  # message ids, or URLs, of one field of a draft
+    compose_fields: int = 100  # fields of one name that one property of a draft makes
+    uploads: int = 1000  # of one user that wait to be used
+    uploads_storage: int = 500 * MIB  # octets of them
+    upload_memory: int = 86400  # seconds an upload waits to be used; RFC 8620 §6 asks for an hour
+    upload_kept: int = 3600  # seconds in which it does not make room for another one; RFC 8620 §6
+    upload_patience: int = 60  # seconds in which an upload brings an octet at least
+    upload_time: int = 3600  # seconds for a whole one
+    identities: int = 100  # of one user
+    identity_text: int = 64 * KIB  # characters of a signature
+    submissions: int = 1000  # messages of one user that wait for their time
+    submission_delay: int = 365 * 86400  # seconds a message may wait for its time at most; RFC 4865 §5
+    submission_memory: int = 90 * 86400  # seconds a submission that is over is listed
+    submission_batch: int = 20  # messages that go at their time in one round
+    submission_rest: int = 60  # seconds until one that could not go for now is tried again
+    blob_sources: int = 64  # pieces one Blob/upload is made of; RFC 9404 §3 asks for 64
+    blob_made: int = 5 * MIB  # octets of a blob made by Blob/upload, and of one told by Blob/get
+
     # -- store --------------------------------------------------------------------------------------------------------
     segment: int = 256 * MIB  # octets at which a segment is sealed
     write_group: int = 200  # pieces in one commit

@@ -22,6 +22,7 @@ from daemon.store.allowance import Limits
 from daemon.store.errors import Invalid, Missing, OverQuota
 from daemon.store.quarantine import Kept
 from daemon.store.spool import Body
+from daemon.store.submissions import Settlement
 from daemon.store.tx import Tx
 
 
@@ -99,7 +100,8 @@ class Plan:
     `failures`: what could not be done for some while it was for others. `notices` are messages about this one, done
     with it; `about` is what a notice tells (failure, success, vacation, ...), and one with `once` is done if nobody
     did it before. `judged` is there for mail from other servers, and `unsent` whom it is not forwarded to, since it is
-    junk. `written_to`: the recipients of what a user hands in, `limits` what he may send.
+    junk. `written_to`: the recipients of what a user hands in, `limits` what he may send, `settlement` what becomes of
+    the submission that it is.
     Of the owners' rules: `versions` are what scripts made of the message, numbered from 1; `duplicates` what they
     remember; `ruled` tells what they did, and `discarded` that somebody's threw it away.
     """
@@ -119,6 +121,7 @@ class Plan:
     unsent: list[str] = field(default_factory=list)
     written_to: tuple[Address, ...] = ()
     limits: Limits | None = None
+    settlement: Settlement | None = None
     once: Answer | Fault | None = None
     versions: list[Version] = field(default_factory=list)
     duplicates: list[Duplicate] = field(default_factory=list)
@@ -145,7 +148,9 @@ class Plan:
 
 
 def commit(tx: Tx, plan: Plan) -> None:
-    """Do it. Raises `Stale`."""
+    """Do it. Raises `Stale`, and `submissions.Settled` when it was sent before, or called back."""
+    if plan.settlement is not None:
+        plan.settlement.settle(tx, plan.trace)
     blob_ids = [_keep(tx, version, holders) for version, holders in plan.held]
     trace, origin = plan.trace, plan.origin
     message_id = (plan.summary.message_id if plan.summary is not None else message_id_in(plan.body.view())) or None
