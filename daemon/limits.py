@@ -417,11 +417,15 @@ class Limits:
     sieve_again_all: int = 300  # seconds of the processor that scripts take for one command of IMAP
     sieve_digits: int = 40  # of a number in a text: beyond, one is as large as the other
 
+    jmap_get: int = 500  # objects told by one method (maxObjectsInGet)
+    jmap_set: int = 500  # objects created, changed and destroyed by one method (maxObjectsInSet)
     # -- what users write over JMAP -----------------------------------------------------------------------------------
     compose_addresses: int = 20_000  # in one field of a draft; header_bytes ends it before
     compose_name: int = 500  # characters of a display name in a draft
     compose_ids: int = 200  # message ids, or URLs, of one field of a draft
     compose_fields: int = 100  # fields of one name that one property of a draft makes
+    email_mailboxes: int = 1000  # mailboxes that one message is in
+    uploads_at_once: int = 4  # of one user
     uploads: int = 1000  # of one user that wait to be used
     uploads_storage: int = 500 * MIB  # octets of them
     upload_memory: int = 86400  # seconds an upload waits to be used; RFC 8620 §6 asks for an hour

@@ -100,7 +100,9 @@ def _hold(holds: Mapping[str, str | None], until: Callable[[str], int | None]) -
         return int(value), None
     at = until(value) if len(holds) == 1 and "HOLDUNTIL" in holds else None
     if at is None:
-        raise _bad_parameters("HOLDFOR is a number of seconds, HOLDUNTIL a date, and one is enough", "envelope/mailFrom")
+        raise _bad_parameters(
+            "HOLDFOR is a number of seconds, HOLDUNTIL a date, and one is enough", "envelope/mailFrom"
+        )
     return None, at
 
 
@@ -173,7 +175,7 @@ def derived(data: bytes, may: Callable[[Address], bool], own: Address) -> Envelo
     for field in fields:
         if field.name in (b"to", b"cc", b"bcc"):
             for mailbox in all_mailboxes(field.value, LIMITS.compose_addresses):
-                if mailbox.local is None or not (mailbox.local or mailbox.host):
+                if mailbox.host is None:  # where a group begins or ends
                     continue
                 try:
                     address = parse_address(mailbox.address)
@@ -270,6 +272,13 @@ class HandIn:
         if judged is not None and judged.discarded:
             await self.store.write(submissions.settle, settlement, receipt.trace)
         return receipt
+
+    async def look(self, account_id: int, envelope: Envelope, place: Place) -> None:
+        """Whether it might go, as things are now. Raises as `send` does."""
+        config = self.config()
+        await self.store.read(check, account_id, envelope, config)
+        own = envelope.sender or self.store.peek(_own, account_id)
+        (await self.store.aside(self._completed, account_id, place, config.hostname, own)).close()
 
     def _completed(self, account_id: int, place: Place, hostname: str, author: Address | None) -> Body:
         """The message as it goes out, by a thread. Raises `NotTaken`, `OSError`, `SegmentDamaged`."""

@@ -1,6 +1,6 @@
 """Messages whose time has come (scheduled sending, and what waits a moment so that it can be undone) go out.
 
-Looked at when one is due, and when an account changed. Each goes the road of `handing_in`; what cannot go at its time
+Looked at when one is due, and when one was handed in. Each goes the road of `handing_in`; what cannot go at its time
 is told to its owner in a letter, in the transaction that ends it.
 """
 
@@ -28,7 +28,7 @@ from daemon.store.tx import Changes
 
 
 def _concerns(changes: Changes) -> bool:
-    return bool(changes.accounts or changes.everything)
+    return changes.everything or any(type == submissions.TYPE for _, type in changes.objects)
 
 
 class Scheduled:

@@ -142,7 +142,7 @@ def encoded(data: bytes) -> tuple[str, bytes]:
         return "7bit", data
     beyond = len(data) - len(data.translate(None, _BEYOND))
     if beyond * 6 < len(data) and b"\0" not in data:
-        return "quoted-printable", binascii.b2a_qp(data, istext=True)
+        return "quoted-printable", crlf(binascii.b2a_qp(data, istext=True))
     return "base64", _base64(data)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from daemon.config import BadSetting
 from daemon.limits import LIMITS
-from daemon.store import dkim_keys, incidents, metadata, quarantine, settings, sieve, spam, web_sessions
+from daemon.store import dkim_keys, incidents, metadata, quarantine, settings, sieve, spam, submissions, web_sessions
 from daemon.store.db import Store
 from daemon.store.keywords import DELETED, SEEN
 from daemon.store.mailboxes import INBOX
@@ -56,6 +56,7 @@ def check(store: Store, progress: Progress | None = None, deep: bool = True) -> 
         _rules,
         _metadata,
         _web,
+        _web_mail,
         _segments,
         _bytes,
     ):
@@ -262,7 +263,8 @@ def _referred(tx: Tx, start: int, end: int) -> list[tuple[Any, ...]]:
     return tx.all(
         "select * from (select id, refs, (select count(*) from email where blob_id = b.id)"
         " + (select count(*) from queue_message where blob_id = b.id)"
-        " + (select count(*) from quarantine where blob_id = b.id) as counted, freed_at from blob b"
+        " + (select count(*) from quarantine where blob_id = b.id) + (select count(*) from upload where blob_id = b.id)"
+        " + (select count(*) from submission where blob_id = b.id) as counted, freed_at from blob b"
         f" where id >= ? and id < ?) where refs <> counted or (refs = 0) <> (freed_at is not null) limit {_MANY}",
         start, end,
     )  # fmt: skip
@@ -339,6 +341,11 @@ def _metadata(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
 def _web(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
     for subject, text in store.read_now(web_sessions.wrong, _MANY):
         yield Finding("error", "web-session-wrong", subject, text)
+
+
+def _web_mail(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
+    for subject, text in store.read_now(submissions.wrong, _MANY):
+        yield Finding("error", "web-mail-wrong", subject, text)
 
 
 # ------------------------------------------------------------------------------------------------- segments and bytes

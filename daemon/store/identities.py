@@ -10,7 +10,7 @@ import json
 from typing import Any, NamedTuple
 
 from daemon.limits import LIMITS
-from daemon.store import accounts, mailboxes, web_changes
+from daemon.store import accounts, states, web_changes
 from daemon.store.errors import Invalid, Missing
 from daemon.store.tx import Tx
 
@@ -71,8 +71,7 @@ def change(tx: Tx, account_id: int, identity_id: int, values: dict[str, Any]) ->
         assert column in _CHANGEABLE
         kept = json.dumps(value) if isinstance(value, list) else value
         tx.run(f"update identity set {column} = ? where id = ?", kept, identity_id)
-    tx.run("update identity set modseq = ? where id = ?", mailboxes.next_modseq(tx, account_id), identity_id)
-    tx.account_touched(account_id)
+    tx.run("update identity set modseq = ? where id = ?", states.changed(tx, account_id, "Identity"), identity_id)
 
 
 def remove(tx: Tx, account_id: int, identity_id: int) -> None:
@@ -85,13 +84,11 @@ def remove(tx: Tx, account_id: int, identity_id: int) -> None:
     if not row[0]:
         raise Invalid("the identity of the user's own address stays")
     tx.run("delete from identity where id = ?", identity_id)
-    web_changes.bury(tx, account_id, "identity", identity_id, row[1], mailboxes.next_modseq(tx, account_id))
-    tx.account_touched(account_id)
+    web_changes.bury(tx, account_id, "identity", identity_id, row[1], states.changed(tx, account_id, "Identity"))
 
 
 def _insert(tx: Tx, account_id: int, new: Identity) -> int:
-    modseq = mailboxes.next_modseq(tx, account_id)
-    tx.account_touched(account_id)
+    modseq = states.changed(tx, account_id, "Identity")
     return tx.insert(
         "insert into identity (account_id, email, name, reply_to, bcc, text_signature, html_signature, may_delete,"
         " modseq, created_modseq) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -12,13 +12,17 @@ crash, at whatever moment, sends it once.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from daemon.limits import LIMITS
-from daemon.store import blobs, mailboxes, web_changes
+from daemon.store import blobs, states, web_changes
 from daemon.store.blobs import Place
 from daemon.store.errors import Invalid, Missing, Refusal
 from daemon.store.tx import Tx
+
+
+TYPE = "EmailSubmission"  # as JMAP calls it
 
 
 class Settled(Refusal):
@@ -163,12 +167,20 @@ def fates(tx: Tx, traces: list[str]) -> dict[tuple[str, str], tuple[str, str]]:
     asked = json.dumps(traces)
     for trace, kind, recipient, detail in tx.all(
         "select trace, kind, recipient, detail from event where trace in (select value from json_each(?))"
-        " and recipient is not null and kind in ('delivered', 'failed', 'queued', 'held', 'deferred') order by id",
+        " and recipient is not null and kind in ('delivered', 'sent', 'failed', 'expired', 'queued', 'held', 'deferred') order by id",
         asked,
     ):
         words = json.loads(detail) if detail else {}
         found[trace, recipient] = (kind, str(words.get("reply") or words.get("text") or ""))
     return found
+
+
+def heard(tx: Tx, traces: Iterable[str]) -> None:
+    """Something became of recipients of these messages: who listens to their submissions hears of it."""
+    for trace in traces:
+        row = tx.one("select id, account_id from submission where trace = ?", trace)
+        if row is not None:
+            tx.run("update submission set modseq = ? where id = ?", states.changed(tx, row[1], TYPE), row[0])
 
 
 def forget(tx: Tx, limit: int) -> int:
@@ -217,8 +229,7 @@ def wrong(tx: Tx, limit: int) -> list[tuple[str, str]]:
 
 
 def _insert(tx: Tx, new: New, state: str, trace: str | None) -> int:
-    modseq = mailboxes.next_modseq(tx, new.account_id)
-    tx.account_touched(new.account_id)
+    modseq = states.changed(tx, new.account_id, TYPE)
     return tx.insert(
         "insert into submission (account_id, identity_id, email_id, thread_id, blob_id, envelope, state, send_at,"
         " due_at, trace, modseq, created_modseq) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -228,24 +239,19 @@ def _insert(tx: Tx, new: New, state: str, trace: str | None) -> int:
 
 
 def _end(tx: Tx, submission_id: int, state: str, *, trace: str | None = None, refusal: str | None = None) -> None:
-    row = tx.one(
-        "select account_id, blob_id from submission where id = ? and state = 'pending'", submission_id
-    )
+    row = tx.one("select account_id, blob_id from submission where id = ? and state = 'pending'", submission_id)
     if row is None:
         raise Settled("it went already, or was called back")
     tx.run(
         "update submission set state = ?, trace = ?, refusal = ?, blob_id = null, modseq = ? where id = ?",
-        state, trace, refusal, mailboxes.next_modseq(tx, row[0]), submission_id,
+        state, trace, refusal, states.changed(tx, row[0], TYPE), submission_id,
     )  # fmt: skip
     blobs.release(tx, [row[1]])
-    tx.account_touched(row[0])
 
 
 def _bury(tx: Tx, account_id: int, submission_id: int, created_modseq: int) -> None:
     tx.run("delete from submission where id = ?", submission_id)
-    modseq = mailboxes.next_modseq(tx, account_id)
-    web_changes.bury(tx, account_id, "submission", submission_id, created_modseq, modseq)
-    tx.account_touched(account_id)
+    web_changes.bury(tx, account_id, "submission", submission_id, created_modseq, states.changed(tx, account_id, TYPE))
 
 
 def _submission(row: tuple[Any, ...]) -> Submission:

@@ -17,10 +17,11 @@ from aiohttp import web, web_response
 from daemon import log
 from daemon.admin import mtasts
 from daemon.config import BadSetting, Config, hostname
+from daemon.flow.judging import Judge
 from daemon.limits import LIMITS
 from daemon.serve.login import Door
 from daemon.serve.web import quarantine, signin, visitors
-from daemon.serve.web.jmap import events
+from daemon.serve.web.jmap import events, uploads
 from daemon.serve.web.jmap.lasting import PUSH, Push
 from daemon.serve.web.jmap.news import News
 from daemon.serve.web.visitors import DOOR
@@ -69,8 +70,10 @@ ROUTES = (
     *quarantine.ROUTES,
     *signin.ROUTES,
     *events.ROUTES,
+    *uploads.ROUTES,
 )
 LASTING = frozenset((events.PATH,))  # answers that have no end in time
+SLOW = (uploads.PATH,)  # what lies below has patience of its own
 
 
 def name_of(request: web.Request) -> str:
@@ -88,7 +91,7 @@ async def rules(request: web.Request, handler: Handler) -> web.StreamResponse:
     if not request.secure and not request.path.startswith(CHALLENGE):
         return _to_https(request)
     try:
-        async with asyncio.timeout(None if request.path in LASTING else LIMITS.http_answer):
+        async with asyncio.timeout(_patience(request.path)):
             return await handler(request)
     except web.HTTPException:
         raise
@@ -97,6 +100,11 @@ async def rules(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Exception as error:
         log.fault("web-fault", error, path=request.path)
         raise web.HTTPInternalServerError from None
+
+
+def _patience(path: str) -> float | None:
+    """Seconds for an answer."""
+    return None if path in LASTING or path.startswith(SLOW) else LIMITS.http_answer
 
 
 def _to_https(request: web.Request) -> web.StreamResponse:
@@ -132,8 +140,8 @@ async def _deaf(app: web.Application) -> None:
     app[PUSH].news.close()
 
 
-async def runner(store: Store, config: Callable[[], Config], door: Door) -> web.AppRunner:
-    """The pages, ready to be asked: its `server()` is a protocol for one connection."""
+async def runner(store: Store, config: Callable[[], Config], door: Door, judge: Judge | None = None) -> web.AppRunner:
+    """The pages, ready to be asked: its `server()` is a protocol for one connection. `judge` looks at what is sent."""
     # no hook reaches what aiohttp itself answers to a malformed request
     setattr(web_response, "SERVER_SOFTWARE", "")  # noqa: B010
     app = web.Application(middlewares=[rules], client_max_size=LIMITS.http_body)
@@ -141,6 +149,7 @@ async def runner(store: Store, config: Callable[[], Config], door: Door) -> web.
     app[DOOR], app[visitors.STORE] = door, store
     app[signin.DESK] = signin.Desk(store, config, door)
     app[quarantine.STORE] = store
+    app[uploads.UPLOADS] = uploads.Uploads(store, config)
     news = News(store)
     app[PUSH] = Push(store, news, door.sessions)
     app.add_routes(ROUTES)

@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from daemon.config import Config
+from daemon.flow.judging import Judge
 from daemon.serve.connection import Connection, Owner
 from daemon.serve.login import Door
 from daemon.serve.tls import Keyring
@@ -115,7 +116,16 @@ VISIT: ContextVar[Visit] = ContextVar("visit")
 class Web:
     """What stands behind `listen.http` and `listen.https`; one per process."""
 
-    def __init__(self, store: Store, config: Callable[[], Config], keyring: Keyring, door: Door) -> None:
+    def __init__(
+        self,
+        store: Store,
+        config: Callable[[], Config],
+        keyring: Keyring,
+        door: Door,
+        judge: Judge | None = None,
+    ) -> None:
+        """`judge` looks at what users send."""
+        self._judge = judge
         self._store = store
         self._config = config
         self._keyring = keyring
@@ -144,4 +154,4 @@ class Web:
         await asyncio.to_thread(__import__, "daemon.serve.web.app")  # takes a while, and others have the loop meanwhile
         from daemon.serve.web import app
 
-        return await app.runner(self._store, self._config, self._door)
+        return await app.runner(self._store, self._config, self._door, self._judge)

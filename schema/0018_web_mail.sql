@@ -73,3 +73,4 @@ create table vacation_response (
 );
 
 alter table account add column web_floor integer not null default 0;  -- tombstones at or below this MODSEQ are forgotten
+alter table mailbox add column sort_order integer;  -- as a client of JMAP set it; null: by its role

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from daemon.limits import LIMITS
-from daemon.store import events, keywords, mailboxes, messages, spam
+from daemon.store import blobs, events, keywords, mailboxes, messages, spam
 from daemon.store.blobs import Place
 from daemon.store.errors import Invalid, Missing
 from daemon.store.keywords import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN
+from daemon.store.spool import Body
 from daemon.store.tx import Tx
+
+if TYPE_CHECKING:
+    from daemon.mail.summary import Summary
 
 BITS = {"$seen": SEEN, "$answered": ANSWERED, "$flagged": FLAGGED, "$draft": DRAFT}
 """Keywords that are system flags for IMAP (RFC 8621 §4.1.1)."""
@@ -29,12 +33,28 @@ class Membership(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """Where a message lies: what we put before it, and its bytes."""
+    """Where a message lies: what we put before it, and its bytes; `parts` is its tree, packed."""
 
     id: int
+    thread_id: int
     blob_id: int
     prefix: bytes
     place: Place
+    parts: bytes
+
+
+class Placing(NamedTuple):
+    """Where a new message goes: mailboxes, flags and keywords, the time it is as from."""
+
+    mailboxes: tuple[int, ...]
+    flags: int
+    keywords: tuple[str, ...]
+    received_at: int
+
+
+class Kept(NamedTuple):
+    id: int
+    thread_id: int
     size: int
 
 
@@ -62,11 +82,31 @@ class TooMany(Invalid):
 def find(tx: Tx, account_id: int, email_id: int) -> Stored | None:
     """This user's message."""
     row = tx.one(
-        "select e.id, e.blob_id, e.prefix, b.segment_id, b.offset, b.length, e.size from email e"
-        " join blob b on b.id = e.blob_id where e.id = ? and e.account_id = ?",
+        "select e.id, e.thread_id, e.blob_id, e.prefix, b.segment_id, b.offset, b.length, c.parts from email e"
+        " join blob b on b.id = e.blob_id join content c on c.blob_id = b.id where e.id = ? and e.account_id = ?",
         email_id, account_id,
     )  # fmt: skip
-    return None if row is None else Stored(row[0], row[1], row[2], Place(*row[3:6]), row[6])
+    return None if row is None else Stored(*row[:4], Place(*row[4:7]), row[7])
+
+
+def put(tx: Tx, account_id: int, body: Body, summary: Summary, placing: Placing, quota: int, unscanned: str) -> Kept:
+    """A client's own message into its mailboxes. Raises `Invalid`, `OverQuota`."""
+    first, *rest = [own_mailbox(tx, account_id, number) for number in dict.fromkeys(placing.mailboxes)]
+    trace = new_trace(tx)
+    placed = messages.put(
+        tx, account_id, first.id, blobs.keep(tx, body, summary), body.size, flags=placing.flags,
+        keyword_names=placing.keywords, received_at=placing.received_at, trace=trace, default_quota=quota,
+    )  # fmt: skip
+    for box in rest:
+        messages.copy(tx, first.id, ((placed.uid, placed.uid),), box.id)
+    events.record(
+        tx, trace, "appended", message_id=summary.message_id or None, account=account_id, mailbox=first.name,
+        uid=placed.uid, size=body.size, unscanned=unscanned or None,
+    )  # fmt: skip
+    role = mailboxes.role(tx, first)
+    spam.appended(tx, account_id, role, placed.email_id, placing.keywords, summary.message_id)
+    thread: int = tx.value("select thread_id from email where id = ?", placed.email_id)
+    return Kept(placed.email_id, thread, body.size)
 
 
 def memberships(tx: Tx, account_id: int, email_id: int) -> list[Membership]:
