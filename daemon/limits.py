@@ -47,6 +47,8 @@ class Limits:
     encoded_words: int = 500  # RFC 2047 words decoded in one field
     field_value: int = 64 * KIB  # octets of one field's value decoded for ENVELOPE and display
     structure_values: int = 512 * KIB  # octets of field values told in one ENVELOPE and BODYSTRUCTURE, inner mail too
+    thread_emails: int = 500  # messages of one conversation; the next begins another: each is looked at as a whole
+    thread_keys: int = 20  # of the ids that a message answers, the nearest: those its conversation is looked for by
     references: int = 100  # message ids kept of one References field: the first and the last of them
     notice_original: int = 256 * KIB  # octets of mail a bounce returns whole; of more the header (RFC 3461 §4.3)
     preview: int = 200  # characters of readable text shown before a message is opened
@@ -142,6 +144,14 @@ class Limits:
     push_ping_least: int = 5  # seconds between two pings, the least a client gets; RFC 8620 §7.3: not over 30
     push_ping_most: int = 3600  # seconds, the most; RFC 8620 §7.3: not under 300
     push_quiet: int = 120  # seconds without an event or ping before a comment keeps the way open (as traps I18)
+    jmap_request: int = 10_000_000  # octets of a request; RFC 8620 §2 asks for this
+    jmap_calls: int = 64  # method calls in a request; RFC 8620 §2 asks for 16
+    jmap_concurrent: int = 8  # requests of one user at once; RFC 8620 §2 asks for 4
+    jmap_get: int = 500  # objects told in one /get; RFC 8620 §2
+    jmap_set: int = 500  # objects changed in one /set; RFC 8620 §2
+    jmap_query: int = 5000  # ids told in one /query
+    jmap_filter: int = 100  # conditions of one filter
+    jmap_filter_depth: int = 20  # operators inside operators
     login_queue: int = 64  # password checks waiting; beyond: try again later
     login_workers: int = 2  # threads that hash passwords
     login_failures: int = 10  # per address in `login_window` before a ban
@@ -417,8 +427,6 @@ class Limits:
     sieve_again_all: int = 300  # seconds of the processor that scripts take for one command of IMAP
     sieve_digits: int = 40  # of a number in a text: beyond, one is as large as the other
 
-    jmap_get: int = 500  # objects told by one method (maxObjectsInGet)
-    jmap_set: int = 500  # objects created, changed and destroyed by one method (maxObjectsInSet)
     # -- what users write over JMAP -----------------------------------------------------------------------------------
     compose_addresses: int = 20_000  # in one field of a draft; header_bytes ends it before
     compose_name: int = 500  # characters of a display name in a draft

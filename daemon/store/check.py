@@ -15,7 +15,18 @@ from typing import Any
 
 from daemon.config import BadSetting
 from daemon.limits import LIMITS
-from daemon.store import dkim_keys, incidents, metadata, quarantine, settings, sieve, spam, submissions, web_sessions
+from daemon.store import (
+    dkim_keys,
+    incidents,
+    metadata,
+    quarantine,
+    settings,
+    sieve,
+    spam,
+    submissions,
+    threads,
+    web_sessions,
+)
 from daemon.store.db import Store
 from daemon.store.keywords import DELETED, SEEN
 from daemon.store.mailboxes import INBOX
@@ -174,6 +185,8 @@ def _next_account(tx: Tx, after: int) -> tuple[int, list[Finding]]:
     gone = tx.value("select max(modseq) from mailbox_tombstone where account_id = ?", account)
     if (gone or 0) > modseq:
         wrong("modseq-order", f"a removed mailbox has MODSEQ {gone}, the user {modseq}")
+    for why in threads.broken(tx, account, modseq):
+        wrong(*why)
     for email, why in _emails(tx, account):
         wrong(*why, f"message {email} of {name}")
     for box in tx.all(

@@ -33,14 +33,13 @@ class Membership(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """Where a message lies: what we put before it, and its bytes; `parts` is its tree, packed."""
+    """Where a message lies: what we put before it, and its bytes."""
 
     id: int
     thread_id: int
     blob_id: int
     prefix: bytes
     place: Place
-    parts: bytes
 
 
 class Placing(NamedTuple):
@@ -82,11 +81,11 @@ class TooMany(Invalid):
 def find(tx: Tx, account_id: int, email_id: int) -> Stored | None:
     """This user's message."""
     row = tx.one(
-        "select e.id, e.thread_id, e.blob_id, e.prefix, b.segment_id, b.offset, b.length, c.parts from email e"
-        " join blob b on b.id = e.blob_id join content c on c.blob_id = b.id where e.id = ? and e.account_id = ?",
+        "select e.id, e.thread_id, e.blob_id, e.prefix, b.segment_id, b.offset, b.length from email e"
+        " join blob b on b.id = e.blob_id where e.id = ? and e.account_id = ?",
         email_id, account_id,
     )  # fmt: skip
-    return None if row is None else Stored(*row[:4], Place(*row[4:7]), row[7])
+    return None if row is None else Stored(*row[:4], Place(*row[4:7]))
 
 
 def put(tx: Tx, account_id: int, body: Body, summary: Summary, placing: Placing, quota: int, unscanned: str) -> Kept:

@@ -21,7 +21,8 @@ from daemon.flow.judging import Judge
 from daemon.limits import LIMITS
 from daemon.serve.login import Door
 from daemon.serve.web import quarantine, signin, visitors
-from daemon.serve.web.jmap import events, uploads
+from daemon.serve.web.jmap import api, events, uploads
+from daemon.serve.web.jmap.capabilities import CAPABILITIES
 from daemon.serve.web.jmap.lasting import PUSH, Push
 from daemon.serve.web.jmap.news import News
 from daemon.serve.web.visitors import DOOR
@@ -71,6 +72,7 @@ ROUTES = (
     *signin.ROUTES,
     *events.ROUTES,
     *uploads.ROUTES,
+    *api.ROUTES,
 )
 LASTING = frozenset((events.PATH,))  # answers that have no end in time
 SLOW = (uploads.PATH,)  # what lies below has patience of its own
@@ -150,6 +152,7 @@ async def runner(store: Store, config: Callable[[], Config], door: Door, judge: 
     app[signin.DESK] = signin.Desk(store, config, door)
     app[quarantine.STORE] = store
     app[uploads.UPLOADS] = uploads.Uploads(store, config)
+    app[api.API] = api.Api(store, config, door, CAPABILITIES, judge)
     news = News(store)
     app[PUSH] = Push(store, news, door.sessions)
     app.add_routes(ROUTES)

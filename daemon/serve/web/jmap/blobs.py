@@ -7,12 +7,14 @@ import binascii
 import hashlib
 from typing import Any, NamedTuple
 
+from daemon.config import Config
 from daemon.limits import LIMITS
 from daemon.mail import object_ids
 from daemon.serve.web.jmap import gets, sets
 from daemon.serve.web.jmap.blob_ids import Found, find
 from daemon.serve.web.jmap.method import Arguments, Call, Method, MethodError
 from daemon.serve.web.jmap.sets import SetError, bad
+from daemon.serve.web.visitors import Visitor
 from daemon.store import email_sets, uploads
 from daemon.store.spool import Body
 
@@ -67,14 +69,14 @@ async def _upload(call: Call, given: Arguments) -> Arguments:
 async def _piece(call: Call, source: Any) -> bytes:
     if not isinstance(source, dict):
         raise bad(["data"], "a source is an object")
-    match set(source):
-        case {"data:asText"} if isinstance(source["data:asText"], str):
-            return bytes(source["data:asText"].encode("utf-8", "replace"))
-        case {"data:asBase64"} if isinstance(source["data:asBase64"], str):
-            try:
-                return base64.b64decode(source["data:asBase64"], validate=True)
-            except (binascii.Error, ValueError):
-                raise bad(["data"], "data:asBase64 is no base64") from None
+    text, encoded = source.get("data:asText"), source.get("data:asBase64")
+    if len(source) == 1 and isinstance(text, str):
+        return text.encode("utf-8", "replace")
+    if len(source) == 1 and isinstance(encoded, str):
+        try:
+            return base64.b64decode(encoded, validate=True)
+        except (binascii.Error, ValueError):
+            raise bad(["data"], "data:asBase64 is no base64") from None
     if not isinstance(source.get("blobId"), str) or set(source) - {"blobId", "offset", "length"}:
         raise bad(["data"], "a source has data:asText, data:asBase64 or blobId")
     data = await read(call, source["blobId"])
@@ -185,6 +187,16 @@ async def lookup(call: Call, arguments: Arguments) -> Arguments:
             }
         listed.append({"id": name, "matchedIds": matched})
     return {"accountId": sets.account_name(call), "list": listed, "notFound": missing}
+
+
+def capability(config: Config, visitor: Visitor) -> Arguments:
+    """RFC 9404 §2.1."""
+    return {
+        "maxSizeBlobSet": LIMITS.blob_made,
+        "maxDataSources": LIMITS.blob_sources,
+        "supportedTypeNames": list(_TYPES),
+        "supportedDigestAlgorithms": [name.partition(":")[2] for name in _DIGESTS],
+    }
 
 
 METHODS: dict[str, Method] = {"Blob/upload": upload, "Blob/get": get, "Blob/lookup": lookup}

@@ -18,7 +18,7 @@ from daemon.mail import compose, compose_email, compose_fields, object_ids
 from daemon.mail.compose_email import BadEmail, Draft
 from daemon.mail.header import header_end, split_fields
 from daemon.mail.summary import summarize
-from daemon.serve.web.jmap import blob_ids, blobs, gets, sets
+from daemon.serve.web.jmap import blobs, gets, octets, sets
 from daemon.serve.web.jmap.method import Arguments, Call, MethodError
 from daemon.serve.web.jmap.sets import SetError, bad
 from daemon.store import email_sets
@@ -128,7 +128,7 @@ async def keep(call: Call, body: Body, placing: Placing) -> Arguments:
         )
     return {
         "id": f"{object_ids.EMAIL}{kept.id}",
-        "blobId": blob_ids.of_email(kept.id),
+        "blobId": octets.whole(kept.id),
         "threadId": f"{object_ids.THREAD}{kept.thread_id}",
         "size": kept.size,
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from daemon.config import Config
 from daemon.flow import handing_in
 from daemon.flow.handing_in import Asked, BadEnvelope, HandIn
 from daemon.flow.submit import NotTaken
@@ -17,6 +18,7 @@ from daemon.mail.address import Address, parse_address
 from daemon.serve.web.jmap import email_set, gets, identities, sets
 from daemon.serve.web.jmap.method import Arguments, Call, Method, MethodError
 from daemon.serve.web.jmap.sets import SetError, bad
+from daemon.serve.web.visitors import Visitor
 from daemon.store import addresses, email_sets, submissions
 from daemon.store import identities as kept_identities
 from daemon.store.email_sets import Stored
@@ -285,6 +287,12 @@ async def _destroy(call: Call, name: str) -> None:
     if found is not None and found.state == "pending":
         raise SetError("forbidden", "the message waits for its time; undo it first")
     await call.store.write(submissions.remove, call.account_id, number)
+
+
+def capability(config: Config, visitor: Visitor) -> Arguments:
+    """RFC 8621 §1.3.2: how long a message may wait, and what of SMTP an envelope can say."""
+    extensions = {"FUTURERELEASE": [], "DSN": [], "SIZE": [str(config["limits.message_size"])], "REQUIRETLS": []}
+    return {"maxDelayedSend": LIMITS.submission_delay, "submissionExtensions": extensions}
 
 
 METHODS: dict[str, Method] = {

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from daemon.admin import vacations
-from daemon.admin.errors import BadData, BadScript
+from daemon.admin.errors import BadData
 from daemon.mail.text import strip_html
 from daemon.serve.web.jmap import gets, sets
 from daemon.serve.web.jmap.method import Arguments, Call, Method
@@ -46,7 +46,7 @@ async def _shown(call: Call) -> Answer:
     kept = call.store.peek(sieve.vacation_kept, call.account_id) or ("", "", "", "")
     try:
         given = await asyncio.to_thread(vacations.show, call.store, _user(call))
-    except (BadData, BadScript):
+    except BadData:
         given = None  # written by hand: what it says is the script's
     if given is None or given.state == "off":
         return Answer(False, *kept)
@@ -83,7 +83,7 @@ async def _update(call: Call, name: str, patch: Arguments) -> Arguments | None:
         raise bad(["toDate"], "it is before fromDate")
     try:
         await asyncio.to_thread(_give, call, was, wanted)
-    except (BadData, BadScript) as error:
+    except BadData as error:
         raise bad(["textBody"], str(error)) from None
     await call.store.write(keep, call.account_id, wanted[1:])
     told, asked = _told(wanted), {"isEnabled": was.on, **patch}
@@ -98,7 +98,7 @@ def keep(tx: Tx, account_id: int, words: tuple[str, str, str, str]) -> None:
 
 
 def _give(call: Call, was: Answer, wanted: Answer) -> None:
-    """The block of the script, by a thread. Raises `BadData`, `BadScript`."""
+    """The block of the script, by a thread. Raises `BadData`."""
     if wanted.on:
         vacations.set(
             call.store, _user(call), text=wanted.text, subject=wanted.subject, first=wanted.first, last=wanted.last

@@ -1,68 +1,74 @@
-"""A user's client of JMAP without HTTP: it says calls, and reads what is answered. For tests of methods."""
+"""A user at the desk of JMAP, without HTTP: `ask` says calls and gives their answers."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 from daemon.config import Config
-from daemon.flow.judging import Judge
+from daemon.mail.address import Address
 from daemon.serve.login import Door, Identity
-from daemon.serve.refusals import Refusals
-from daemon.serve.throttle import Bans
 from daemon.serve.web.jmap.api import Api
 from daemon.serve.web.jmap.capabilities import CAPABILITIES
 from daemon.serve.web.visitors import Visitor
-from daemon.store import accounts
+from daemon.store import mailboxes
 from daemon.store.db import Store
 from daemon.wire import jmap
+from tests.store.stage import add_user, box_id, deliver
 
-USING = [each.urn for each in CAPABILITIES]
+USING = ["urn:ietf:params:jmap:core", "urn:ietf:params:jmap:mail"]
+Answer = tuple[str, dict[str, Any], str]
 
 
 class Desk:
-    """One user of a store. `config` may be set anew at any time."""
+    """Of one user. `accountId` is added to the arguments of every call that says none."""
 
-    def __init__(self, store: Store, config: Config, user: str, judge: Judge | None = None) -> None:
-        from daemon.mail.address import parse_address
+    def __init__(self, store: Store, local: str = "alice", using: Sequence[str] = USING) -> None:
+        self.store = store
+        self.account = store.write_now(add_user, local)
+        self.visitor = Visitor(Identity(self.account, Address(local, "example.org")), "basic")
+        self.api = Api(store, lambda: Config([("hostname", "mail.example.org")]), cast(Door, None), CAPABILITIES)
+        self.using = list(using)
 
-        self.store, self.config = store, config
-        account = store.peek(accounts.get, parse_address(user))
-        self.account_id = account.id
-        self.account = f"u{account.id}"
-        self.visitor = Visitor(Identity(account.id, account.address), "basic")
-        self.bans, self.refusals = Bans(store), Refusals(store)
-        self.door = Door(store, lambda: self.config, self.bans, self.refusals)
-        self.api = Api(store, lambda: self.config, self.door, CAPABILITIES, judge)
+    @property
+    def id(self) -> str:
+        return f"u{self.account}"
 
-    async def request(self, *calls: tuple[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
-        """Method calls in one request, each with this account; names and arguments of all answers."""
-        asked = {
-            "using": USING,
-            "methodCalls": [
-                [name, {"accountId": self.account, **arguments}, str(at)] for at, (name, arguments) in enumerate(calls)
-            ],
-        }
-        answer = await self.api.answer(self.visitor, jmap.request_of(asked))
-        return [(name, arguments) for name, arguments, _ in answer["methodResponses"]]
+    async def request(self, *calls: Any, **more: Any) -> dict[str, Any]:
+        """The whole Response."""
+        listed = [[name, arguments, str(at)] for at, (name, arguments) in enumerate(calls)]
+        asked = jmap.request_of({"using": self.using, "methodCalls": listed, **more})
+        return await self.api.answer(self.visitor, asked)
 
-    async def ask(self, name: str, **arguments: Any) -> dict[str, Any]:
-        """One method call, which is answered with its own name."""
-        (said, answer), *_ = await self.request((name, arguments))
-        assert said == name, answer
+    async def ask(self, *calls: tuple[str, dict[str, Any]]) -> list[Answer]:
+        """What each of these calls is answered."""
+        whole = [(n, a if n == "Core/echo" or "accountId" in a else {"accountId": self.id, **a}) for n, a in calls]
+        return [tuple(each) for each in (await self.request(*whole))["methodResponses"]]
+
+    async def one(self, name: str, **arguments: Any) -> dict[str, Any]:
+        """The answer to one call; an error as its type alone."""
+        ((said, answer, _),) = await self.ask((name, arguments))
+        if said == "error":
+            return {"error": answer["type"]}
+        assert said == name
         return answer
 
-    async def no(self, name: str, **arguments: Any) -> str:
-        """One method call that is answered with an error; its type."""
-        (said, answer), *_ = await self.request((name, arguments))
-        assert said == "error", answer
-        return str(answer["type"])
+    def box(self, name: str = "INBOX") -> str:
+        return f"m{box_id(self.store, self.account, name)}"
 
-    async def boxes(self) -> dict[str, str]:
-        """Ids of mailboxes by role, or by name without one."""
-        found = await self.ask("Mailbox/get")
-        return {box["role"] or box["name"]: box["id"] for box in found["list"]}
+    def number(self, name: str = "INBOX") -> int:
+        return box_id(self.store, self.account, name)
 
-    async def close(self) -> None:
-        await self.door.close()
-        await self.refusals.flush()
-        self.bans.close()
+    def make(self, name: str) -> str:
+        return f"m{self.store.write_now(mailboxes.create, self.account, name).id}"
+
+    def put(self, subject: str, *, answers: str = "", body: str = "Hello.", mailbox: str = "INBOX", **more: Any) -> str:
+        """A message is delivered; its id. Its Message-ID is its subject without blanks."""
+        name = subject.replace(" ", "").replace(":", "")
+        refs = f"References: {answers}\r\nIn-Reply-To: {answers}\r\n" if answers else ""
+        head = f"From: Ann <ann@remote.example>\r\nTo: alice@example.org\r\nSubject: {subject}\r\n"
+        data = f"{head}Message-ID: <{name}@remote.example>\r\n{refs}\r\n{body}\r\n"
+        return self.raw(data.encode(), mailbox=mailbox, **more)
+
+    def raw(self, data: bytes, **more: Any) -> str:
+        return f"e{deliver(self.store, self.account, data, **more).email_id}"

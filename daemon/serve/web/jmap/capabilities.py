@@ -1,0 +1,63 @@
+"""The table of all that JMAP can do here: what a client names in `using`, and the methods it may call then."""
+
+from __future__ import annotations
+
+from daemon.config import Config
+from daemon.limits import LIMITS
+from daemon.serve.web.jmap import (
+    blobs,
+    core,
+    email,
+    email_set,
+    identities,
+    mailbox,
+    mailbox_set,
+    submissions,
+    thread,
+    vacations,
+)
+from daemon.serve.web.jmap.method import Arguments, Capability
+from daemon.serve.web.visitors import Visitor
+
+
+def _core(config: Config) -> Arguments:
+    """RFC 8620 §2."""
+    return {
+        "maxSizeUpload": config["limits.message_size"],
+        "maxConcurrentUpload": LIMITS.jmap_concurrent,
+        "maxSizeRequest": LIMITS.jmap_request,
+        "maxConcurrentRequests": LIMITS.jmap_concurrent,
+        "maxCallsInRequest": LIMITS.jmap_calls,
+        "maxObjectsInGet": LIMITS.jmap_get,
+        "maxObjectsInSet": LIMITS.jmap_set,
+        "collationAlgorithms": ["i;ascii-casemap", "i;unicode-casemap"],
+    }
+
+
+def _mail(config: Config, visitor: Visitor) -> Arguments:
+    """RFC 8621 §1.3.1."""
+    return {
+        "maxMailboxesPerEmail": None,
+        "maxMailboxDepth": LIMITS.imap_mailbox_depth,
+        "maxSizeMailboxName": LIMITS.imap_mailbox_name,
+        "maxSizeAttachmentsPerEmail": config["limits.message_size"],
+        "emailQuerySortOptions": list(email.SORTS),
+        "mayCreateTopLevelMailbox": True,
+    }
+
+
+CAPABILITIES: tuple[Capability, ...] = (
+    Capability("urn:ietf:params:jmap:core", {"Core/echo": core.echo}, _core, None),
+    Capability(
+        "urn:ietf:params:jmap:mail",
+        {**mailbox.METHODS, "Mailbox/set": mailbox_set.set_, **thread.METHODS, **email.METHODS, **email_set.METHODS},
+        account=_mail,
+    ),
+    Capability(
+        "urn:ietf:params:jmap:submission",
+        {**identities.METHODS, **submissions.METHODS},
+        account=submissions.capability,
+    ),
+    Capability("urn:ietf:params:jmap:vacationresponse", vacations.METHODS, account=lambda config, visitor: {}),
+    Capability("urn:ietf:params:jmap:blob", blobs.METHODS, account=blobs.capability),
+)
