@@ -59,7 +59,11 @@ class BadScript(BadData):
         first = faults[0]
         more = f", and {len(faults) - 1} more" if len(faults) > 1 else ""
         super().__init__(f"the script {name!r} has a fault in line {first.line}: {first.text}{more}")
+        self.name = name
         self.faults = faults
+
+    def __reduce__(self) -> tuple[type[BadScript], tuple[str, tuple[Fault, ...]]]:
+        return BadScript, (self.name, self.faults)
 
 
 def text_of(data: bytes) -> str:
@@ -217,21 +221,23 @@ def own(tx: Tx, user: str) -> Own:
 def edit(store: Store, user: str, change: Callable[[str], str], *, activate: bool = True) -> Own:
     """Change a user's script, and make it the active one (`activate`); what is not understood is left as it is.
 
+    In the server `change` is a function at the top of a module, or one with some of its arguments given (`partial`).
     Raises `BadScript`, `BadData`, `Missing`, `Invalid` (no room).
     """
 
-    def work(tx: Tx) -> Own:
-        before = own(tx, user)
-        text = understood(before, change)
-        active = before.active or activate
-        if text != before.text or active != before.active:
-            compiled(before.name, text, library(tx, before.account_id))
-            sieve.put(tx, before.account_id, before.name, text)
-            if active:
-                sieve.activate(tx, before.account_id, before.name)
-        return Own(before.user, before.account_id, before.name, text, active)
+    return store.write_now(_edit, user, change, activate)
 
-    return store.write_now(work)
+
+def _edit(tx: Tx, user: str, change: Callable[[str], str], activate: bool) -> Own:
+    before = own(tx, user)
+    text = understood(before, change)
+    active = before.active or activate
+    if text != before.text or active != before.active:
+        compiled(before.name, text, library(tx, before.account_id))
+        sieve.put(tx, before.account_id, before.name, text)
+        if active:
+            sieve.activate(tx, before.account_id, before.name)
+    return Own(before.user, before.account_id, before.name, text, active)
 
 
 def understood(script: Own, look: Callable[[str], T]) -> T:

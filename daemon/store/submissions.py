@@ -21,7 +21,6 @@ from daemon.store.blobs import Place
 from daemon.store.errors import Invalid, Missing, Refusal
 from daemon.store.tx import Tx
 
-
 TYPE = "EmailSubmission"  # as JMAP calls it
 
 

@@ -80,7 +80,9 @@ class Api:
         created = dict(request.created or {})
         answers: list[Invocation] = []
         for name, arguments, mark in request.calls:
-            call = Call(self.store, config, self.door, visitor, visitor.account_id, request.using, created, [], self.judge)
+            call = Call(
+                self.store, config, self.door, visitor, visitor.account_id, request.using, created, [], self.judge
+            )
             try:
                 if name not in methods:
                     raise MethodError("unknownMethod", f"{name} is no method of the capabilities in use")

@@ -59,7 +59,9 @@ async def _upload(call: Call, given: Arguments) -> Arguments:
     for source in sources:
         pieces.append(await _piece(call, source))
         if sum(map(len, pieces)) > LIMITS.blob_made:
-            raise SetError("tooLarge", f"a blob made so has at most {LIMITS.blob_made} octets", maxSize=LIMITS.blob_made)
+            raise SetError(
+                "tooLarge", f"a blob made so has at most {LIMITS.blob_made} octets", maxSize=LIMITS.blob_made
+            )
     with Body.of(b"".join(pieces)) as body:
         media = type or "application/octet-stream"
         name = await call.store.write(uploads.put, call.account_id, body, media, bodies=[body])

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from daemon.limits import LIMITS
 from daemon.serve.web.jmap.method import Arguments, Call, MethodError
 from daemon.store import web_changes
-from daemon.store.errors import Exists, Invalid, Missing, OverQuota, StoreBusy, StoreFull
+from daemon.store.errors import Missing, OverQuota, Refusal, StoreBusy, StoreFull
 
 T = TypeVar("T")
 
@@ -40,12 +40,17 @@ Destroy = Callable[[Call, str], Awaitable[None]]
 @dataclass(frozen=True, slots=True)
 class Type:
     """What can be done with the objects of a type; None: it cannot. `more`: arguments that its `/set` has beside the
-    common ones."""
+    common ones. `single`: there is always one."""
 
     create: Create | None = None
     update: Update | None = None
     destroy: Destroy | None = None
     more: tuple[str, ...] = ()
+    single: bool = False
+
+    @property
+    def forbidden(self) -> SetError:
+        return SetError("singleton" if self.single else "forbidden", "that is not done with objects of this type")
 
 
 @dataclass(slots=True)
@@ -133,7 +138,7 @@ async def run(call: Call, arguments: Arguments, type: Type) -> Arguments:
     for mark, given in wanted.create.items():
         try:
             if type.create is None:
-                raise SetError("forbidden", "objects of this type are not created")
+                raise type.forbidden
             done.created[mark] = made = await guarded(type.create(call, given))
             call.created[mark] = made["id"]
         except SetError as no:
@@ -145,14 +150,14 @@ async def run(call: Call, arguments: Arguments, type: Type) -> Arguments:
             if number in gone:
                 raise SetError("willDestroy", "it is destroyed in the same call")
             if type.update is None:
-                raise SetError("forbidden", "objects of this type are not changed")
+                raise type.forbidden
             done.updated[number] = await guarded(type.update(call, number, patch))
         except SetError as no:
             done.not_updated[name] = no.answer
     for name in wanted.destroy:
         try:
             if type.destroy is None:
-                raise SetError("singleton" if type.create is None else "forbidden", "it stays")
+                raise type.forbidden
             await guarded(type.destroy(call, real_id(call, name)))
             done.destroyed.append(real_id(call, name))
         except SetError as no:
@@ -169,7 +174,7 @@ async def guarded(work: Awaitable[T]) -> T:
     """What the store says no to, as JMAP says it."""
     try:
         return await work
-    except (Missing, Exists, Invalid, OverQuota, StoreFull, StoreBusy) as no:
+    except (Refusal, StoreFull, StoreBusy) as no:
         raise error_of(no) from None
 
 
@@ -180,7 +185,9 @@ def error_of(no: Exception) -> SetError:
         return SetError("overQuota", str(no))
     if isinstance(no, StoreFull | StoreBusy):
         return SetError("serverUnavailable", "not just now; try again later")
-    return SetError(getattr(no, "type", "invalidProperties"), str(no))
+    properties = getattr(no, "properties", None)
+    more = {"properties": properties} if properties else {}
+    return SetError(getattr(no, "type", "invalidProperties"), str(no), **more)
 
 
 def flat(patch: Arguments, allowed: Mapping[str, Callable[[Any], bool]], immutable: tuple[str, ...] = ()) -> Arguments:

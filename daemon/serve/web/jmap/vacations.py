@@ -39,7 +39,7 @@ async def get(call: Call, arguments: Arguments) -> Arguments:
 
 
 async def set_(call: Call, arguments: Arguments) -> Arguments:
-    return await sets.run(call, arguments, sets.Type(update=_update))
+    return await sets.run(call, arguments, sets.Type(update=_update, single=True))
 
 
 async def _shown(call: Call) -> Answer:
