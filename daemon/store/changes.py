@@ -80,7 +80,8 @@ def since(tx: Tx, account_id: int, what: str, text: str, limit: int | None = Non
     for _, number, became in entries:
         by[became].append(number)
     described = what == "Mailbox" and _described(tx, by["updated"], begin)
-    return Changed(*by.values(), State(*entries[-1][:2]) if more else now, more, described)
+    until = State(*entries[-1][:2]) if more else now
+    return Changed(by["created"], by["updated"], by["destroyed"], until, more, described)
 
 
 def threads_touched(tx: Tx, account_id: int, text: str, email_ids: Iterable[int]) -> set[int]:

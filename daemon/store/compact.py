@@ -92,7 +92,8 @@ class Janitor:
         self.damaged: set[int] = set()  # segments that cannot be emptied: told once, left alone
         self.works: tuple[Callable[[], Awaitable[None]], ...] = (
             self.forget_blobs, self.rewrite_segments, self.remove_files, self.forget_events, self.forget_refusals,
-            self.forget_tombstones, self.forget_emails, self.sweep_threads, self.forget_bans, self.forget_addresses, self.forget_destinations,
+            self.forget_tombstones, self.forget_emails, self.sweep_threads, self.forget_bans,
+            self.forget_addresses, self.forget_destinations,
             self.forget_orders, self.forget_tls, self.forget_senders, self.forget_greylist, self.end_quarantine,
             self.forget_allowances, self.forget_incidents, self.forget_rules, self.forget_web_sessions,
             self.forget_web_mail,

@@ -48,7 +48,20 @@ def rows(tx: Tx, account_id: int, ids: Sequence[int]) -> dict[int, Email]:
         " left join content c on c.blob_id = b.id where e.account_id = ?",
         json.dumps(ids), account_id,
     ):  # fmt: skip
-        found[row[0]] = Email(*row[:5], Place(*row[5:8]), *row[8:11], bool(row[11]), row[12])
+        email_id, thread_id, size, received_at, prefix, *place, blob_id, parts, preview, attached, created = row
+        found[email_id] = Email(
+            email_id,
+            thread_id,
+            size,
+            received_at,
+            prefix,
+            Place(*place),
+            blob_id,
+            parts,
+            preview,
+            bool(attached),
+            created,
+        )
     return found
 
 

@@ -145,7 +145,8 @@ def read_utc_date(value: object) -> int | None:
     if found is None:
         return None
     try:
-        moment = datetime(*(int(each) for each in found.groups()[:6]), tzinfo=UTC)  # type: ignore[misc]
+        year, month, day, hour, minute, second = map(int, found.groups()[:6])
+        moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError:
         return None
     whole = (moment - _EPOCH) // timedelta(milliseconds=1)

@@ -257,7 +257,7 @@ def conditions(filter: Arguments | None, depth: int = 0) -> list[Arguments]:
     if "operator" not in filter:
         return [filter]
     inner = filter.get("conditions")
-    if set(filter) != {"operator", "conditions"} or not a_list(is_object)(inner):
+    if set(filter) != {"operator", "conditions"} or not isinstance(inner, list) or not all(map(is_object, inner)):
         raise invalid("a FilterOperator has operator and conditions, and nothing else")
     if filter["operator"] not in ("AND", "OR", "NOT"):
         raise invalid("an operator is AND, OR or NOT")

@@ -53,7 +53,7 @@ def _page_in(tx: Tx, store: Store, asked: Asked, found: Arguments) -> Arguments:
     total = _counted(tx, asked) if found["calculateTotal"] else 0
     all_needed = total is None or found["anchor"] is not None or found["position"] < 0
     end = found["position"] + core.limit_of(found)
-    ids = []
+    ids: list[str] = []
     for row in _fitting(tx, store, asked):
         if not all_needed and len(ids) >= end:
             break

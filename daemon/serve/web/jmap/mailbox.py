@@ -6,7 +6,8 @@ missing ones are part of the name.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from daemon.mail import object_ids
 from daemon.serve.web.jmap import core
@@ -222,7 +223,7 @@ def _fits(tree: Tree, box: Mailbox, filter: Arguments | None) -> bool:
         return {"AND": all(inner), "OR": any(inner), "NOT": not any(inner)}[filter["operator"]]
     above, name = tree.place(box)
     role = tree.roles.get(box.id)
-    has = {
+    has: dict[str, Callable[[Any], bool]] = {
         "parentId": lambda value: value == (None if above is None else f"m{above.id}"),
         "name": lambda value: value.casefold() in name.casefold(),
         "role": lambda value: value == role,
