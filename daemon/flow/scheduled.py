@@ -93,7 +93,7 @@ class Scheduled:
         try:
             if account is None:
                 raise Missing("the user is gone")
-            trace = receive.new_trace(self._store)
+            trace, to = receive.new_trace(self._store), Envelope(None, [Recipient(account.address, notify="NEVER")])
             ours = self._store.peek(postmaster, config.hostname, account.address)
             named = ", ".join(each["email"] for each in one.envelope["rcptTo"][:10])
             data = plain_letter(
@@ -103,7 +103,7 @@ class Scheduled:
                 unique=f"submission.{trace}", hostname=config.hostname, now=self._store.clock() / 1000,
             )  # fmt: skip
             await receive.accept(
-                self._store, Origin("notice", trace=trace), Envelope(None, [Recipient(account.address, notify="NEVER")]),
+                self._store, Origin("notice", trace=trace), to,
                 Body.of(data), config=config, settlement=Settlement(one.id, refusal=why),
             )  # fmt: skip
             await self._store.write(submissions.refuse, one.id, why)

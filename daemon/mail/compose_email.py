@@ -241,7 +241,7 @@ class _Reader:
             if not isinstance(blob, str):
                 self.wrong[f"{where}/blobId"] = "is no id"
             piece.content = File(str(blob))
-        elif part not in self.values:
+        elif not isinstance(part, str) or part not in self.values:
             self.wrong[f"{where}/partId"] = "is not among bodyValues"
         else:
             piece.content = Text(self.values[part])

@@ -85,7 +85,7 @@ def find(tx: Tx, account_id: int, email_id: int) -> Stored | None:
         " join blob b on b.id = e.blob_id where e.id = ? and e.account_id = ?",
         email_id, account_id,
     )  # fmt: skip
-    return None if row is None else Stored(*row[:4], Place(*row[4:7]))
+    return None if row is None else Stored(row[0], row[1], row[2], row[3], Place(*row[4:7]))
 
 
 def put(tx: Tx, account_id: int, body: Body, summary: Summary, placing: Placing, quota: int, unscanned: str) -> Kept:

@@ -166,7 +166,8 @@ def fates(tx: Tx, traces: list[str]) -> dict[tuple[str, str], tuple[str, str]]:
     asked = json.dumps(traces)
     for trace, kind, recipient, detail in tx.all(
         "select trace, kind, recipient, detail from event where trace in (select value from json_each(?))"
-        " and recipient is not null and kind in ('delivered', 'sent', 'failed', 'expired', 'queued', 'held', 'deferred') order by id",
+        " and kind in ('delivered', 'sent', 'failed', 'expired', 'queued', 'held', 'deferred')"
+        " and recipient is not null order by id",
         asked,
     ):
         words = json.loads(detail) if detail else {}
@@ -254,4 +255,6 @@ def _bury(tx: Tx, account_id: int, submission_id: int, created_modseq: int) -> N
 
 
 def _submission(row: tuple[Any, ...]) -> Submission:
-    return Submission(*row[:5], json.loads(row[5]), *row[6:])
+    number, account, identity, email, thread, envelope, state, send_at, trace, refusal = row
+    envelope = json.loads(envelope)
+    return Submission(number, account, identity, email, thread, envelope, state, send_at, trace, refusal)

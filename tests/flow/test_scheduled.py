@@ -1,14 +1,15 @@
-"""Messages that users send over the web: the same questions as over SMTP, at once or at their time, once in any case."""
+"""Messages that users send over the web: asked as over SMTP, at once or at their time, once in any case."""
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 from typing import Any
 
 import pytest
 
-from daemon.flow import handing_in
+from daemon.flow import handing_in, scheduled
 from daemon.flow.handing_in import BadEnvelope, HandIn
 from daemon.flow.scheduled import Scheduled
 from daemon.flow.submit import NotTaken
@@ -174,6 +175,14 @@ async def test_what_cannot_go_for_now_goes_later(house: House, monkeypatch: pyte
     assert shown(house, number).state == "pending" and await worker.round() == 0
     house.clock.now += LIMITS.submission_rest * 1000
     assert await worker.round() == 1 and len(house.inbox("bob@here.example")) == 1
+
+
+async def test_many_go_in_batches(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduled, "LIMITS", dataclasses.replace(LIMITS, submission_batch=2))
+    for _ in range(5):
+        later(house, 0)
+    assert await Scheduled(house.store, lambda: house.config).round() == 5
+    assert len(house.inbox("bob@here.example")) == 5
 
 
 async def test_what_a_stolen_password_sends_is_held_over_this_road_too(house: House) -> None:

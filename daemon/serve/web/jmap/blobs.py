@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from daemon.config import Config
@@ -127,7 +128,7 @@ async def get(call: Call, arguments: Arguments) -> Arguments:
     return {"accountId": sets.account_name(call), "list": listed, "notFound": missing}
 
 
-def _told(name: str, found: Found, properties: tuple[str, ...], cut: _Cut) -> Arguments:
+def _told(name: str, found: Found, properties: Sequence[str], cut: _Cut) -> Arguments:
     end = len(found.data) if cut.length is None else cut.offset + cut.length
     data = found.data[cut.offset : end]
     one: Arguments = {"id": name}

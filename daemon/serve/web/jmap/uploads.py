@@ -99,10 +99,10 @@ async def _keep(request: web.Request, store: Store, account_id: int, body: Body)
 def _limit(name: str, text: str, kind: type[web.HTTPException] = web.HTTPTooManyRequests) -> web.HTTPException:
     """RFC 8620 §3.6.1."""
     body = {"type": "urn:ietf:params:jmap:error:limit", "limit": name, "status": kind.status_code, "detail": text}
-    about = {"text": msgspec.json.encode(body).decode(), "content_type": "application/problem+json"}
+    text = msgspec.json.encode(body).decode()
     if kind is web.HTTPRequestEntityTooLarge:
-        return web.HTTPRequestEntityTooLarge(LIMITS.message_size, 0, **about)
-    return kind(**about)
+        return web.HTTPRequestEntityTooLarge(0, 0, text=text, content_type="application/problem+json")
+    return kind(text=text, content_type="application/problem+json")
 
 
 ROUTES = (web.post(PATH + "{account}/", upload),)

@@ -1,4 +1,4 @@
-"""VacationResponse/get, VacationResponse/set (RFC 8621 §8): the answer while away, which is a block of the user's Sieve.
+"""VacationResponse/get, VacationResponse/set (RFC 8621 §8): the answer while away, a block of the user's Sieve.
 
 A user has one, `singleton`. What it says while it is not given is kept beside. The answer is given on whole days of the
 server's clock, and in plain text: where a client asked for more, it is told what came of it.

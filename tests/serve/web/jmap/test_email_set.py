@@ -398,5 +398,12 @@ async def test_a_virus_is_not_kept(ann: Client, monkeypatch: pytest.MonkeyPatch)
     assert (await why_not(ann, subject="x"))["type"] == "serverUnavailable"
 
 
-def test_limits_are_those_of_the_session() -> None:
-    assert dataclasses.replace(LIMITS).email_mailboxes >= 1
+async def test_a_message_is_in_so_many_mailboxes(ann: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = dataclasses.replace(LIMITS, email_mailboxes=2)
+    monkeypatch.setattr(email_make, "LIMITS", few)
+    monkeypatch.setattr(email_sets, "LIMITS", few)
+    boxes = list((await ann.boxes()).values())
+    assert (await why_not(ann, mailboxIds=dict.fromkeys(boxes[:3], True)))["type"] == "tooManyMailboxes"
+    number = (await made(ann, mailboxIds=dict.fromkeys(boxes[:2], True)))["id"]
+    answer = await ann.ask("Email/set", update={number: {f"mailboxIds/{boxes[2]}": True}})
+    assert answer["notUpdated"][number]["type"] == "tooManyMailboxes"

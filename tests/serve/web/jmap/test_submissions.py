@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from daemon.flow.scheduled import Scheduled
 from daemon.limits import LIMITS
 from daemon.mail.address import parse_address
-from daemon.store import aliases, queue
+from daemon.store import aliases, identities, queue
 from daemon.store.check import check
 from daemon.store.queue import Outcome
 from tests.flow.house import House
@@ -265,6 +266,14 @@ async def test_identities_as_they_are_set(ann: Client, house: House) -> None:
         assert await ann.no("Identity/changes", sinceState=state) == "cannotCalculateChanges"
     assert await ann.no("Identity/changes", sinceState=1) == "invalidArguments"
     assert list(check(house.store)) == []
+
+
+async def test_a_user_has_so_many_identities(ann: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identities, "LIMITS", dataclasses.replace(LIMITS, identities=2))
+    await identity(ann)
+    create = {"a": {"email": "ann+a@here.example"}, "b": {"email": "ann+b@here.example"}}
+    answer = await ann.ask("Identity/set", create=create)
+    assert set(answer["created"]) == {"a"} and "at most 2" in answer["notCreated"]["b"]["description"]
 
 
 @pytest.mark.parametrize(

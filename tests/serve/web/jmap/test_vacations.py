@@ -1,4 +1,4 @@
-"""VacationResponse/get, /set (RFC 8621 §8): the answer while away is the block of Sieve that `mailctl vacation` sets."""
+"""VacationResponse/get, /set (RFC 8621 §8): the answer while away, as `mailctl vacation` sets it too."""
 
 from __future__ import annotations
 
