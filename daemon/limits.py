@@ -52,6 +52,7 @@ class Limits:
     references: int = 100  # message ids kept of one References field: the first and the last of them
     notice_original: int = 256 * KIB  # octets of mail a bounce returns whole; of more the header (RFC 3461 §4.3)
     preview: int = 200  # characters of readable text shown before a message is opened
+    snippet: int = 255  # octets of a text shown around what was found; RFC 8621 §5
     search_text: int = 1 * MIB  # characters of decoded text of one message that SEARCH BODY looks at
 
     # -- the words of a message, for the filter -----------------------------------------------------------------------
@@ -138,12 +139,24 @@ class Limits:
     web_sessions: int = 50  # browsers one user is signed in with; beyond, the one used least lately is signed out
     web_agent: int = 200  # characters of what a browser calls itself that are kept
     web_seen: int = 60  # seconds between two notes that a session is used: no write for each request
+    code: int = 64  # characters of a code looked at; recovery codes have 19
+    code_failures: int = 10  # wrong codes of an authenticator in a row, before no more is looked at for a while
+    code_lock: int = 900  # seconds of that while; each further wrong code doubles it
+    code_lock_longest: int = 86400  # seconds of it at most: some 15 guesses a day among a million codes
+    recovery_codes: int = 10  # of one user
+    passkeys: int = 20  # of one user
+    passkey_name: int = 100  # characters
+    sign_in_patience: int = 300  # seconds from the password to the second factor
+    sign_ins_used: int = 10_000  # sign-ins by passkeys remembered, so that none is used twice
     web_token: int = 64  # characters of a session's token looked at; ours have 43
     push_streams: int = 20  # streams of events and sockets of one user at a time; beyond: 429
     push_pause: float = 0.1  # seconds between two events of one stream: what changes meanwhile is told together
     push_ping_least: int = 5  # seconds between two pings, the least a client gets; RFC 8620 §7.3: not over 30
     push_ping_most: int = 3600  # seconds, the most; RFC 8620 §7.3: not under 300
     push_quiet: int = 120  # seconds without an event or ping before a comment keeps the way open (as traps I18)
+    health_memory: int = 2  # seconds the answer of /healthz is shared: each costs a commit
+    health_patience: int = 5  # seconds for a write and a read; beyond, all is not well
+    metric_labels: int = 500  # kinds and reasons counted apart; beyond, they are one
     jmap_request: int = 10_000_000  # octets of a request; RFC 8620 §2 asks for this
     jmap_calls: int = 64  # method calls in a request; RFC 8620 §2 asks for 16
     jmap_concurrent: int = 8  # requests of one user at once; RFC 8620 §2 asks for 4
@@ -152,6 +165,16 @@ class Limits:
     jmap_query: int = 5000  # ids told in one /query
     jmap_filter: int = 100  # conditions of one filter
     jmap_filter_depth: int = 20  # operators inside operators
+    owner_objects: int = 500  # objects of a type of urn:mailctl:owner set, or asked for by id, at a time
+    owner_text: int = 200  # characters of a name or note a user gives
+    owner_forwards: int = 20  # addresses a user sends all his mail on to
+    contacts: int = 10_000  # of one user; as many that are gone are remembered
+    contact_card: int = 64 * KIB  # octets of one card
+    contact_addresses: int = 100  # of one card
+    contact_uid: int = 255  # characters
+    contact_name: int = 200  # characters of a name that is collected from a message
+    app_passwords: int = 100  # of one user: each is tried in a SCRAM exchange
+    password_least: int = 8  # characters of a password a user sets himself; NIST SP 800-63B
     login_queue: int = 64  # password checks waiting; beyond: try again later
     login_workers: int = 2  # threads that hash passwords
     login_failures: int = 10  # per address in `login_window` before a ban

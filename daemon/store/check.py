@@ -16,7 +16,9 @@ from typing import Any
 from daemon.config import BadSetting
 from daemon.limits import LIMITS
 from daemon.store import (
+    contacts,
     dkim_keys,
+    factors,
     incidents,
     metadata,
     quarantine,
@@ -354,6 +356,10 @@ def _metadata(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
 def _web(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
     for subject, text in store.read_now(web_sessions.wrong, _MANY):
         yield Finding("error", "web-session-wrong", subject, text)
+    for subject, text in store.read_now(contacts.wrong, _MANY):
+        yield Finding("error", "owner-state-wrong", subject, text)
+    for subject, text in store.read_now(factors.wrong, _MANY):
+        yield Finding("error", "two-factor-wrong", subject, text)
 
 
 def _web_mail(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:

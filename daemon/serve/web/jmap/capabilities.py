@@ -6,12 +6,18 @@ from daemon.config import Config
 from daemon.limits import LIMITS
 from daemon.serve.web.jmap import (
     blobs,
+    contacts,
     core,
     email,
     email_set,
+    factors,
     identities,
     mailbox,
     mailbox_set,
+    owner,
+    quota,
+    snippet,
+    socket,
     submissions,
     thread,
     vacations,
@@ -50,7 +56,14 @@ CAPABILITIES: tuple[Capability, ...] = (
     Capability("urn:ietf:params:jmap:core", {"Core/echo": core.echo}, _core, None),
     Capability(
         "urn:ietf:params:jmap:mail",
-        {**mailbox.METHODS, "Mailbox/set": mailbox_set.set_, **thread.METHODS, **email.METHODS, **email_set.METHODS},
+        {
+            **mailbox.METHODS,
+            "Mailbox/set": mailbox_set.set_,
+            **thread.METHODS,
+            **email.METHODS,
+            **email_set.METHODS,
+            **snippet.METHODS,
+        },
         account=_mail,
     ),
     Capability(
@@ -60,4 +73,8 @@ CAPABILITIES: tuple[Capability, ...] = (
     ),
     Capability("urn:ietf:params:jmap:vacationresponse", vacations.METHODS, account=lambda config, visitor: {}),
     Capability("urn:ietf:params:jmap:blob", blobs.METHODS, account=blobs.capability),
+    Capability("urn:ietf:params:jmap:quota", quota.METHODS),
+    socket.CAPABILITY,
+    contacts.CAPABILITY,
+    Capability(owner.URN, {**owner.METHODS, **factors.METHODS}),
 )

@@ -60,7 +60,7 @@ def held(seconds: int, *to: str) -> dict[str, Any]:
     }
 
 
-async def test_a_message_is_sent_and_its_draft_becomes_the_sent_copy(ann: Client, house: House) -> None:
+async def test_a_message_is_sent_and_its_draft_becomes_the_sent_copy(ann: Client, home: House) -> None:
     """RFC 8621 §7.5.1: the second answer under the same mark is the Email/set that was meant."""
     draft = await compose(ann, "bob@here.example", "far@there.example", bcc=("secret@there.example",))
     done = await send(ann, draft)
@@ -75,13 +75,13 @@ async def test_a_message_is_sent_and_its_draft_becomes_the_sent_copy(ann: Client
     ][0]
     assert found["mailboxIds"] == {boxes["sent"]: True} and found["keywords"] == {"$seen": True}
     assert found["bcc"] == [{"name": None, "email": "secret@there.example"}]  # the sender may see whom he wrote to
-    (mail,) = house.inbox("bob@here.example")
+    (mail,) = home.inbox("bob@here.example")
     assert b"secret" not in mail and b"Received: by mx.here.example" in mail
-    assert {row.recipient for row in house.queued()} == {"far@there.example", "secret@there.example"}
-    assert list(check(house.store)) == []
+    assert {row.recipient for row in home.queued()} == {"far@there.example", "secret@there.example"}
+    assert list(check(home.store)) == []
 
 
-async def test_what_became_of_each_recipient_is_told(ann: Client, house: House) -> None:
+async def test_what_became_of_each_recipient_is_told(ann: Client, home: House) -> None:
     done = await send(ann, await compose(ann, "bob@here.example", "far@there.example"))
     number, state = done["set"]["created"]["s"]["id"], done["set"]["newState"]
 
@@ -91,13 +91,13 @@ async def test_what_became_of_each_recipient_is_told(ann: Client, house: House) 
 
     first = await status()
     assert first["bob@here.example"]["delivered"] == "yes" and first["far@there.example"]["delivered"] == "queued"
-    (row,) = house.queued()
+    (row,) = home.queued()
 
     def sent(tx: Any) -> None:
         claimed = queue.claim(tx, queue.Wish(10, 10, 60_000)).recipients[0]
         queue.settle(tx, [Outcome.of(claimed, "sent", "", "250 2.0.0 took it", "mx.there.example")])
 
-    house.store.write_now(sent)
+    home.store.write_now(sent)
     assert (await status())["far@there.example"] == {
         "smtpReply": "250 2.0.0 took it", "delivered": "unknown", "displayed": "unknown"
     }  # fmt: skip
@@ -105,7 +105,7 @@ async def test_what_became_of_each_recipient_is_told(ann: Client, house: House) 
     assert changes["updated"] == [number] and not changes["created"]
 
 
-async def test_a_message_is_undone_while_it_waits(ann: Client, house: House) -> None:
+async def test_a_message_is_undone_while_it_waits(ann: Client, home: House) -> None:
     done = await send(ann, await compose(ann, "bob@here.example"), held(10, "bob@here.example"))
     told = done["set"]["created"]["s"]
     assert (
@@ -113,28 +113,28 @@ async def test_a_message_is_undone_while_it_waits(ann: Client, house: House) -> 
     )
     answer = await ann.ask("EmailSubmission/set", update={told["id"]: {"undoStatus": "canceled"}})
     assert answer["updated"] == {told["id"]: None}
-    house.clock.now += 10_000
-    assert await Scheduled(house.store, lambda: house.config).round() == 0 and not house.inbox("bob@here.example")
+    home.clock.now += 10_000
+    assert await Scheduled(home.store, lambda: home.config).round() == 0 and not home.inbox("bob@here.example")
     found = (await ann.ask("EmailSubmission/get", ids=[told["id"]]))["list"][0]
     assert found["undoStatus"] == "canceled" and found["envelope"]["rcptTo"][0]["email"] == "bob@here.example"
 
 
-async def test_a_message_that_went_is_not_undone(ann: Client, house: House) -> None:
+async def test_a_message_that_went_is_not_undone(ann: Client, home: House) -> None:
     done = await send(ann, await compose(ann, "bob@here.example"), held(5, "bob@here.example"))
     number = done["set"]["created"]["s"]["id"]
-    house.clock.now += 5000
-    assert await Scheduled(house.store, lambda: house.config).round() == 1
+    home.clock.now += 5000
+    assert await Scheduled(home.store, lambda: home.config).round() == 1
     answer = await ann.ask("EmailSubmission/set", update={number: {"undoStatus": "canceled"}})
-    assert answer["notUpdated"][number]["type"] == "cannotUnsend" and len(house.inbox("bob@here.example")) == 1
+    assert answer["notUpdated"][number]["type"] == "cannotUnsend" and len(home.inbox("bob@here.example")) == 1
 
 
-async def test_a_message_is_sent_at_a_time(ann: Client, house: House) -> None:
+async def test_a_message_is_sent_at_a_time(ann: Client, home: House) -> None:
     envelope = held(0, "bob@here.example")
     envelope["mailFrom"]["parameters"] = {"HOLDUNTIL": "2027-01-16T08:00:00Z"}
     done = await send(ann, await compose(ann, "bob@here.example"), envelope)
     assert done["set"]["created"]["s"]["sendAt"] == "2027-01-16T08:00:00Z"
-    house.clock.now += 86_400_000
-    assert await Scheduled(house.store, lambda: house.config).round() == 1 and len(house.inbox("bob@here.example")) == 1
+    home.clock.now += 86_400_000
+    assert await Scheduled(home.store, lambda: home.config).round() == 1 and len(home.inbox("bob@here.example")) == 1
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ async def test_a_message_is_sent_at_a_time(ann: Client, house: House) -> None:
         ({"sendAt": "2027-01-15T08:00:10Z"}, "invalidProperties"),
     ],
 )
-async def test_what_is_not_sent(ann: Client, house: House, change: dict[str, Any], type: str) -> None:
+async def test_what_is_not_sent(ann: Client, home: House, change: dict[str, Any], type: str) -> None:
     own = await identity(ann)
     draft = (await ann.ask("Email/set", create={"d": await compose(ann, "bob@here.example")}))["created"]["d"]["id"]
     answer = await ann.ask(
@@ -166,11 +166,11 @@ async def test_what_is_not_sent(ann: Client, house: House, change: dict[str, Any
         assert no["maxRecipients"] == 1000
     if type == "invalidRecipients":
         assert no["invalidRecipients"] == ["nobody@here.example"]
-    assert (await ann.ask("Email/get", ids=[draft], properties=[]))["list"] and not house.queued()
-    assert not house.inbox("bob@here.example") and list(check(house.store)) == []
+    assert (await ann.ask("Email/get", ids=[draft], properties=[]))["list"] and not home.queued()
+    assert not home.inbox("bob@here.example") and list(check(home.store)) == []
 
 
-async def test_nobody_writes_as_another(ann: Client, house: House) -> None:
+async def test_nobody_writes_as_another(ann: Client, home: House) -> None:
     done = await send(ann, await compose(ann, "bob@here.example", author="bob@here.example"))
     assert done["set"]["notCreated"]["s"]["type"] == "forbiddenFrom" and done["more"] is None
 
@@ -181,7 +181,7 @@ async def test_a_draft_that_is_no_mail_is_told_as_such(ann: Client) -> None:
     assert (await send(ann, draft))["set"]["notCreated"]["s"]["type"] == "invalidProperties"
 
 
-async def test_the_draft_goes_when_that_was_asked_for(ann: Client, house: House) -> None:
+async def test_the_draft_goes_when_that_was_asked_for(ann: Client, home: House) -> None:
     own = await identity(ann)
     draft = (await ann.ask("Email/set", create={"d": await compose(ann, "bob@here.example")}))["created"]["d"]["id"]
     answers = await ann.request((
@@ -189,10 +189,10 @@ async def test_the_draft_goes_when_that_was_asked_for(ann: Client, house: House)
         {"create": {"s": {"identityId": own, "emailId": draft}}, "onSuccessDestroyEmail": ["#s"]},
     ))  # fmt: skip
     assert answers[1][0] == "Email/set" and answers[1][1]["destroyed"] == [draft]
-    assert len(house.inbox("bob@here.example")) == 1 and list(check(house.store)) == []
+    assert len(home.inbox("bob@here.example")) == 1 and list(check(home.store)) == []
 
 
-async def test_submissions_are_found(ann: Client, house: House) -> None:
+async def test_submissions_are_found(ann: Client, home: House) -> None:
     own = await identity(ann)
     numbers = []
     for seconds in (30, 0, 90):
@@ -234,8 +234,8 @@ async def test_submissions_are_found(ann: Client, house: House) -> None:
 # -- identities --------------------------------------------------------------------------------------------------------
 
 
-async def test_identities_as_they_are_set(ann: Client, house: House) -> None:
-    house.store.write_now(
+async def test_identities_as_they_are_set(ann: Client, home: House) -> None:
+    home.store.write_now(
         lambda tx: aliases.add(tx, parse_address("team@here.example"), [parse_address("ann@here.example")])
     )
     (own,) = (await ann.ask("Identity/get"))["list"]
@@ -265,7 +265,7 @@ async def test_identities_as_they_are_set(ann: Client, house: House) -> None:
     for state in ("x", "999999", ""):
         assert await ann.no("Identity/changes", sinceState=state) == "cannotCalculateChanges"
     assert await ann.no("Identity/changes", sinceState=1) == "invalidArguments"
-    assert list(check(house.store)) == []
+    assert list(check(home.store)) == []
 
 
 async def test_a_user_has_so_many_identities(ann: Client, monkeypatch: pytest.MonkeyPatch) -> None:
