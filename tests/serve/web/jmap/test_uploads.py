@@ -47,6 +47,8 @@ async def test_a_file_is_uploaded(site: Site) -> None:
             "size": len(data),
         }
         assert octets(site, account, told["blobId"]) == data
+        async with client.get(f"{base}/jmap/download/u{account}/{told['blobId']}/a.txt", headers=BASIC) as answer:
+            assert answer.status == 200 and await answer.read() == data
         async with client.post(f"{base}/jmap/upload/u{account}/", data=b"", headers=BASIC) as answer:
             told = await answer.json()
         assert answer.status == 201 and told["size"] == 0 and octets(site, account, told["blobId"]) == b""
@@ -107,8 +109,8 @@ async def test_an_upload_that_stops_midway_leaves_nothing(site: Site) -> None:
 
 
 def uploads_of(site: Site) -> uploads.Uploads:
-    assert site.web._loading is not None
-    return site.web._loading.result().app[uploads.UPLOADS]
+    (pages,) = site.web._loading.values()
+    return pages.result().app[uploads.UPLOADS]
 
 
 async def test_a_file_that_comes_too_slowly_is_given_up(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
