@@ -15,7 +15,7 @@ from typing import Any
 
 from daemon.config import BadSetting
 from daemon.limits import LIMITS
-from daemon.store import dkim_keys, incidents, metadata, quarantine, settings, sieve, spam
+from daemon.store import dkim_keys, fulltext, incidents, metadata, quarantine, settings, sieve, spam
 from daemon.store.db import Store
 from daemon.store.keywords import DELETED, SEEN
 from daemon.store.mailboxes import INBOX
@@ -55,6 +55,7 @@ def check(store: Store, progress: Progress | None = None, deep: bool = True) -> 
         _incidents,
         _rules,
         _metadata,
+        _fulltext,
         _segments,
         _bytes,
     ):
@@ -333,6 +334,11 @@ def _rules(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
 def _metadata(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
     for subject, text in store.read_now(metadata.wrong, _MANY):
         yield Finding("error", "metadata-wrong", subject, text)
+
+
+def _fulltext(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
+    for subject, text in store.read_now(fulltext.wrong, _MANY):
+        yield Finding("error", "index-wrong", subject, text)
 
 
 # ------------------------------------------------------------------------------------------------- segments and bytes
