@@ -149,10 +149,10 @@ class Indexing:
         try:
             head, body = texts(self._store, row.place, row.prefix, row.parts)
         except SegmentDamaged:
-            return set(), set()  # what cannot be read is not found
+            return None, None  # whoever searches may try it: it may be whole again by then
         except Exception as error:
             log.fault("indexing", error, email=row.email_id)
-            return None, None  # whoever searches may read it
+            return None, None
         return words.terms(head), words.terms(body)
 
     async def _keep(self, account: int, making: Making, instead_of: Sequence[Block], before: int, up_to: int) -> bool:

@@ -16,6 +16,7 @@ What stands for a run among the terms:
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from daemon.limits import LIMITS
@@ -26,29 +27,34 @@ _UNSPACED = (
     "\U0001b000-\U0001b16f\U00020000-\U0003ffff"
 )
 _RUN = re.compile(f"[{_UNSPACED}]+|[^\\W_{_UNSPACED}]+")
+_SPACED_RUNS = re.compile(f"[^\\W_{_UNSPACED}]+").findall
+_UNSPACED_RUNS = re.compile(f"[{_UNSPACED}]+").findall
 _IS_UNSPACED = re.compile(f"[{_UNSPACED}]").match
 _ASCII = {n: " " for n in range(128) if not chr(n).isalnum()}
 _LETTERS = 24  # the longest word of letters that is a term itself
 _MIXED = 8  # the same when there are digits in it
+_STRETCH = 4096  # characters of a run that are cut up before the terms are counted
 MARK = "\t"  # before a group of three; sorts before all else
 
 
 def terms(text: str) -> set[str] | None:
     """The terms of a text, which is in lower case; None when there are more than `LIMITS.fulltext_terms`."""
-    runs = set(text.translate(_ASCII).split() if text.isascii() else _RUN.findall(text))
-    found: set[str] = set()
-    kept = True
-    for run in runs:
-        if not run.isascii() and _IS_UNSPACED(run):
-            found |= pairs(run)
-        elif is_word(run):
-            found.add(run)
-        else:
-            found |= threes(run)
-        kept = len(found) <= LIMITS.fulltext_terms
-        if not kept:
+    runs = set(text.translate(_ASCII).split() if text.isascii() else _SPACED_RUNS(text))
+    found = {run for run in runs if len(run) <= _MIXED or (len(run) <= _LETTERS and run.isalpha())}  # as `is_word`
+    more = [(threes, stretch) for run in runs - found for stretch in _stretches(run, 2)]
+    if not text.isascii():
+        more += [(pairs, stretch) for run in set(_UNSPACED_RUNS(text)) for stretch in _stretches(run, 1)]
+    for cut, stretch in more:
+        if len(found) > LIMITS.fulltext_terms:
             break
-    return found if kept else None
+        found |= cut(stretch)
+    return found if len(found) <= LIMITS.fulltext_terms else None
+
+
+def _stretches(run: str, shared: int) -> Iterator[str]:
+    """A run a little at a time, each time with the last characters of what was before."""
+    for at in range(0, max(len(run) - shared, 1), _STRETCH):
+        yield run[at : at + _STRETCH + shared]
 
 
 def is_word(run: str) -> bool:

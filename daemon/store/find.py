@@ -134,8 +134,11 @@ def narrowed(tx: Tx, query: Query, account_id: int | None) -> tuple[set[int] | N
 
 def _narrowed(tx: Tx, query: Query, account_id: int, sure: Sure) -> set[int] | None:
     match query:
-        case Term(kind, value) if kind in _HALVES:
-            found = fulltext.look(tx, account_id, value, _HALVES[kind])
+        case Term("header", (_, str(text))) if text:
+            found = fulltext.look(tx, account_id, text, ("head",))
+            return None if found is None else found.maybe
+        case Term(kind, str(text)) if kind in _HALVES:
+            found = fulltext.look(tx, account_id, text, _HALVES[kind])
             if found is not None and kind in TEXT:
                 sure.setdefault(query, set()).update(found.sure)
             return None if found is None else found.maybe

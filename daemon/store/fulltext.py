@@ -88,9 +88,13 @@ def emails_of(tx: Tx, account_id: int) -> set[int]:
 
 
 def half_of(tx: Tx, block_id: int, half: str) -> Half:
-    vocabulary, marked, offsets = tx.one(
+    """Half of a block that is used. The transaction must be one view: a sweep may come between two."""
+    row = tx.one(
         "select vocabulary, marked, offsets from fulltext_half where block_id = ? and half = ?", block_id, half
-    ) or (b"\n", 0, bytes(4))
+    )
+    if row is None:
+        raise LookupError(f"half of the full-text block {block_id} is gone")
+    vocabulary, marked, offsets = row
     known: dict[int, bytes] = {}
 
     def part(number: int) -> bytes:
@@ -98,7 +102,7 @@ def half_of(tx: Tx, block_id: int, half: str) -> Half:
             known[number] = tx.value(
                 "select octets from fulltext_numbers where block_id = ? and half = ? and part = ?",
                 block_id, half, number,
-            ) or b""  # fmt: skip
+            )  # fmt: skip
         return known[number]
 
     return Half(vocabulary, marked, offsets, reader(part, LIMITS.fulltext_part))

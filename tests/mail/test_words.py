@@ -39,6 +39,21 @@ def test_terms_are_bounded() -> None:
     assert terms(many + " more") is None
 
 
+@pytest.mark.parametrize("length", [4095, 4096, 4097, 4098, 4099, 8194, 9000])
+def test_long_runs_are_cut_without_a_gap(length: int) -> None:
+    digits = "".join(f"{number:x}z" for number in range(length))[:length]
+    assert terms(digits) == words.threes(digits)
+    letters = "".join(chr(0x4E00 + number) for number in range(length))
+    assert terms(letters) == words.pairs(letters)
+
+
+def test_one_run_of_very_many_terms_is_given_up() -> None:
+    assert (
+        terms("".join(chr(0x4E00 + number * 7919 % 20000) + chr(0x4E00 + number // 20) for number in range(99_999)))
+        is None
+    )
+
+
 @pytest.mark.parametrize(
     "sought,want",
     [
