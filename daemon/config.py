@@ -233,6 +233,13 @@ _ROWS = (
     ),
     Setting("auth.require_tls", "yes/no", "yes", "Passwords only over TLS. `no` is for tests on loopback."),
     Setting(
+        "auth.app_passwords_only",
+        "never/two-factor/always",
+        "two-factor",
+        "Whose own password opens no more than the webmail's sign-in page, so that mail programs need app passwords:"
+        " nobody's, that of users with two-factor on, everybody's.",
+    ),
+    Setting(
         "auth.scram_plus",
         "yes/no",
         "no",
@@ -295,6 +302,8 @@ _ROWS = (
     Setting("smtp.out_address", "text", "", "The local address mail goes out from; empty: the system's choice."),
     Setting("proxy.trusted", "networks", "", "Peers that begin with a PROXY header, on every listener.", "networks"),
     *FILTERING,
+    Setting("web.session_idle", "span", "14d", "How long a browser stays signed in without being used.", "span"),
+    Setting("web.session_age", "span", "90d", "How long a browser stays signed in at most.", "span"),
     Setting("store.reserve", "size", "512M", "Free disk below which new mail is refused for now.", "octets"),
     Setting("tls.certificate", "path", "", "PEM file of the certificate chain; empty: the store's own.", "file"),
     Setting("tls.key", "path", "", "PEM file of the private key.", "file"),

@@ -143,6 +143,15 @@ class Limits:
     http_fields: int = 50  # header fields of a request
     http_answer: int = 60  # seconds for an answer with its writing
     http_body: int = 64 * KIB  # octets of a request's body, where nothing says otherwise
+    web_sessions: int = 50  # browsers one user is signed in with; beyond, the one used least lately is signed out
+    web_agent: int = 200  # characters of what a browser calls itself that are kept
+    web_seen: int = 60  # seconds between two notes that a session is used: no write for each request
+    web_token: int = 64  # characters of a session's token looked at; ours have 43
+    push_streams: int = 20  # streams of events and sockets of one user at a time; beyond: 429
+    push_pause: float = 0.1  # seconds between two events of one stream: what changes meanwhile is told together
+    push_ping_least: int = 5  # seconds between two pings, the least a client gets; RFC 8620 §7.3: not over 30
+    push_ping_most: int = 3600  # seconds, the most; RFC 8620 §7.3: not under 300
+    push_quiet: int = 120  # seconds without an event or ping before a comment keeps the way open (as traps I18)
     login_queue: int = 64  # password checks waiting; beyond: try again later
     login_workers: int = 2  # threads that hash passwords
     login_failures: int = 10  # per address in `login_window` before a ban

@@ -263,6 +263,7 @@ TYPES: Mapping[str, Callable[[str], Any]] = {
     "refuse/junk/accept": _choice("refuse", "junk", "accept"),
     "answer time": _answer_time,
     "accept-tagged/defer": _choice("accept-tagged", "defer"),
+    "never/two-factor/always": _choice("never", "two-factor", "always"),
     "none/testing/enforce": _choice("none", "testing", "enforce"),
     "challenge": _choice("http-01", "tls-alpn-01", "dns-01"),
 }

@@ -270,7 +270,10 @@ def app_password_list(desk: Desk, user: str) -> None:
 @options.user
 @click.argument("name", metavar="NAME")
 @click.option(
-    "--scope", "scopes", multiple=True, help="imap, pop3, sieve or smtp; may be given several times. Default: all."
+    "--scope",
+    "scopes",
+    multiple=True,
+    help="imap, jmap, pop3, sieve or smtp; may be given several times. Default: all.",
 )
 @click.option("--expires", metavar="WHEN", help="A span such as 90d, or a date.")
 @at_desk

@@ -26,7 +26,7 @@ from daemon.store.db import Store
 from daemon.store.errors import Invalid
 from daemon.store.tx import Tx
 
-SCOPES = ("imap", "pop3", "sieve", "smtp")
+SCOPES = ("imap", "jmap", "pop3", "sieve", "smtp")
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ class House:
         self.outbound = Outbound(store, config)
         self.judge = Judge(store, self.outbound.resolver, greylist=greylist.passed)
         self.imap = Imap(store, config, self.door, self._context, tls.end_point_of)
-        self.web = Web(store, config, self.keyring)
+        self.web = Web(store, config, self.keyring, self.door)
         self.pop3 = Pop3(store, config, self.door, self._context, tls.end_point_of)
         self.managesieve = ManageSieve(store, config, self.door, self._context, tls.end_point_of)
 

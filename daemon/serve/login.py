@@ -49,12 +49,18 @@ REASONS: dict[str, tuple[str, bool]] = {  # what the peer is told, and whether i
     "authzid": (_WRONG, False),
     "disabled": ("this account is disabled", False),
     "scope": ("this app password is not for this service", False),
+    "app-password": ("an app password is needed here; make one in the settings of the webmail", False),
+    "wrong-code": ("this code is not right, or was used before", False),
+    "wrong-passkey": ("this passkey is not right", False),
+    "code-locked": ("too many wrong codes, try again later", True),
+    "too-late": ("this took too long, begin again", False),
     "channel-binding": ("channel binding failed", False),
     "mechanism": ("authentication mechanism is not supported", False),
     "malformed": ("malformed authentication response", False),
     "cancelled": ("authentication cancelled", False),
 }
-_FAILURES = frozenset(("wrong-password", "unknown-user"))
+_FAILURES = frozenset(("wrong-password", "unknown-user", "wrong-code", "wrong-passkey"))
+WEB = "web"  # the sign-in page: the one service that asks for a second factor
 _REMEMBER = 3600.0  # seconds between two records of the same user, password and network
 
 
@@ -138,6 +144,41 @@ class Door:
         self._succeeded(attempt, identity)
         return identity
 
+    async def bearer(self, service: str, peer: str, token: str, tls: bool) -> Identity:
+        """An app password alone (RFC 6750)."""
+        owner: Address | None = None
+        if not passwords.too_long(token):
+            owner = self._store.peek(accounts.owner_of_app_password, passwords.digest(token))
+        return await self.plain(service, peer, str(owner or ""), token, tls)
+
+    async def own(self, peer: str, login: str, password: str, tls: bool) -> tuple[Identity, bool]:
+        """His own password, as the sign-in page asks for it, and whether that is not enough: then nothing is counted
+        as a success before `prove`."""
+        attempt = self._begin(peer, login, tls)
+        known = await self._known(attempt)
+        reason, identity = await self._compare(attempt, known, WEB, password)
+        if identity is None or known is None:
+            raise await self._failed(attempt, reason, self._digest(b"tried", login, password))
+        if not known.two_factor:
+            self._succeeded(attempt, identity)
+        return identity, known.two_factor
+
+    async def prove(
+        self, peer: str, login: str, epoch: int | None, check: Callable[[], Awaitable[str]], tried: str
+    ) -> Identity:
+        """What he has beside his password: `check` gives the reason why it proves nothing, or ''. `epoch` is that of
+        the password before; None when none was asked for. A usual address is no excuse for wrong ones."""
+        attempt = self._begin(peer, login, True)
+        known = await self._known(attempt)
+        if known is None or not known.enabled or epoch not in (None, known.epoch):
+            raise self._refuse(attempt, "disabled")
+        if reason := await check():
+            attempt.good = False
+            raise await self._failed(attempt, reason, self._digest(b"proved", login, tried))
+        identity = Identity(known.account_id, known.address, epoch=known.epoch)
+        self._succeeded(attempt, identity)
+        return identity
+
     async def sasl(
         self,
         service: str,
@@ -172,7 +213,7 @@ class Door:
         key = known.keys[result.index]
         scopes = frozenset(key.scopes.split())
         identity = Identity(known.account_id, known.address, scopes, key.app_password_id, known.epoch)
-        reason = _may(known, identity, service)
+        reason = self._may(known, identity, service)
         if reason:
             raise self._refuse(attempt, reason)
         self._succeeded(attempt, identity)
@@ -244,7 +285,7 @@ class Door:
             identity = Identity(known.account_id, known.address, epoch=known.epoch)
         if identity is None:
             return "wrong-password", None
-        reason = _may(known, identity, service)
+        reason = self._may(known, identity, service)
         return reason, None if reason else identity
 
     async def _right(self, attempt: _Attempt, known: Credentials, password: str) -> bool:
@@ -277,7 +318,7 @@ class Door:
             if len(self._successes) > LIMITS.login_cached:
                 self._successes.popitem(last=False)
             if passwords.needs_rehash(kept):
-                self._in_background(self._rehash(known, password))
+                self.in_background(self._rehash(known, password))
         return right
 
     async def _hash(self, attempt: _Attempt, work: Callable[..., T], *args: str) -> T:
@@ -323,6 +364,18 @@ class Door:
                 return mechanisms.made_up(self._key, login.lower(), LIMITS.scram_iterations)
         return mechanisms.made_up(self._fake_salt, login.lower(), LIMITS.scram_iterations)
 
+    def _may(self, known: Credentials, identity: Identity, service: str) -> str:
+        """Why the right password does not open this door; empty if it does."""
+        if not known.enabled:
+            return "disabled"
+        if identity.app_password_id is not None:
+            outside = service == WEB or identity.scopes and service not in identity.scopes
+            return "scope" if outside else ""
+        wanted = self._config()["auth.app_passwords_only"]
+        if service != WEB and (wanted == "always" or wanted == "two-factor" and known.two_factor):
+            return "app-password"
+        return ""
+
     def _digest(self, purpose: bytes, who: str, password: str) -> bytes:
         text = who.encode(errors="surrogatepass") + b"\0" + password.encode(errors="surrogatepass")
         return hmac.digest(self._key, purpose + b"\0" + text, "sha256")
@@ -354,7 +407,7 @@ class Door:
         self._recorded[place] = now + _REMEMBER
         if len(self._recorded) > LIMITS.login_cached:
             self._recorded.popitem(last=False)
-        self._in_background(self._record(place))
+        self.in_background(self._record(place))
 
     async def _record(self, place: tuple[int, int | None, str]) -> None:
         await self._store.write(accounts.logged_in, *place)
@@ -366,7 +419,7 @@ class Door:
         )
         await self._store.write(accounts.upgrade, known.account_id, known.version, accounts.Password(*kept))
 
-    def _in_background(self, work: Awaitable[None]) -> None:
+    def in_background(self, work: Awaitable[None]) -> None:
         """For what nobody waits for; a store that cannot take it is no reason to refuse a login."""
 
         async def quietly() -> None:
@@ -389,15 +442,6 @@ class _Attempt:
     account: str = ""  # what failures are counted under
     known: bool = False
     good: bool = False  # this account logged in from there before
-
-
-def _may(known: Credentials, identity: Identity, service: str) -> str:
-    """Why the right password does not open this door; empty if it does."""
-    if not known.enabled:
-        return "disabled"
-    if identity.scopes and service not in identity.scopes:
-        return "scope"
-    return ""
 
 
 def _credentials(tx: Tx, login: str) -> Credentials | None:

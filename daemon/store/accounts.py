@@ -8,7 +8,7 @@ from typing import Any
 
 from daemon.limits import LIMITS
 from daemon.mail.address import Address, fold_local
-from daemon.store import domains, fulltext, greylist, incidents, mailboxes, quarantine, spam
+from daemon.store import domains, fulltext, greylist, incidents, mailboxes, quarantine, spam, web_sessions
 from daemon.store.errors import Exists, Invalid, Missing, OverQuota
 from daemon.store.tx import Tx
 
@@ -47,7 +47,7 @@ class Key:
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """All that the login door needs of a user. `epoch` is that of his sessions (`sessions`), `keys` are the password's
-    and those of unexpired app passwords."""
+    and those of unexpired app passwords. `two_factor`: more than the password is asked for."""
 
     account_id: int
     address: Address
@@ -58,6 +58,7 @@ class Credentials:
     scram_salt: bytes | None
     scram_iterations: int | None
     keys: tuple[Key, ...]
+    two_factor: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +183,8 @@ def credentials(tx: Tx, address: Address) -> Credentials | None:
     key, domain = address.key
     row = tx.one(
         "select a.id, a.local, d.name, a.enabled and d.enabled, a.credential_version, a.password_hash, a.scram_salt,"
-        " a.scram_iterations, a.stored_key, a.server_key, a.session_epoch"
+        " a.scram_iterations, a.stored_key, a.server_key, a.session_epoch,"
+        " exists (select 1 from two_factor t where t.account_id = a.id and t.on_at is not null)"
         " from domain g join domain d on d.id = coalesce(g.alias_of, g.id)"
         " join account a on a.domain_id = d.id where g.name = ? and a.local_key = ?",
         domain,
@@ -201,12 +203,15 @@ def credentials(tx: Tx, address: Address) -> Credentials | None:
         )
     ]
     return Credentials(
-        row[0], Address(row[1], row[2]), bool(row[3]), row[4], row[10], row[5], row[6], row[7], tuple(keys)
+        row[0], Address(row[1], row[2]), bool(row[3]), row[4], row[10], row[5], row[6], row[7], tuple(keys),
+        bool(row[11]),
     )  # fmt: skip
 
 
-def set_password(tx: Tx, account_id: int, password: Password) -> None:
-    """App passwords share the salt, so it stays the one it is when there are some (`scram_salt`)."""
+def set_password(tx: Tx, account_id: int, password: Password, keep_session: int | None = None) -> None:
+    """App passwords share the salt, so it stays the one it is when there are some (`scram_salt`). Browsers that are
+    signed in are no more, but the one it is changed with."""
+    web_sessions.end(tx, account_id, keep_session)
     tx.run(
         "update account set password_hash = ?, scram_salt = ?, scram_iterations = ?, stored_key = ?, server_key = ?"
         " where id = ?",
@@ -278,6 +283,16 @@ def app_password_by_digest(tx: Tx, account_id: int, sha256: bytes) -> AppPasswor
         account_id, sha256, tx.now,
     )  # fmt: skip
     return None if row is None else AppPassword(*row)
+
+
+def owner_of_app_password(tx: Tx, sha256: bytes) -> Address | None:
+    """The user who has the app password of this digest, expired or not."""
+    row = tx.one(
+        "select a.local, d.name from app_password p join account a on a.id = p.account_id"
+        " join domain d on d.id = a.domain_id where p.sha256 = ?",
+        sha256,
+    )
+    return None if row is None else Address(*row)
 
 
 def remove_app_password(tx: Tx, account_id: int, name: str) -> None:

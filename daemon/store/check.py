@@ -15,7 +15,7 @@ from typing import Any
 
 from daemon.config import BadSetting
 from daemon.limits import LIMITS
-from daemon.store import dkim_keys, fulltext, incidents, metadata, quarantine, settings, sieve, spam
+from daemon.store import dkim_keys, fulltext, incidents, metadata, quarantine, settings, sieve, spam, web_sessions
 from daemon.store.db import Store
 from daemon.store.keywords import DELETED, SEEN
 from daemon.store.mailboxes import INBOX
@@ -56,6 +56,7 @@ def check(store: Store, progress: Progress | None = None, deep: bool = True) -> 
         _rules,
         _metadata,
         _fulltext,
+        _web,
         _segments,
         _bytes,
     ):
@@ -339,6 +340,11 @@ def _metadata(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
 def _fulltext(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
     for subject, text in store.read_now(fulltext.wrong, _MANY):
         yield Finding("error", "index-wrong", subject, text)
+
+
+def _web(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
+    for subject, text in store.read_now(web_sessions.wrong, _MANY):
+        yield Finding("error", "web-session-wrong", subject, text)
 
 
 # ------------------------------------------------------------------------------------------------- segments and bytes

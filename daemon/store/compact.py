@@ -35,6 +35,7 @@ from daemon.store import (
     sieve,
     standing,
     tls_memory,
+    web_sessions,
 )
 from daemon.store.db import Store
 from daemon.store.errors import StoreError
@@ -86,7 +87,7 @@ class Janitor:
             self.forget_blobs, self.rewrite_segments, self.remove_files, self.forget_events, self.forget_refusals,
             self.forget_tombstones, self.forget_bans, self.forget_addresses, self.forget_destinations,
             self.forget_orders, self.forget_tls, self.forget_senders, self.forget_greylist, self.end_quarantine,
-            self.forget_allowances, self.forget_incidents, self.forget_rules,
+            self.forget_allowances, self.forget_incidents, self.forget_rules, self.forget_web_sessions,
         )  # fmt: skip
 
     async def forget_blobs(self) -> None:
@@ -141,6 +142,9 @@ class Janitor:
 
     async def forget_rules(self) -> None:
         await self._in_steps(_forget_rules, None)
+
+    async def forget_web_sessions(self) -> None:
+        await self._in_steps(_forget_web_sessions, None)
 
     async def forget_incidents(self) -> None:
         await self._in_steps(incidents.forget, self.store.clock() - self.config()["trace.retention"] * 1000)
@@ -207,6 +211,10 @@ def _forget_allowances(tx: Tx, _: None, rows: int) -> int:
 
 def _forget_rules(tx: Tx, _: None, rows: int) -> int:
     return sieve.forget(tx, rows)
+
+
+def _forget_web_sessions(tx: Tx, _: None, rows: int) -> int:
+    return web_sessions.forget(tx, rows)
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:

@@ -219,6 +219,8 @@ def remove_empty(tx: Tx, mailbox: Mailbox) -> None:
     tx.run("delete from mailbox where id = ?", mailbox.id)
     tx.touched(mailbox.id)
     tx.account_touched(mailbox.account_id)
+    for type in ("Email", "Mailbox", "Thread"):  # nobody will find its account by its number
+        tx.object_touched(mailbox.account_id, type)
 
 
 def subscribe(tx: Tx, account_id: int, name: str, wanted: bool) -> None:
@@ -278,6 +280,7 @@ def next_uidvalidity(tx: Tx) -> int:
 def _insert(tx: Tx, account_id: int, name: str, use: str | None, *, subscribed: bool = True) -> int:
     modseq = next_modseq(tx, account_id)
     tx.account_touched(account_id)
+    tx.object_touched(account_id, "Mailbox")
     waiting = tx.run("delete from subscription where account_id = ? and name = ?", account_id, name)
     return tx.insert(
         "insert into mailbox (account_id, name, special_use, subscribed, uidvalidity, modseq, created_modseq)"

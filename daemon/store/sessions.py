@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from daemon.store import accounts
+from daemon.store import accounts, web_sessions
 from daemon.store.tx import Tx
 
 
@@ -72,6 +72,7 @@ def epochs(tx: Tx, account_ids: Iterable[int]) -> Mapping[int, int]:
 def end(tx: Tx, account_id: int, *, keep_app_passwords: bool) -> None:
     """All sessions of this user end, and nobody comes in again with an app password of his."""
     tx.run("update account set session_epoch = session_epoch + 1 where id = ?", account_id)
+    web_sessions.end(tx, account_id)
     tx.account_touched(account_id)
     if not keep_app_passwords:
         for one in accounts.app_passwords(tx, account_id):

@@ -13,12 +13,14 @@ class Changes:
     """What a commit touched; told to listeners after it.
 
     `metadata`: account, mailbox (0: the server), entry, a number of who changed it. `lessons`: some wait to be learnt
-    (`spam`). `incidents`: one began. `everything`: another process committed, and may have changed anything.
+    (`spam`). `incidents`: one began. `objects`: account, and a type of JMAP whose objects are different now, beside
+    those that follow from `mailboxes`. `everything`: another process committed, and may have changed anything.
     """
 
     mailboxes: set[int] = field(default_factory=set)
     accounts: set[int] = field(default_factory=set)
     metadata: set[tuple[int, int, str, int]] = field(default_factory=set)
+    objects: set[tuple[int, str]] = field(default_factory=set)
     queue: bool = False
     settings: bool = False
     lessons: bool = False
@@ -29,6 +31,7 @@ class Changes:
         self.mailboxes |= other.mailboxes
         self.accounts |= other.accounts
         self.metadata |= other.metadata
+        self.objects |= other.objects
         self.queue |= other.queue
         self.settings |= other.settings
         self.lessons |= other.lessons
@@ -36,8 +39,8 @@ class Changes:
         self.everything |= other.everything
 
     def __bool__(self) -> bool:
-        some = self.mailboxes or self.accounts or self.metadata or self.queue or self.settings
-        return bool(some or self.lessons or self.incidents or self.everything)
+        some = self.mailboxes or self.accounts or self.metadata or self.objects or self.queue
+        return bool(some or self.settings or self.lessons or self.incidents or self.everything)
 
 
 class Tx:
@@ -88,6 +91,10 @@ class Tx:
     def metadata_touched(self, account_id: int, mailbox_id: int | None, entry: str, by: int) -> None:
         """An entry is different now; `by` is a number of who is told nothing of it."""
         self.changes.metadata.add((account_id, mailbox_id or 0, entry, by))
+
+    def object_touched(self, account_id: int, type: str) -> None:
+        """Objects of this type of JMAP are different now (`states.changed` allots the number as well)."""
+        self.changes.objects.add((account_id, type))
 
     def queue_touched(self) -> None:
         self.changes.queue = True

@@ -18,7 +18,12 @@ from daemon import log
 from daemon.admin import mtasts
 from daemon.config import BadSetting, Config, hostname
 from daemon.limits import LIMITS
-from daemon.serve.web import quarantine
+from daemon.serve.login import Door
+from daemon.serve.web import quarantine, signin, visitors
+from daemon.serve.web.jmap import events
+from daemon.serve.web.jmap.lasting import PUSH, Push
+from daemon.serve.web.jmap.news import News
+from daemon.serve.web.visitors import DOOR
 from daemon.store import acme, domains
 from daemon.store.db import Store
 
@@ -62,7 +67,10 @@ ROUTES = (
     web.get(CHALLENGE + "{token}", challenge),
     web.get(mtasts.PATH, policy),
     *quarantine.ROUTES,
+    *signin.ROUTES,
+    *events.ROUTES,
 )
+LASTING = frozenset((events.PATH,))  # answers that have no end in time
 
 
 def name_of(request: web.Request) -> str:
@@ -80,7 +88,7 @@ async def rules(request: web.Request, handler: Handler) -> web.StreamResponse:
     if not request.secure and not request.path.startswith(CHALLENGE):
         return _to_https(request)
     try:
-        async with asyncio.timeout(LIMITS.http_answer):
+        async with asyncio.timeout(None if request.path in LASTING else LIMITS.http_answer):
             return await handler(request)
     except web.HTTPException:
         raise
@@ -100,20 +108,44 @@ def _to_https(request: web.Request) -> web.StreamResponse:
     raise web.HTTPPermanentRedirect(f"https://{name_of(request) or config.hostname}{port}{request.raw_path}")
 
 
-async def _bare(request: web.Request, response: web.StreamResponse) -> None:
+_CAREFUL = {  # what a page that says nothing else is held to
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Cache-Control": "no-store",
+    "X-Robots-Tag": "noindex",
+}
+
+
+async def _careful(request: web.Request, response: web.StreamResponse) -> None:
+    """Nothing of ours is guessed at, framed, kept or told to others, unless a page says so itself."""
     response.headers.popall("Server", None)
     response.headers["X-Content-Type-Options"] = "nosniff"
+    for name, value in _CAREFUL.items():
+        response.headers.setdefault(name, value)
 
 
-async def runner(store: Store, config: Callable[[], Config]) -> web.AppRunner:
+async def _deaf(app: web.Application) -> None:
+    app[PUSH].news.close()
+
+
+async def runner(store: Store, config: Callable[[], Config], door: Door) -> web.AppRunner:
     """The pages, ready to be asked: its `server()` is a protocol for one connection."""
     # no hook reaches what aiohttp itself answers to a malformed request
     setattr(web_response, "SERVER_SOFTWARE", "")  # noqa: B010
     app = web.Application(middlewares=[rules], client_max_size=LIMITS.http_body)
     app[HOUSE] = House(store, config)
+    app[DOOR], app[visitors.STORE] = door, store
+    app[signin.DESK] = signin.Desk(store, config, door)
     app[quarantine.STORE] = store
+    news = News(store)
+    app[PUSH] = Push(store, news, door.sessions)
     app.add_routes(ROUTES)
-    app.on_response_prepare.append(_bare)
+    app.on_response_prepare.append(_careful)
+    app.on_cleanup.append(_deaf)
     made = web.AppRunner(
         app,
         handle_signals=False,

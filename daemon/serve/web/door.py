@@ -10,10 +10,12 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from daemon.config import Config
 from daemon.serve.connection import Connection, Owner
+from daemon.serve.login import Door
 from daemon.serve.tls import Keyring
 from daemon.serve.web import validation
 from daemon.store.db import Store
@@ -22,16 +24,22 @@ if TYPE_CHECKING:
     from aiohttp import web
     from aiohttp.web_protocol import RequestHandler
 
+STOPPING = "the server is being stopped"
 WORDS = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: text/plain\r\nRetry-After: 60\r\n\r\n{}"
+
+PEER: ContextVar[str] = ContextVar(
+    "peer"
+)  # of the connection whose requests are answered: behind a proxy, the real one
 
 
 class Visit(Connection):
     """One HTTP connection."""
 
-    __slots__ = ("_handler", "_over")
+    __slots__ = ("farewell", "_handler", "_over")
 
     def __init__(self, listener: Owner) -> None:
         super().__init__(listener)
+        self.farewell: Callable[[str], None] | None = None  # ends an answer that lasts, and says why
         self._handler: RequestHandler | None = None
         self._over = self.loop.create_future()
 
@@ -39,7 +47,9 @@ class Visit(Connection):
         """Everything from here on is the handler's, until the connection ends."""
         if self._gone or self.transport is None:
             return
-        handler.connection_made(self.transport)
+        VISIT.set(self)
+        PEER.set(self.peer)
+        handler.connection_made(self.transport)  # begins the task that answers: it inherits the context
         self._handler = handler
         arrived = bytes(self.stream.buffer)
         self.stream.clear()
@@ -92,17 +102,24 @@ class Visit(Connection):
             super().write(data)
 
     def drain_begins(self) -> None:
+        if self.farewell is not None:
+            self.farewell(STOPPING)
         self._no_more()
         super().drain_begins()
+
+
+VISIT: ContextVar[Visit] = ContextVar("visit")
+"""The connection whose request is being answered."""
 
 
 class Web:
     """What stands behind `listen.http` and `listen.https`; one per process."""
 
-    def __init__(self, store: Store, config: Callable[[], Config], keyring: Keyring) -> None:
+    def __init__(self, store: Store, config: Callable[[], Config], keyring: Keyring, door: Door) -> None:
         self._store = store
         self._config = config
         self._keyring = keyring
+        self._door = door
         self._loading: asyncio.Task[web.AppRunner] | None = None
 
     async def context(self, sock: socket.socket) -> ssl.SSLContext:
@@ -127,4 +144,4 @@ class Web:
         await asyncio.to_thread(__import__, "daemon.serve.web.app")  # takes a while, and others have the loop meanwhile
         from daemon.serve.web import app
 
-        return await app.runner(self._store, self._config)
+        return await app.runner(self._store, self._config, self._door)

@@ -12,6 +12,7 @@ import pytest
 
 from daemon.config import Config, DataDir
 from daemon.serve.listen import Doors, Service, bind
+from daemon.serve.login import Door
 from daemon.serve.refusals import Refusals
 from daemon.serve.throttle import Bans
 from daemon.serve.tls import Keyring
@@ -37,7 +38,8 @@ class Site:
         self.bans = Bans(self.store)
         self.refusals = Refusals(self.store)
         self.doors = Doors(self.config, self.keyring, self.bans, self.refusals)
-        self.web = Web(self.store, self.config, self.keyring)
+        self.door = Door(self.store, self.config, self.bans, self.refusals)
+        self.web = Web(self.store, self.config, self.keyring, self.door)
 
     def config(self) -> Config:
         return Config(self.settings.items())
@@ -79,6 +81,7 @@ class Site:
     async def close(self) -> None:
         await self.doors.drain(0)
         await self.web.close()
+        await self.door.close()
         await self.refusals.flush()
         self.bans.close()
         self.keyring.close()

@@ -111,7 +111,7 @@ async def test_heads_and_bodies_are_bounded(site: Site) -> None:
         async with asyncio.timeout(10):
             assert status((await reader.read()).decode()) in (400, 431), request[:60]
         await leave(writer)
-    assert (await app.runner(site.store, site.config)).app._client_max_size == LIMITS.http_body
+    assert (await app.runner(site.store, site.config, site.door)).app._client_max_size == LIMITS.http_body
 
 
 async def test_what_is_no_http_ends_the_connection(site: Site) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from daemon.config import Config
+from daemon.serve.login import Door
 from daemon.serve.web.visitors import Visitor
 from daemon.store.db import Store
 
@@ -17,10 +18,12 @@ Arguments = dict[str, Any]
 class Call:
     """One method call of a request. `account_id` is the visitor's own, as the store numbers it: another one in
     `accountId` was refused before. `created`: creation ids of this request and what they became, shared by its calls.
+    `door`: whom to ask whether a password is his.
     """
 
     store: Store
     config: Config
+    door: Door
     visitor: Visitor
     account_id: int
     using: frozenset[str]
