@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar, TypeVarTuple
 
 from daemon import log
 from daemon.flow.rounds import rounds
@@ -25,6 +25,7 @@ from daemon.store.segments import SegmentDamaged
 from daemon.store.tx import Changes, Tx
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 _REST = 0.25  # of the time that a step took, when nobody else writes
 _REST_BUSY = 8.0
@@ -176,7 +177,7 @@ class Indexing:
         while await self._gently(self._store.write, fulltext.sweep, _PARTS):
             pass
 
-    async def _gently(self, run: Callable[..., asyncio.Future[T]], *args: object) -> T:
+    async def _gently(self, run: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
         """Do one step, and rest after it."""
         commits, began = self._commits, self._now()
         value = await run(*args)

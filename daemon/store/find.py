@@ -135,13 +135,13 @@ def narrowed(tx: Tx, query: Query, account_id: int | None) -> tuple[set[int] | N
 def _narrowed(tx: Tx, query: Query, account_id: int, sure: Sure) -> set[int] | None:
     match query:
         case Term("header", (_, str(text))) if text:
-            found = fulltext.look(tx, account_id, text, ("head",))
-            return None if found is None else found.maybe
+            known = fulltext.look(tx, account_id, text, ("head",))
+            return None if known is None else known.maybe
         case Term(kind, str(text)) if kind in _HALVES:
-            found = fulltext.look(tx, account_id, text, _HALVES[kind])
-            if found is not None and kind in TEXT:
-                sure.setdefault(query, set()).update(found.sure)
-            return None if found is None else found.maybe
+            known = fulltext.look(tx, account_id, text, _HALVES[kind])
+            if known is not None and kind in TEXT:
+                sure.setdefault(query, set()).update(known.sure)
+            return None if known is None else known.maybe
         case All(parts):
             some = [found for part in parts if (found := _narrowed(tx, part, account_id, sure)) is not None]
             return set.intersection(*some) if some else None

@@ -180,7 +180,7 @@ def blocks(tx: Tx, account_id: int) -> list[Block]:
         " where account_id = ? and state = 'used' order by first_email",
         account_id,
     )
-    return [Block(*row[:5], struct.unpack(f"<{row[3]}q", row[5])) for row in rows]
+    return [Block(r[0], r[1], r[2], r[3], r[4], struct.unpack(f"<{r[3]}q", r[5])) for r in rows]
 
 
 def living(tx: Tx, account_id: int, first: int, last: int) -> set[int]:
