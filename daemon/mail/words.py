@@ -1,22 +1,21 @@
 """What the full-text index knows a text by, and where in it a piece of such a text can stand.
 
-A text is a row of runs: letters and digits together, or characters of a script that puts no spaces between its words.
-Which class a character is of depends on itself alone, so a run inside of a sought text is a whole run of every text
-that contains it, and only its first and last run may be the end and the beginning of longer ones. That is all that the
-index is asked; it may name texts that do not contain what is sought, and never leaves out one that does.
+A text is a row of runs: what stands between blanks, or characters of a script that puts none between its words. Which
+class a character is of depends on itself alone, so a run inside of a sought text is a whole run of every text that
+contains it, and only its first and last run may be the end and the beginning of longer ones. That is all that the index
+is asked; it may name texts that do not contain what is sought, and never leaves out one that does.
 
 What stands for a run among the terms:
 
-* a word: itself, when it is of letters only and not long, or short;
-* other runs of letters and digits (signatures, identifiers): all groups of three that follow each other, marked, since
-  nobody would ever see such a run twice;
-* a run without spaces (Chinese, Japanese, Korean, Thai and others): all pairs that follow each other.
+* a word, with the signs around and inside of it: itself, when it is not long, and short when there are digits in it;
+* other runs between blanks (links, signatures, identifiers): all groups of three characters that follow each other,
+  its two edges taken for characters, all of them marked, since nobody would ever see such a run twice;
+* a run without blanks (Chinese, Japanese, Korean, Thai and others): all pairs that follow each other.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from daemon.limits import LIMITS
@@ -26,40 +25,35 @@ _UNSPACED = (
     "\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff66-\uffdc"
     "\U0001b000-\U0001b16f\U00020000-\U0003ffff"
 )
-_RUN = re.compile(f"[{_UNSPACED}]+|[^\\W_{_UNSPACED}]+")
-_SPACED_RUNS = re.compile(f"[^\\W_{_UNSPACED}]+").findall
+_RUN = re.compile(f"[{_UNSPACED}]+|[^\\s{_UNSPACED}]+")
+_SPACED_RUNS = re.compile(f"[^\\s{_UNSPACED}]+").findall
 _UNSPACED_RUNS = re.compile(f"[{_UNSPACED}]+").findall
 _IS_UNSPACED = re.compile(f"[{_UNSPACED}]").match
-_ASCII = {n: " " for n in range(128) if not chr(n).isalnum()}
-_LETTERS = 24  # the longest word of letters that is a term itself
-_MIXED = 8  # the same when there are digits in it
+_DIGIT = re.compile("[0-9]").search
+_SHORT = 12  # the longest word that is a term itself
+_LONG = 40  # the same without digits
 _STRETCH = 4096  # characters of a run that are cut up before the terms are counted
-MARK = "\t"  # before a group of three; sorts before all else
+MARK = "\t"  # before a group of three; sorts before all else, and is a blank, which no run has inside
+_EDGE = "\x1f"  # another one: the edge of a run
 
 
 def terms(text: str) -> set[str] | None:
     """The terms of a text, which is in lower case; None when there are more than `LIMITS.fulltext_terms`."""
-    runs = set(text.translate(_ASCII).split() if text.isascii() else _SPACED_RUNS(text))
-    found = {run for run in runs if len(run) <= _MIXED or (len(run) <= _LETTERS and run.isalpha())}  # as `is_word`
-    more = [(threes, stretch) for run in runs - found for stretch in _stretches(run, 2)]
-    if not text.isascii():
-        more += [(pairs, stretch) for run in set(_UNSPACED_RUNS(text)) for stretch in _stretches(run, 1)]
-    for cut, stretch in more:
-        if len(found) > LIMITS.fulltext_terms:
-            break
-        found |= cut(stretch)
+    unspaced = set() if text.isascii() else set(_UNSPACED_RUNS(text))
+    runs = set(_SPACED_RUNS(text) if unspaced else text.split())
+    found = {run for run in runs if len(run) <= _SHORT or is_word(run)}
+    more = [(threes, f"{_EDGE}{run}{_EDGE}", 2) for run in runs - found] + [(pairs, run, 1) for run in unspaced]
+    for cut, run, shared in more:
+        for at in range(0, max(len(run) - shared, 1), _STRETCH):
+            if len(found) > LIMITS.fulltext_terms:
+                return None
+            found |= cut(run[at : at + _STRETCH + shared])
     return found if len(found) <= LIMITS.fulltext_terms else None
 
 
-def _stretches(run: str, shared: int) -> Iterator[str]:
-    """A run a little at a time, each time with the last characters of what was before."""
-    for at in range(0, max(len(run) - shared, 1), _STRETCH):
-        yield run[at : at + _STRETCH + shared]
-
-
 def is_word(run: str) -> bool:
-    """Whether a run of letters and digits is a term itself."""
-    return len(run) <= _MIXED or (len(run) <= _LETTERS and run.isalpha())
+    """Whether a run between blanks is a term itself."""
+    return len(run) <= _SHORT or (len(run) <= _LONG and not _DIGIT(run))
 
 
 def pairs(run: str) -> set[str]:
@@ -79,9 +73,14 @@ class Piece:
     ends: bool
     unspaced: bool
 
+    @property
+    def edged(self) -> str:
+        """With the edges that the run has there."""
+        return _EDGE * self.begins + self.text + _EDGE * self.ends
+
 
 def pieces(sought: str) -> list[Piece]:
-    """The runs of a sought text in lower case, the most telling first; of a text without any (`--`), none."""
+    """The runs of a sought text in lower case, the most telling first; of nothing but blanks, none."""
     found = [
         Piece(run[0], run.start() > 0, run.end() < len(sought), bool(_IS_UNSPACED(run[0])))
         for run in _RUN.finditer(sought)

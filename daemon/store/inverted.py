@@ -123,9 +123,10 @@ class Half:
         if words.is_word(text):
             framed = "\n" * piece.begins + text + "\n" * piece.ends
             sure = self._containing(framed, self._marked, None, total)
-        if len(text) < 3:
-            return sure | self._containing(text, 0, self._marked, total), sure
-        return sure | self._all_of(words.threes(text)), sure
+        edged = piece.edged
+        if len(edged) < 3:
+            return sure | self._containing(edged, 0, self._marked, total), sure
+        return sure | self._all_of(words.threes(edged)), sure
 
     def _all_of(self, terms: Iterable[str]) -> set[int]:
         found: set[int] | None = None

@@ -8,23 +8,25 @@ from daemon.limits import LIMITS
 from daemon.mail import words
 from daemon.mail.words import Piece, pieces, terms
 
+THREES = ("123", "234", "345", "456", "567", "678", "789", "890", "901", "012", "123")
+
 
 @pytest.mark.parametrize(
     "text,want",
     [
         ("", set()),
-        ("-- \n", set()),
-        ("the plan, the plan", {"the", "plan"}),
-        ("it's snake_case: alice@mail.example", {"it", "s", "snake", "case", "alice", "mail", "example"}),
-        ("12345678 a1b2c3d4", {"12345678", "a1b2c3d4"}),
-        ("a1b2c3d4e", {"\ta1b", "\t1b2", "\tb2c", "\t2c3", "\tc3d", "\t3d4", "\td4e"}),
-        ("x" * 24, {"x" * 24}),
-        ("x" * 25, {"\txxx"}),
+        (" \n\t\u2028", set()),
+        ("the plan, the plan", {"the", "plan,", "plan"}),
+        ("it's snake_case: alice@mail.example", {"it's", "snake_case:", "alice@mail.example"}),
+        ("123456789012 a1b2c3d4", {"123456789012", "a1b2c3d4"}),
+        ("1234567890123", {"\t\x1f12"} | {f"\t{three}" for three in THREES} | {"\t23\x1f"}),
+        ("x" * 40, {"x" * 40}),
+        ("x" * 41, {"\t\x1fxx", "\txxx", "\txx\x1f"}),
         ("grüße", {"grüße"}),
-        ("cafe\u0301", {"cafe"}),  # a mark alone is neither letter nor digit
+        ("cafe\u0301", {"cafe\u0301"}),
         ("日", {"日"}),
         ("日本語", {"日本", "本語"}),
-        ("版本2の話です", {"版本", "2", "の話", "話で", "です"}),
+        ("版本2の話です。", {"版本", "2", "の話", "話で", "です", "。"}),
         ("สวัสดี", {"สว", "วั", "ัส", "สด", "ดี"}),
         ("한국", {"한국"}),
     ],
@@ -42,7 +44,7 @@ def test_terms_are_bounded() -> None:
 @pytest.mark.parametrize("length", [4095, 4096, 4097, 4098, 4099, 8194, 9000])
 def test_long_runs_are_cut_without_a_gap(length: int) -> None:
     digits = "".join(f"{number:x}z" for number in range(length))[:length]
-    assert terms(digits) == words.threes(digits)
+    assert terms(digits) == words.threes(f"\x1f{digits}\x1f")
     letters = "".join(chr(0x4E00 + number) for number in range(length))
     assert terms(letters) == words.pairs(letters)
 
@@ -58,7 +60,7 @@ def test_one_run_of_very_many_terms_is_given_up() -> None:
     "sought,want",
     [
         ("", []),
-        (" --", []),
+        (" \n", []),
         ("nvoic", [Piece("nvoic", False, False, False)]),
         (" plan", [Piece("plan", True, False, False)]),
         (
@@ -76,6 +78,9 @@ def test_pieces(sought: str, want: list[Piece]) -> None:
     assert pieces(sought) == want
 
 
-def test_a_group_of_three_is_no_word() -> None:
-    assert words.threes("abcd") == {"\tabc", "\tbcd"}
-    assert words.threes("ab") == set()
+@pytest.mark.parametrize(
+    "sought,want",
+    [("ab", ["ab"]), (" ab", ["\x1fab"]), ("ab c", ["ab\x1f", "\x1fc"]), (" a ", ["\x1fa\x1f"])],
+)
+def test_edges(sought: str, want: list[str]) -> None:
+    assert [piece.edged for piece in pieces(sought)] == want
