@@ -296,6 +296,18 @@ def unpack(packed: bytes) -> Part:
     return root
 
 
+def dress(data: Data, root: Part) -> None:
+    """Give the parts of an unpacked tree their `fields` and `parameters` again; those inside messages stay bare."""
+    waiting = [root]
+    while waiting:
+        part = waiting.pop()
+        part.fields = _named(split_fields(bytes(data[part.header : part.body])))
+        kind = content_type(part.fields[b"content-type"]) if b"content-type" in part.fields else None
+        part.parameters = kind[2] if kind else []
+        if part.is_multipart:
+            waiting += part.parts
+
+
 def unpack_root(packed: bytes) -> Part:
     """The root alone, without its parts: where header and body of the whole message are. `ValueError` as `unpack`."""
     if packed[:1] != FORMAT:

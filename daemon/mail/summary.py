@@ -192,10 +192,7 @@ def sent_at(message: Message) -> Sent | None:
 
 def parse_date(value: bytes) -> Sent | None:
     """RFC 5322 §3.3 with its obsolete zones and years, and what else is sent: no seconds, no zone, no weekday."""
-    line = unfold(value[:1000])
-    if b"(" in line:
-        line = _COMMENT.sub(b" ", line).strip()
-    found = _DATE.match(line)
+    found = _date_in(value)
     if not found:
         return None
     month = _MONTHS.get(found[2].lower())
@@ -210,6 +207,19 @@ def parse_date(value: bytes) -> Sent | None:
     except ValueError:
         return None
     return Sent(day * 86400 + hour * 3600 + (minute - zone_minutes(found[7])) * 60 + second, day)
+
+
+def zone_in(value: bytes) -> int:
+    """Minutes east of Greenwich that a Date field says it was written at; 0 where it does not."""
+    found = _date_in(value)
+    return zone_minutes(found[7]) if found else 0
+
+
+def _date_in(value: bytes) -> re.Match[bytes] | None:
+    line = unfold(value[:1000])
+    if b"(" in line:
+        line = _COMMENT.sub(b" ", line).strip()
+    return _DATE.match(line)
 
 
 def zone_minutes(zone: bytes | None) -> int:

@@ -15,7 +15,19 @@ from typing import Any
 
 from daemon.config import BadSetting
 from daemon.limits import LIMITS
-from daemon.store import dkim_keys, fulltext, incidents, metadata, quarantine, settings, sieve, spam, web_sessions
+from daemon.store import (
+    dkim_keys,
+    factors,
+    fulltext,
+    incidents,
+    metadata,
+    quarantine,
+    settings,
+    sieve,
+    spam,
+    threads,
+    web_sessions,
+)
 from daemon.store.db import Store
 from daemon.store.keywords import DELETED, SEEN
 from daemon.store.mailboxes import INBOX
@@ -174,6 +186,8 @@ def _next_account(tx: Tx, after: int) -> tuple[int, list[Finding]]:
     gone = tx.value("select max(modseq) from mailbox_tombstone where account_id = ?", account)
     if (gone or 0) > modseq:
         wrong("modseq-order", f"a removed mailbox has MODSEQ {gone}, the user {modseq}")
+    for why in threads.broken(tx, account, modseq):
+        wrong(*why)
     for email, why in _emails(tx, account):
         wrong(*why, f"message {email} of {name}")
     for box in tx.all(
@@ -345,6 +359,8 @@ def _fulltext(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
 def _web(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
     for subject, text in store.read_now(web_sessions.wrong, _MANY):
         yield Finding("error", "web-session-wrong", subject, text)
+    for subject, text in store.read_now(factors.wrong, _MANY):
+        yield Finding("error", "two-factor-wrong", subject, text)
 
 
 # ------------------------------------------------------------------------------------------------- segments and bytes

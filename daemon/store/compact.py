@@ -25,6 +25,7 @@ from daemon.store import (
     allowance,
     bans,
     blobs,
+    changes,
     correspondents,
     events,
     greylist,
@@ -34,6 +35,7 @@ from daemon.store import (
     queue,
     sieve,
     standing,
+    threads,
     tls_memory,
     web_sessions,
 )
@@ -82,10 +84,13 @@ class Janitor:
         self.config = config
         self.stop = stop
         self.mailbox = 0  # the last one whose tombstones were looked at
+        self.account = 0  # the last one whose emails that went were looked at
+        self.key: int | None = None  # the last key of a thread that was looked at
         self.damaged: set[int] = set()  # segments that cannot be emptied: told once, left alone
         self.works: tuple[Callable[[], Awaitable[None]], ...] = (
             self.forget_blobs, self.rewrite_segments, self.remove_files, self.forget_events, self.forget_refusals,
-            self.forget_tombstones, self.forget_bans, self.forget_addresses, self.forget_destinations,
+            self.forget_tombstones, self.forget_emails, self.sweep_threads, self.forget_bans,
+            self.forget_addresses, self.forget_destinations,
             self.forget_orders, self.forget_tls, self.forget_senders, self.forget_greylist, self.end_quarantine,
             self.forget_allowances, self.forget_incidents, self.forget_rules, self.forget_web_sessions,
         )  # fmt: skip
@@ -111,6 +116,18 @@ class Janitor:
         self.mailbox, found = await self.store.read(messages.old_tombstones, self.mailbox, keep, boxes)
         for where in found:
             await self._in_steps(messages.forget_tombstones, where)
+
+    async def forget_emails(self) -> None:
+        """The same of accounts, for JMAP."""
+        keep, accounts = LIMITS.tombstones, LIMITS.step
+        self.account, found = await self.store.read(changes.to_forget, self.account, keep, accounts)
+        for where in found:
+            await self._in_steps(changes.forget, where)
+
+    async def sweep_threads(self) -> None:
+        """A round looks at some keys of conversations, the next one at the next."""
+        first = -(1 << 63) if self.key is None else self.key
+        self.key = await self.store.write(threads.sweep, first, LIMITS.step)
 
     async def forget_bans(self) -> None:
         await self.store.write(bans.forget)

@@ -137,6 +137,11 @@ class Store:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, work, *args)
 
+    async def aside_long(self, work: Callable[[*Ts], T], *args: *Ts) -> T:
+        """The same for what takes its thread for long (`read_long`)."""
+        async with self._long:
+            return await self.aside(work, *args)
+
     def peek(self, work: Callable[[Tx, *Ts], T], *args: *Ts) -> T:
         """Run a short, indexed `work` in the calling thread, on the loop even; each statement its own view."""
         return work(Tx(self._reader(), self.clock()), *args)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from daemon.limits import LIMITS
@@ -40,11 +40,20 @@ class Mailbox:
     deleted: int
     size: int
     tombstone_floor: int
+    created_modseq: int
+    described_modseq: int
+    unread: int
+    threads: int | None
+    unread_threads: int | None
+
+    def counted(self, threads: int, unread_threads: int) -> Mailbox:
+        """The same, its threads counted again."""
+        return replace(self, threads=threads, unread_threads=unread_threads)
 
 
 _COLUMNS = (
     "id, account_id, name, special_use, subscribed, uidvalidity, uidnext, modseq, recent_from, total, unseen, deleted,"
-    " size, tombstone_floor"
+    " size, tombstone_floor, created_modseq, described_modseq, unread, threads, unread_threads"
 )
 
 
@@ -97,7 +106,8 @@ def for_use(tx: Tx, account_id: int, special_use: str) -> str | None:
 def use_for(tx: Tx, mailbox: Mailbox, special_use: str | None) -> None:
     """Give a mailbox a special use, or take it away."""
     modseq = next_modseq(tx, mailbox.account_id)
-    tx.run("update mailbox set special_use = ?, modseq = ? where id = ?", special_use, modseq, mailbox.id)
+    tx.run("update mailbox set special_use = ? where id = ?", special_use, mailbox.id)
+    _described(tx, mailbox.id, modseq)
     tx.touched(mailbox.id)
     tx.account_touched(mailbox.account_id)
 
@@ -184,9 +194,10 @@ def rename(tx: Tx, account_id: int, old: str, new: str) -> None:
         # the same messages under a name that may have been used before: a new UIDVALIDITY (RFC 3501 §6.3.5)
         waiting = tx.run("delete from subscription where account_id = ? and name = ?", account_id, name)
         tx.run(
-            "update mailbox set name = ?, uidvalidity = ?, modseq = ?, subscribed = ? where id = ?",
-            name, next_uidvalidity(tx), next_modseq(tx, account_id), int(box.subscribed or waiting > 0), box.id,
+            "update mailbox set name = ?, uidvalidity = ?, subscribed = ? where id = ?",
+            name, next_uidvalidity(tx), int(box.subscribed or waiting > 0), box.id,
         )  # fmt: skip
+        _described(tx, box.id, next_modseq(tx, account_id))
         tx.touched(box.id)
     tx.account_touched(account_id)
 
@@ -218,6 +229,9 @@ def remove_empty(tx: Tx, mailbox: Mailbox) -> None:
     )  # fmt: skip
     tx.run("delete from mailbox where id = ?", mailbox.id)
     tx.touched(mailbox.id)
+    for box in below(tx, mailbox.account_id, mailbox.name):
+        _described(tx, box.id, modseq)  # it lies elsewhere in the tree now
+        tx.touched(box.id)
     tx.account_touched(mailbox.account_id)
     for type in ("Email", "Mailbox", "Thread"):  # nobody will find its account by its number
         tx.object_touched(mailbox.account_id, type)
@@ -226,7 +240,12 @@ def remove_empty(tx: Tx, mailbox: Mailbox) -> None:
 def subscribe(tx: Tx, account_id: int, name: str, wanted: bool) -> None:
     """A name that does not exist may be subscribed too (RFC 3501 §6.3.6). Raises `Invalid`."""
     name = normal_name(name)
-    if tx.run("update mailbox set subscribed = ? where account_id = ? and name = ?", int(wanted), account_id, name):
+    box = find(tx, account_id, name)
+    if box is not None:
+        if box.subscribed != wanted:
+            tx.run("update mailbox set subscribed = ? where id = ?", int(wanted), box.id)
+            _described(tx, box.id, next_modseq(tx, account_id))
+            tx.touched(box.id)
         return
     if wanted:
         if _subscriptions(tx, account_id) >= LIMITS.imap_mailboxes:
@@ -277,15 +296,23 @@ def next_uidvalidity(tx: Tx) -> int:
     return value
 
 
+def _described(tx: Tx, mailbox_id: int, modseq: int) -> None:
+    """More than the counts of a mailbox is different now."""
+    tx.run("update mailbox set modseq = ?1, described_modseq = ?1 where id = ?2", modseq, mailbox_id)
+
+
 def _insert(tx: Tx, account_id: int, name: str, use: str | None, *, subscribed: bool = True) -> int:
     modseq = next_modseq(tx, account_id)
     tx.account_touched(account_id)
     tx.object_touched(account_id, "Mailbox")
     waiting = tx.run("delete from subscription where account_id = ? and name = ?", account_id, name)
+    for box in below(tx, account_id, name):
+        _described(tx, box.id, modseq)
+        tx.touched(box.id)
     return tx.insert(
-        "insert into mailbox (account_id, name, special_use, subscribed, uidvalidity, modseq, created_modseq)"
-        " values (?, ?, ?, ?, ?, ?, ?)",
-        account_id, name, use, int(subscribed or waiting > 0), next_uidvalidity(tx), modseq, modseq,
+        "insert into mailbox (account_id, name, special_use, subscribed, uidvalidity, modseq, created_modseq,"
+        " described_modseq, threads, unread_threads) values (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?6, 0, 0)",
+        account_id, name, use, int(subscribed or waiting > 0), next_uidvalidity(tx), modseq,
     )  # fmt: skip
 
 

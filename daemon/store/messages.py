@@ -10,13 +10,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from daemon.store import accounts, blobs, keywords, mailboxes, spam
+from daemon.store import accounts, blobs, keywords, mailboxes, spam, threads
 from daemon.store.errors import Missing
-from daemon.store.keywords import DELETED, SEEN
+from daemon.store.keywords import DELETED, DRAFT, SEEN
 from daemon.store.mailboxes import Mailbox
 from daemon.store.tx import Tx
 
 Ranges = Sequence[tuple[int, int]]
+UNREAD_IF_NOT = SEEN | DRAFT
 _RANGES_A_STATEMENT = 25
 _RUNS = 50  # unbroken runs of UIDs that COPY takes one by one
 ALL: Ranges = ((1, 0xFFFFFFFF),)
@@ -69,19 +70,25 @@ def put(
     if row is None:
         raise Missing(f"there is no mailbox {mailbox!r}")
     mailbox_id, uidvalidity, uid = row
+    thread = threads.join(tx, account_id, blob_id, modseq)
+    unread = not flags & UNREAD_IF_NOT
+    in_thread, in_unread = threads.added(tx, account_id, mailbox_id, thread, thread == modseq, unread)
     tx.run(
         "update mailbox set uidnext = uidnext + 1, modseq = ?, total = total + 1, unseen = unseen + ?,"
-        " deleted = deleted + ?, size = size + ? where id = ?",
-        modseq, int(not flags & SEEN), int(bool(flags & DELETED)), size, mailbox_id,
+        " deleted = deleted + ?, size = size + ?, unread = unread + ?, threads = threads + ?,"
+        " unread_threads = unread_threads + ? where id = ?",
+        modseq, int(not flags & SEEN), int(bool(flags & DELETED)), size, int(unread), in_thread, in_unread, mailbox_id,
     )  # fmt: skip
+    received_at = tx.now if received_at is None else received_at
     email_id = tx.insert(
-        "insert into email (account_id, blob_id, prefix, size, received_at, trace, created_modseq)"
-        " values (?, ?, ?, ?, ?, ?, ?)",
-        account_id, blob_id, prefix, size, tx.now if received_at is None else received_at, trace, modseq,
+        "insert into email (account_id, blob_id, prefix, size, received_at, trace, created_modseq, thread_id)"
+        " values (?, ?, ?, ?, ?, ?, ?, ?)",
+        account_id, blob_id, prefix, size, received_at, trace, modseq, thread,
     )  # fmt: skip
     tx.run(
-        "insert into membership (mailbox_id, uid, email_id, flags, keywords, modseq) values (?, ?, ?, ?, ?, ?)",
-        mailbox_id, uid, email_id, flags, keywords.set_id(tx, keyword_names), modseq,
+        "insert into membership (mailbox_id, uid, email_id, flags, keywords, modseq, received_at, thread_id)"
+        " values (?, ?, ?, ?, ?, ?, ?, ?)",
+        mailbox_id, uid, email_id, flags, keywords.set_id(tx, keyword_names), modseq, received_at, thread,
     )  # fmt: skip
     tx.touched(mailbox_id)
     return Placed(mailbox_id, uidvalidity, uid, email_id, modseq)
@@ -101,24 +108,30 @@ def copy(tx: Tx, source: int, uids: Ranges, target: int) -> Copied:
     for where, params in _in_ranges(uids):
         rows = tx.all(f"select uid from membership where mailbox_id = ? and {where} order by uid", source, *params)
         found = [row[0] for row in rows]
+        counting = threads.Counting(
+            tx, box.account_id, target, f"mailbox_id = ? and {where}", (source, *params), len(found)
+        )
         runs = to_ranges(found)
         if len(runs) <= _RUNS:  # UIDs without many holes: adding is quicker than numbering
             at = next_uid
             for first, last in runs:
                 tx.run(
-                    "insert into membership (mailbox_id, uid, email_id, flags, keywords, modseq)"
-                    " select ?, uid + ?, email_id, flags, keywords, ? from membership"
+                    "insert into membership (mailbox_id, uid, email_id, flags, keywords, modseq, received_at,"
+                    " thread_id) select ?, uid + ?, email_id, flags, keywords, ?, received_at, thread_id"
+                    " from membership"
                     " where mailbox_id = ? and uid between ? and ? order by uid",
                     target, at - first, modseq, source, first, last,
                 )  # fmt: skip
                 at += last - first + 1
         else:
             tx.run(
-                "insert into membership (mailbox_id, uid, email_id, flags, keywords, modseq)"
-                " select ?, ? + row_number() over (order by uid) - 1, email_id, flags, keywords, ? from membership"
+                "insert into membership (mailbox_id, uid, email_id, flags, keywords, modseq, received_at, thread_id)"
+                " select ?, ? + row_number() over (order by uid) - 1, email_id, flags, keywords, ?, received_at,"
+                " thread_id from membership"
                 f" where mailbox_id = ? and {where} order by uid",
                 target, next_uid, modseq, source, *params,
             )  # fmt: skip
+        counting.done()
         next_uid += len(found)
         sources += found
     if sources:
@@ -152,9 +165,11 @@ def remove(tx: Tx, mailbox_id: int, uids: Ranges = ALL, *, only_deleted: bool = 
             modseq = mailboxes.next_modseq(tx, box.account_id)
         counted = tx.one(
             f"select count(*), coalesce(sum(flags & {SEEN} = 0), 0), coalesce(sum(flags & {DELETED} <> 0), 0),"
-            f" coalesce(sum(size), 0) from membership join email on email.id = email_id where {condition}",
+            f" coalesce(sum(size), 0), coalesce(sum(flags & {UNREAD_IF_NOT} = 0), 0)"
+            f" from membership join email on email.id = email_id where {condition}",
             mailbox_id, *params,
         )  # fmt: skip
+        counting = threads.Counting(tx, box.account_id, mailbox_id, condition, (mailbox_id, *params), len(rows))
         tx.run(
             "insert into tombstone (mailbox_id, modseq, uid, email_id)"
             f" select mailbox_id, ?, uid, email_id from membership where {condition}",
@@ -163,9 +178,10 @@ def remove(tx: Tx, mailbox_id: int, uids: Ranges = ALL, *, only_deleted: bool = 
         tx.run(f"delete from membership where {condition}", mailbox_id, *params)
         tx.run(
             "update mailbox set modseq = ?, total = total - ?, unseen = unseen - ?, deleted = deleted - ?,"
-            " size = size - ? where id = ?",
-            modseq, *(counted or (0, 0, 0, 0)), mailbox_id,
+            " size = size - ?, unread = unread - ? where id = ?",
+            modseq, *(counted or (0, 0, 0, 0, 0)), mailbox_id,
         )  # fmt: skip
+        counting.done()
         gone += [r[0] for r in rows]
     if gone:
         _drop_emails(tx, box.account_id, mailbox_id, modseq)
@@ -177,14 +193,19 @@ def _drop_emails(tx: Tx, account_id: int, mailbox_id: int, modseq: int) -> None:
     """Messages of these tombstones that are in no mailbox any more."""
     dropped = tx.all(
         "delete from email where id in (select email_id from tombstone where mailbox_id = ? and modseq = ?)"
-        " and not exists (select 1 from membership where email_id = email.id) returning blob_id, size",
+        " and not exists (select 1 from membership where email_id = email.id)"
+        " returning blob_id, size, id, thread_id, created_modseq",
         mailbox_id,
         modseq,
     )
-    blobs.release(tx, (blob_id for blob_id, _ in dropped))
+    blobs.release(tx, (row[0] for row in dropped))
+    tx.many(
+        "insert into email_tombstone (account_id, modseq, email_id, thread_id, created_modseq) values (?, ?, ?, ?, ?)",
+        [(account_id, modseq, *row[2:]) for row in dropped],
+    )
     tx.run(
         "update account set used = used - ?, messages = messages - ? where id = ?",
-        sum(size for _, size in dropped), len(dropped), account_id,
+        sum(row[1] for row in dropped), len(dropped), account_id,
     )  # fmt: skip
 
 
@@ -227,9 +248,10 @@ def set_flags(
             f"select flags, keywords, count(*) from membership where {condition} group by flags, keywords",
             mailbox_id, *params,
         )  # fmt: skip
+        becomes = [(*old, *_new_state(tx, old[0], old[1], mode, flags, names)) for old in states]
+        counting, unread = _count_unread(tx, box, condition, params, becomes)
         unseen = deleted = 0
-        for old_flags, old_words, count in states:
-            new_flags, new_words = _new_state(tx, old_flags, old_words, mode, flags, names)
+        for old_flags, old_words, count, new_flags, new_words in becomes:
             if (new_flags, new_words) == (old_flags, old_words):
                 continue
             if not modseq:
@@ -250,9 +272,12 @@ def set_flags(
             )  # fmt: skip
         if modseq:
             tx.run(
-                "update mailbox set modseq = ?, unseen = unseen + ?, deleted = deleted + ? where id = ?",
-                modseq, unseen, deleted, mailbox_id,
+                "update mailbox set modseq = ?, unseen = unseen + ?, deleted = deleted + ?, unread = unread + ?"
+                " where id = ?",
+                modseq, unseen, deleted, unread, mailbox_id,
             )  # fmt: skip
+        if counting is not None:
+            counting.done()
     if modseq:
         changed = [
             r[0]
@@ -262,6 +287,19 @@ def set_flags(
         ]
         tx.touched(mailbox_id)
     return Flagged(modseq, changed, refused)
+
+
+def _count_unread(
+    tx: Tx, box: Mailbox, condition: str, params: Sequence[int], becomes: Sequence[tuple[int, int, int, int, int]]
+) -> tuple[threads.Counting | None, int]:
+    """What to count by when messages become read or unread (None: none does), and how many more are unread then."""
+    turned = {old for old, _, _, new, _ in becomes if (not old & UNREAD_IF_NOT) != (not new & UNREAD_IF_NOT)}
+    if not turned:
+        return None, 0
+    rows = [(new, count) for old, _, count, new, _ in becomes if old in turned]
+    condition += f" and flags in ({', '.join(map(str, sorted(turned)))})"
+    counting = threads.Counting(tx, box.account_id, box.id, condition, (box.id, *params), sum(c for _, c in rows))
+    return counting, sum(-count if new & UNREAD_IF_NOT else count for new, count in rows)
 
 
 def _new_state(tx: Tx, flags: int, words: int, mode: str, wanted: int, names: Sequence[str]) -> tuple[int, int]:
@@ -276,8 +314,29 @@ def _new_state(tx: Tx, flags: int, words: int, mode: str, wanted: int, names: Se
 
 
 def remove_mailbox(tx: Tx, mailbox: Mailbox) -> None:
-    """DELETE: the mailbox and its messages. The caller has asked whether it may go (INBOX may not)."""
+    """DELETE: the mailbox and its messages. The caller has asked whether it may go (INBOX may not).
+
+    What it remembers of messages that are elsewhere goes with it, so they count as changed now (`changes`).
+    """
     remove(tx, mailbox.id)
+    survivors = tx.all(
+        "select distinct m.mailbox_id, m.uid from tombstone t join membership m on m.email_id = t.email_id"
+        " where t.mailbox_id = ?",
+        mailbox.id,
+    )
+    if survivors:
+        modseq = mailboxes.next_modseq(tx, mailbox.account_id)
+        tx.many(
+            "update membership set modseq = ? where mailbox_id = ? and uid = ?", [(modseq, *row) for row in survivors]
+        )
+        for box in {row[0] for row in survivors}:
+            tx.run("update mailbox set modseq = ? where id = ?", modseq, box)
+            tx.touched(box)
+    tx.run(
+        "update account set jmap_floor = max(jmap_floor, (select tombstone_floor from mailbox where id = ?))"
+        " where id = ?",
+        mailbox.id, mailbox.account_id,
+    )  # fmt: skip
     mailboxes.remove_empty(tx, mailbox)
 
 
@@ -434,9 +493,10 @@ def _in_ranges(ranges: Ranges, column: str = "uid") -> Iterable[tuple[str, tuple
 
 def _count_added(tx: Tx, mailbox_id: int, first_uid: int, next_uid: int, modseq: int) -> None:
     tx.run(
-        "update mailbox set uidnext = ?1, modseq = ?2, (total, unseen, deleted, size) ="
+        "update mailbox set uidnext = ?1, modseq = ?2, (total, unseen, deleted, size, unread) ="
         f" (select mailbox.total + count(*), mailbox.unseen + sum(flags & {SEEN} = 0),"
-        f" mailbox.deleted + sum(flags & {DELETED} <> 0), mailbox.size + sum(e.size)"
+        f" mailbox.deleted + sum(flags & {DELETED} <> 0), mailbox.size + sum(e.size),"
+        f" mailbox.unread + sum(flags & {UNREAD_IF_NOT} = 0)"
         " from membership m join email e on e.id = m.email_id where m.mailbox_id = ?3 and m.uid >= ?4) where id = ?3",
         next_uid, modseq, mailbox_id, first_uid,
     )  # fmt: skip

@@ -5,11 +5,19 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from daemon.store import threads
+from daemon.store.tx import Tx
+
 APPLICATION_ID = 0x6D63746C  # "mctl": tells our database from another's
+
+
+# What a step needs beyond SQL, in its transaction.
+WORK: dict[str, Callable[[Tx], None]] = {"jmap": threads.assign_all}
 
 
 class SchemaError(Exception):
@@ -92,6 +100,8 @@ def apply(connection: sqlite3.Connection, known: list[Step] | None = None) -> li
         for step in todo:
             for statement in statements(step.sql):
                 connection.execute(statement)
+            if step.name in WORK:
+                WORK[step.name](Tx(connection, int(time.time() * 1000)))
             connection.execute(
                 "insert into migration values (?, ?, ?, ?)",
                 (step.number, step.name, step.sha256, int(time.time() * 1000)),

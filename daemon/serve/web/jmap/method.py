@@ -18,7 +18,8 @@ Arguments = dict[str, Any]
 class Call:
     """One method call of a request. `account_id` is the visitor's own, as the store numbers it: another one in
     `accountId` was refused before. `created`: creation ids of this request and what they became, shared by its calls.
-    `door`: whom to ask whether a password is his.
+    `door`: whom to ask whether a password is his. `more`: answers beside the method's own, in order (RFC 8621 §7.5 has
+    a method call another one).
     """
 
     store: Store
@@ -28,6 +29,7 @@ class Call:
     account_id: int
     using: frozenset[str]
     created: dict[str, str] = field(default_factory=dict)
+    more: list[tuple[str, Arguments]] = field(default_factory=list)
 
 
 class MethodError(Exception):
@@ -45,10 +47,11 @@ Method = Callable[[Call, Arguments], Awaitable[Arguments]]
 class Capability:
     """What a client names in `using`, and the methods it may call then.
 
-    `session`: its object in the session resource (RFC 8620 §2); `account`: its object in the visitor's account.
+    `session`: its object in the session resource (RFC 8620 §2); `account`: its object in the visitor's account, None
+    when it has none there.
     """
 
     urn: str
     methods: Mapping[str, Method]
     session: Callable[[Config], Arguments] = lambda config: {}
-    account: Callable[[Config, Visitor], Arguments] = lambda config, visitor: {}
+    account: Callable[[Config, Visitor], Arguments] | None = lambda config, visitor: {}

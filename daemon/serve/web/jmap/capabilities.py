@@ -1,0 +1,48 @@
+"""The table of all that JMAP can do here: what a client names in `using`, and the methods it may call then."""
+
+from __future__ import annotations
+
+from daemon.config import Config
+from daemon.limits import LIMITS
+from daemon.serve.web.jmap import core, email, factors, mailbox, thread
+from daemon.serve.web.jmap.method import Arguments, Capability
+from daemon.serve.web.visitors import Visitor
+
+OWNER = "urn:mailctl:owner"  # what JMAP lacks: man/man7/mailctl-jmap.7
+
+
+def _core(config: Config) -> Arguments:
+    """RFC 8620 §2."""
+    return {
+        "maxSizeUpload": config["limits.message_size"],
+        "maxConcurrentUpload": LIMITS.jmap_concurrent,
+        "maxSizeRequest": LIMITS.jmap_request,
+        "maxConcurrentRequests": LIMITS.jmap_concurrent,
+        "maxCallsInRequest": LIMITS.jmap_calls,
+        "maxObjectsInGet": LIMITS.jmap_get,
+        "maxObjectsInSet": LIMITS.jmap_set,
+        "collationAlgorithms": ["i;ascii-casemap", "i;unicode-casemap"],
+    }
+
+
+def _mail(config: Config, visitor: Visitor) -> Arguments:
+    """RFC 8621 §1.3.1."""
+    return {
+        "maxMailboxesPerEmail": None,
+        "maxMailboxDepth": LIMITS.imap_mailbox_depth,
+        "maxSizeMailboxName": LIMITS.imap_mailbox_name,
+        "maxSizeAttachmentsPerEmail": config["limits.message_size"],
+        "emailQuerySortOptions": list(email.SORTS),
+        "mayCreateTopLevelMailbox": True,
+    }
+
+
+CAPABILITIES: tuple[Capability, ...] = (
+    Capability("urn:ietf:params:jmap:core", {"Core/echo": core.echo}, _core, None),
+    Capability(
+        "urn:ietf:params:jmap:mail",
+        {**mailbox.METHODS, **thread.METHODS, **email.METHODS},
+        account=_mail,
+    ),
+    Capability(OWNER, {**factors.METHODS}),
+)

@@ -1,0 +1,169 @@
+"""Filters of Email/query as a query of the store (RFC 8621 §4.4.1), and what only the bytes of a message can say.
+
+Texts are looked for word by word: every word, or phrase in quotes, must be there as it stands, in any case.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from daemon.limits import LIMITS
+from daemon.mail import file_names, object_ids
+from daemon.mail.decode import header_text
+from daemon.mail.header import split_fields
+from daemon.mail.message import dress, scan, unpack
+from daemon.mail.text import search_text
+from daemon.serve.web.jmap import core, octets
+from daemon.serve.web.jmap.method import Arguments, MethodError
+from daemon.store import emails
+from daemon.store.db import Store
+from daemon.store.find import All, Either, Not, Query, Term
+from daemon.store.segments import SegmentDamaged
+from daemon.store.tx import Tx
+from daemon.wire.jmap import read_utc_date
+
+_WORD = re.compile(r"\"([^\"]*)\"?|'([^']*)'(?=\s|\Z)|(\S+)")
+_WHOLE = 1 << 20  # octets of a message read at once; of a longer one only what is looked at
+_KEYWORD = re.compile(r"[!-~]{1,255}")
+
+
+def words(text: str) -> list[str]:
+    """What is to be found, in lower case: words and phrases in quotes."""
+    found = [(a or b or c).lower() for a, b, c in _WORD.findall(text)]
+    return [word for word in found if word][: LIMITS.jmap_filter]
+
+
+def query_of(filter: Arguments | None) -> Query:
+    """Raises `MethodError` (invalidArguments, unsupportedFilter)."""
+    core.conditions(filter)
+    return All() if filter is None else _query(filter)
+
+
+def _query(filter: Arguments) -> Query:
+    if "operator" in filter:
+        inner = tuple(_query(each) for each in filter["conditions"])
+        if filter["operator"] == "AND":
+            return All(inner)
+        return Either(inner) if filter["operator"] == "OR" else Not(Either(inner))
+    parts: list[Query] = []
+    for name, value in filter.items():
+        if name not in _CONDITIONS:
+            raise MethodError("unsupportedFilter", f"nothing is found by {name}")
+        check, make = _CONDITIONS[name]
+        if not check(value):
+            raise core.invalid(f"{name} of a filter is not of the right type")
+        parts.append(make(value))
+    return parts[0] if len(parts) == 1 else All(tuple(parts))
+
+
+def _mailbox(value: str) -> int:
+    """A number that no mailbox has for an id of nobody's."""
+    return object_ids.number(object_ids.MAILBOX, value) or 0
+
+
+def _elsewhere(value: list[str]) -> Query:
+    return Term("elsewhere", str([_mailbox(each) for each in value]))
+
+
+def _each(kind: str) -> Callable[[str], Query]:
+    return lambda value: All(tuple(Term(kind, word) for word in words(value)))
+
+
+def _text(value: str) -> Query:
+    return All(tuple(Either((Term("any", word), Term("body", word))) for word in words(value)))
+
+
+def _date(kind: str) -> Callable[[str], Query]:
+    return lambda value: Term(kind, read_utc_date(value))
+
+
+def _header(value: list[str]) -> Query:
+    return Term("header", (value[0].lower(), value[1].lower() if len(value) > 1 else ""))
+
+
+def _is_keyword(value: Any) -> bool:
+    return isinstance(value, str) and _KEYWORD.fullmatch(value) is not None
+
+
+def _is_header(value: Any) -> bool:
+    return core.a_list(core.is_text)(value) and len(value) in (1, 2)
+
+
+def _keyword(kind: str) -> Callable[[str], Query]:
+    return lambda value: Term(kind, value.lower())
+
+
+_IS_DATE: core.Check = lambda value: read_utc_date(value) is not None  # noqa: E731
+_CONDITIONS: dict[str, tuple[core.Check, Callable[[Any], Query]]] = {
+    "inMailbox": (core.is_id, lambda value: Term("mailbox", _mailbox(value))),
+    "inMailboxOtherThan": (core.a_list(core.is_id), _elsewhere),
+    "before": (_IS_DATE, _date("before")),
+    "after": (_IS_DATE, _date("after")),
+    "minSize": (core.is_unsigned, lambda value: Term("least", value)),
+    "maxSize": (core.is_unsigned, lambda value: Term("most", value)),
+    "allInThreadHaveKeyword": (_is_keyword, _keyword("all-keyword")),
+    "someInThreadHaveKeyword": (_is_keyword, _keyword("some-keyword")),
+    "noneInThreadHaveKeyword": (_is_keyword, lambda value: Not(_keyword("some-keyword")(value))),
+    "hasKeyword": (_is_keyword, _keyword("keyword")),
+    "notKeyword": (_is_keyword, lambda value: Not(_keyword("keyword")(value))),
+    "hasAttachment": (core.is_bool, lambda value: Term("attachment", int(value))),
+    "text": (core.is_text, _text),
+    "from": (core.is_text, _each("from")),
+    "to": (core.is_text, _each("to")),
+    "cc": (core.is_text, _each("cc")),
+    "bcc": (core.is_text, _each("bcc")),
+    "subject": (core.is_text, _each("subject")),
+    "body": (core.is_text, _each("body")),
+    "header": (_is_header, _header),
+}
+
+
+class Looking:
+    """One email whose bytes are asked, read once. For a thread that may wait."""
+
+    def __init__(self, tx: Tx, store: Store, account_id: int, email_id: int) -> None:
+        self._tx = tx
+        self._store = store
+        self._account_id = account_id
+        self._email_id = email_id
+        self._body: str | None = None
+        self._fields: list[tuple[str, str]] | None = None
+
+    def fits(self, term: Term) -> bool:
+        try:
+            if term.kind == "body":
+                return term.value in self.body()
+            name, text = term.value
+            return any(name == field and text in value for field, value in self.fields())
+        except SegmentDamaged:
+            return False  # what cannot be read is not found; Email/get tells why
+
+    def body(self) -> str:
+        """The text of its parts and the names of its files, in lower case."""
+        if self._body is None:
+            row = self._row()
+            data = octets.Lazy(self._store, row.place) if row else None
+            if row is None or data is None:
+                return ""
+            source: Any = data if data.length > _WHOLE else data[0 : data.length]
+            root = unpack(row.parts) if row.parts else scan(data[0 : data.length]).root
+            dress(source, root)
+            names = "\n".join(name for part in root.walk() if part.fields for name in file_names.of_part(part))
+            self._body = f"{search_text(source, root)}\n{names.lower()}"
+        return self._body
+
+    def fields(self) -> list[tuple[str, str]]:
+        if self._fields is None:
+            row = self._row()
+            if row is None:
+                return []
+            data = octets.Lazy(self._store, row.place)
+            root = unpack(row.parts) if row.parts else scan(data[0 : data.length]).root
+            block = row.prefix + data[root.header : root.body]
+            self._fields = [(n.decode("latin-1").lower(), header_text(v).lower()) for n, v in split_fields(block)]
+        return self._fields
+
+    def _row(self) -> emails.Email | None:
+        return emails.rows(self._tx, self._account_id, [self._email_id]).get(self._email_id)

@@ -1,0 +1,115 @@
+"""Email/query and Email/queryChanges (RFC 8621 §4.4, §4.5).
+
+A page of one mailbox costs what it shows: rows come in order out of an index, and reading ends with the page, unless
+all must be seen (an anchor, a place from the end, a total that no counter has).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from daemon.serve.web.jmap import core, email_filter
+from daemon.serve.web.jmap.method import Arguments, Call, MethodError
+from daemon.store import changes, email_find, emails, mailboxes
+from daemon.store.db import Store
+from daemon.store.email_find import Order, Row
+from daemon.store.find import Query
+from daemon.store.tx import Tx
+
+_COLLAPSE: core.Spec = {"collapseThreads": (core.is_bool, False)}
+
+
+class Asked(NamedTuple):
+    """What to look for, in which order, and whether only the first of each thread is told."""
+
+    account_id: int
+    query: Query
+    orders: tuple[Order, ...]
+    collapse: bool
+
+
+async def query(call: Call, arguments: Arguments) -> Arguments:
+    """Email/query."""
+    found = core.read(arguments, {**core.QUERY, **_COLLAPSE})
+    asked = _asked(call, found)
+    quick = email_find.only_mailbox(asked.query) is not None
+    look = call.store.aside if quick else call.store.aside_long
+    return await look(_page, call.store, asked, found)
+
+
+def _asked(call: Call, found: Arguments) -> Asked:
+    sort = core.comparators(found, email_find.ORDERS)
+    orders = tuple(Order(each.property, each.ascending, (each.keyword or "").lower()) for each in sort)
+    return Asked(call.account_id, email_filter.query_of(found["filter"]), orders, found["collapseThreads"])
+
+
+def _page(store: Store, asked: Asked, found: Arguments) -> Arguments:
+    return store.read_now(_page_in, store, asked, found)
+
+
+def _page_in(tx: Tx, store: Store, asked: Asked, found: Arguments) -> Arguments:
+    state = str(changes.state(tx, asked.account_id))
+    total = _counted(tx, asked) if found["calculateTotal"] else 0
+    all_needed = total is None or found["anchor"] is not None or found["position"] < 0
+    end = found["position"] + core.limit_of(found)
+    ids: list[str] = []
+    for row in _fitting(tx, store, asked):
+        if not all_needed and len(ids) >= end:
+            break
+        ids.append(f"e{row.id}")
+    answer = {
+        "accountId": found["accountId"],
+        "queryState": state,
+        "canCalculateChanges": True,
+        **core.window(found, ids),
+    }
+    return {**answer, "total": len(ids) if total is None else total} if found["calculateTotal"] else answer
+
+
+def _counted(tx: Tx, asked: Asked) -> int | None:
+    """How many there are, where it need not be found out one by one."""
+    number = email_find.only_mailbox(asked.query)
+    box = mailboxes.by_id(tx, number) if number else None
+    if box is None or box.account_id != asked.account_id:
+        return None
+    return box.threads if asked.collapse else email_find.count_in(tx, box.id)
+
+
+def _fitting(tx: Tx, store: Store, asked: Asked) -> Iterator[Row]:
+    """All that fit, in order; with `collapse` the first of each thread."""
+    terms = [] if email_find.is_sure(asked.query) else email_find.told(asked.query)
+    threads: set[int] = set()
+    for row in email_find.rows(tx, asked.account_id, asked.query, asked.orders):
+        if asked.collapse and row.thread_id in threads:
+            continue
+        if not email_find.is_sure(asked.query):
+            looking = email_filter.Looking(tx, store, asked.account_id, row.id)
+            if not email_find.decided(asked.query, dict(zip(terms, row.answers, strict=True)), looking.fits):
+                continue
+        threads.add(row.thread_id)
+        yield row
+
+
+async def query_changes(call: Call, arguments: Arguments) -> Arguments:
+    """Email/queryChanges: all that changed is taken out and put in again where it is now; of a conversation that
+    changed, all its emails, for another one may stand for it."""
+    found = core.read(arguments, {**core.QUERY_CHANGES, **_COLLAPSE})
+    try:
+        return await call.store.aside_long(_changes, call.store, _asked(call, found), found)
+    except changes.TooOld:
+        raise MethodError("cannotCalculateChanges", "nobody knows what changed since then") from None
+
+
+def _changes(store: Store, asked: Asked, found: Arguments) -> Arguments:
+    return store.read_now(_changes_in, store, asked, found)
+
+
+def _changes_in(tx: Tx, store: Store, asked: Asked, found: Arguments) -> Arguments:
+    done = changes.since(tx, asked.account_id, "Email", found["sinceQueryState"])
+    touched = [*done.destroyed, *done.updated, *done.created]
+    of_threads = changes.threads_touched(tx, asked.account_id, found["sinceQueryState"], touched)
+    touched += [each for members in emails.members(tx, asked.account_id, of_threads).values() for each in members]
+    ids = [f"e{row.id}" for row in _fitting(tx, store, asked)]
+    state = str(changes.state(tx, asked.account_id))
+    return core.query_changed(found, state, ids, [f"e{each}" for each in dict.fromkeys(touched)])

@@ -1,0 +1,226 @@
+"""Which emails of an account fit a condition, in an order (RFC 8621 §4.4): conditions and orders compiled to SQL.
+
+A query is a tree as `find` has it; its terms are those of JMAP (`TERMS`). What stands in the bytes alone (`BYTES`) SQL
+takes as true, and gives with each row the answers that it has: `decided` asks about the rest.
+
+One mailbox by date, which is what all clients ask for, comes out of one index and costs what is taken of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from daemon.store.emails import KEYWORDS
+from daemon.store.find import All, Either, Not, Query, Term
+from daemon.store.keywords import SEEN
+from daemon.store.tx import Tx
+
+BYTES = frozenset(("body", "header"))
+_THREAD = "email y indexed by email_thread where y.account_id = e.account_id and y.thread_id = e.thread_id"
+_TERMS = {
+    "mailbox": "exists (select 1 from membership x where x.email_id = e.id and x.mailbox_id = ?1)",
+    "elsewhere": "exists (select 1 from membership x where x.email_id = e.id"
+    " and x.mailbox_id not in (select value from json_each(?1)))",
+    "before": "e.received_at < ?1",
+    "after": "e.received_at >= ?1",
+    "least": "e.size >= ?1",
+    "most": "e.size < ?1",
+    "attachment": "coalesce(c.has_attachment, 0) = ?1",
+    "from": "instr(c.from_text, ?1) > 0",
+    "to": "instr(c.to_text, ?1) > 0",
+    "cc": "instr(c.cc_text, ?1) > 0",
+    "bcc": "instr(c.bcc_text, ?1) > 0",
+    "subject": "(instr(lower(c.subject), ?1) > 0 or instr(c.base_subject, ?1) > 0)",
+    "any": "(instr(c.from_text, ?1) > 0 or instr(c.to_text, ?1) > 0 or instr(c.cc_text, ?1) > 0"
+    " or instr(c.bcc_text, ?1) > 0 or instr(lower(c.subject), ?1) > 0 or instr(c.base_subject, ?1) > 0)",
+}
+_KEYWORD_TERMS = {  # a term about a keyword, by what has it
+    "keyword": "{e}",
+    "some-keyword": f"exists (select 1 from {_THREAD} and {{y}})",
+    "all-keyword": f"not exists (select 1 from {_THREAD} and not {{y}})",
+}
+TERMS = frozenset(_TERMS) | frozenset(_KEYWORD_TERMS) | BYTES
+_ORDERS = {
+    "receivedAt": "e.received_at",
+    "size": "e.size",
+    "from": "ltrim(coalesce(c.from_text, ''), '\"'' <')",
+    "to": "ltrim(coalesce(c.to_text, ''), '\"'' <')",
+    "subject": "coalesce(c.base_subject, '')",
+    "sentAt": "coalesce(c.sent_at, e.received_at)",
+}
+_KEYWORD_ORDERS = {
+    "hasKeyword": "keyword",
+    "someInThreadHaveKeyword": "some-keyword",
+    "allInThreadHaveKeyword": "all-keyword",
+}
+ORDERS = (*_ORDERS, *_KEYWORD_ORDERS)
+
+
+class Order(NamedTuple):
+    """One step of a sort; a key of `ORDERS`, with the keyword that it may be about."""
+
+    by: str
+    ascending: bool = False
+    keyword: str | None = None
+
+
+class Row(NamedTuple):
+    """An email that may fit. `answers` are those of SQL to the terms of `told`, in order."""
+
+    id: int
+    thread_id: int
+    blob_id: int
+    answers: tuple[bool, ...]
+
+
+def told(query: Query) -> list[Term]:
+    """The terms that SQL answers, each once."""
+    match query:
+        case Term():
+            return [] if query.kind in BYTES else [query]
+        case Not(inner):
+            return told(inner)
+        case All(parts) | Either(parts):
+            return list(dict.fromkeys(term for part in parts for term in told(part)))
+
+
+def is_sure(query: Query) -> bool:
+    """Whether SQL answers all of it."""
+    match query:
+        case Term():
+            return query.kind not in BYTES
+        case Not(inner):
+            return is_sure(inner)
+        case All(parts) | Either(parts):
+            return all(map(is_sure, parts))
+
+
+def decided(query: Query, answers: dict[Term, bool], ask: Callable[[Term], bool]) -> bool:
+    """Whether it fits, by the answers of SQL, and `ask` for the terms it does not know."""
+    match query:
+        case Term():
+            return ask(query) if query.kind in BYTES else answers[query]
+        case Not(inner):
+            return not decided(inner, answers, ask)
+        case All(parts):
+            return all(decided(part, answers, ask) for part in parts)
+        case Either(parts):
+            return any(decided(part, answers, ask) for part in parts)
+
+
+def rows(tx: Tx, account_id: int, query: Query, orders: Sequence[Order]) -> Iterator[Row]:
+    """Those that may fit, in order, each once."""
+    box, rest = _driver(query)
+    if box is not None and not tx.value("select 1 from mailbox where id = ? and account_id = ?", box, account_id):
+        return
+    seen: set[int] = set()
+    sql, params = _statement(account_id, box, rest, orders or (Order("receivedAt"),))
+    for row in tx.each(sql, *params):
+        if row[0] not in seen:
+            seen.add(row[0])
+            yield Row(row[0], row[1], row[2], tuple(map(bool, row[3:])))
+
+
+def only_mailbox(query: Query) -> int | None:
+    """The mailbox, of a query that asks for all of one and for nothing else."""
+    box, rest = _driver(query)
+    return box if rest == All() else None
+
+
+def count_in(tx: Tx, mailbox_id: int) -> int:
+    """The emails of a mailbox, each once."""
+    count: int = tx.value(
+        "select count(*) from (select distinct email_id from membership where mailbox_id = ?)",
+        mailbox_id,
+    )
+    return count
+
+
+def _driver(query: Query) -> tuple[int | None, Query]:
+    """A mailbox that all must be in, and the rest of the query."""
+    match query:
+        case Term("mailbox", value):
+            return int(value), All()
+        case All(parts):
+            for at, part in enumerate(parts):
+                box, rest = _driver(part)
+                if box is not None:
+                    kept = (rest,) if rest != All() else ()
+                    return box, All((*parts[:at], *kept, *parts[at + 1 :]))
+    return None, query
+
+
+def _statement(account_id: int, box: int | None, query: Query, orders: Sequence[Order]) -> tuple[str, list[Any]]:
+    where, params = _compile(query, True)
+    answers = [_sql(term) for term in (() if is_sure(query) else told(query))]
+    by = [_order(order, "m" if box is not None else "e") for order in orders]
+    direction = "asc" if orders[-1].ascending else "desc"
+    source = "m.email_id, m.thread_id" if box is not None else "e.id, e.thread_id"
+    blob = "0" if is_sure(query) else "e.blob_id"
+    columns = ", ".join((source, blob, *(f"coalesce({sql}, 0)" for sql, _ in answers)))
+    ending = ", ".join((*(sql for sql, _ in by), f"{source.partition(',')[0]} {direction}"))
+    needed = f"{where} {columns} {ending}"
+    values = [value for _, own in answers for value in own]
+    if box is not None:
+        straight = len(orders) == 1 and orders[0].by == "receivedAt"
+        tables = f"membership m{' indexed by membership_received' if straight else ''}"
+        if "e." in needed or "c." in needed:
+            tables += " cross join email e on e.id = m.email_id"
+        condition, own = "m.mailbox_id = ?", box
+    else:
+        tables, condition, own = "email e", "e.account_id = ?", account_id
+    if "c." in needed:
+        tables += " left join content c on c.blob_id = e.blob_id"
+    sql = f"select {columns} from {tables} where {condition} and {where} order by {ending}"
+    return sql, [*values, own, *params, *(value for _, own in by for value in own)]
+
+
+def _order(order: Order, driver: str) -> tuple[str, list[Any]]:
+    direction = "asc" if order.ascending else "desc"
+    if order.by == "receivedAt":
+        return f"{driver}.received_at {direction}", []
+    if order.by in _ORDERS:
+        return f"{_ORDERS[order.by]} {direction}", []
+    sql, params = _sql(Term(_KEYWORD_ORDERS[order.by], order.keyword))
+    return f"{sql} {direction}", params
+
+
+def _compile(query: Query, positive: bool) -> tuple[str, list[Any]]:
+    """A condition true of every email that may fit; what SQL cannot know is taken as true."""
+    match query:
+        case Term():
+            if query.kind in BYTES:
+                return "1", []
+            sql, params = _sql(query)
+            return (sql, params) if positive else (f"not coalesce({sql}, 0)", params)
+        case Not(inner):
+            return _compile(inner, not positive)
+        case All(parts) | Either(parts):
+            both = isinstance(query, All) == positive
+            compiled = [_compile(part, positive) for part in parts]
+            if not compiled:
+                return ("1" if positive == isinstance(query, All) else "0"), []
+            joined = (" and " if both else " or ").join(sql for sql, _ in compiled)
+            return f"({joined})", [p for _, params in compiled for p in params]
+
+
+def _sql(term: Term) -> tuple[str, list[Any]]:
+    if term.kind not in _KEYWORD_TERMS:
+        sql = _TERMS[term.kind]
+        return sql.replace("?1", "?"), [term.value] * sql.count("?1")
+    of_e, params = _has("e", term.value)
+    sql = _KEYWORD_TERMS[term.kind].format(e=of_e, y=_has("y", term.value)[0])
+    return f"({sql})", params
+
+
+def _has(email: str, keyword: str) -> tuple[str, list[Any]]:
+    """Whether an email has a keyword, as `emails.standings` has it."""
+    of = f"select 1 from membership x indexed by membership_email where x.email_id = {email}.id"
+    bit = KEYWORDS.get(keyword)
+    if bit == SEEN:
+        return f"not exists ({of} and x.flags & {SEEN} = 0)", []
+    if bit is not None:
+        return f"exists ({of} and x.flags & {bit} <> 0)", []
+    words = "(select k.id from keyword_set k where instr(' ' || lower(k.names) || ' ', ?) > 0)"
+    return f"exists ({of} and x.keywords in {words})", [f" {keyword} "]

@@ -1,0 +1,153 @@
+"""A JMAP request and what it refers to (RFC 8620 §3): bytes to calls, back references, dates. No sockets, no clock."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import msgspec
+
+Arguments = dict[str, Any]
+_UTC = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(\.[0-9]{1,9})?Z")
+_INDEX = re.compile(r"0|[1-9][0-9]{0,9}")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Problem(Exception):
+    """The request as a whole is refused: a type of RFC 8620 §3.6.1 and words for who writes a client."""
+
+    def __init__(self, type: str, detail: str, limit: str = "") -> None:
+        super().__init__(type)
+        self.type = f"urn:ietf:params:jmap:error:{type}"
+        self.detail = detail
+        self.limit = limit
+
+
+class BadArguments(Exception):
+    """An argument is given twice, plainly and by reference."""
+
+
+class BadReference(Exception):
+    """A result reference that refers to nothing (RFC 8620 §3.7)."""
+
+
+class Invocation(NamedTuple):
+    """One call, or one answer: the name of the method, its arguments, the client's mark."""
+
+    name: str
+    arguments: Arguments
+    mark: str
+
+
+class Request(NamedTuple):
+    """What a client asks at once. `created` None: it does not want to know what became of its creation ids."""
+
+    using: frozenset[str]
+    calls: list[Invocation]
+    created: dict[str, str] | None
+
+
+class _Request(msgspec.Struct, rename="camel"):
+    using: list[str]
+    method_calls: list[tuple[str, dict[str, Any], str]]
+    created_ids: dict[str, str] | None = None
+
+
+def read_request(data: bytes) -> Request:
+    """Raises `Problem` (notJSON, notRequest)."""
+    try:
+        value = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Problem("notJSON", f"this is no JSON: {error}") from None
+    return request_of(value)
+
+
+def request_of(value: object) -> Request:
+    """A request that was JSON. Raises `Problem` (notRequest)."""
+    try:
+        found = msgspec.convert(value, _Request)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise Problem("notRequest", f"this is no Request object: {error}") from None
+    calls = [Invocation(*call) for call in found.method_calls]
+    return Request(frozenset(found.using), calls, found.created_ids)
+
+
+# ---------------------------------------------------------------------------------------------------- result references
+
+
+def resolve(arguments: Arguments, answers: Sequence[Invocation]) -> Arguments:
+    """The arguments with every `#name` replaced by what it refers to. Raises `BadArguments`, `BadReference`."""
+    if not any(name.startswith("#") for name in arguments):
+        return arguments
+    found = {}
+    for name, value in arguments.items():
+        if not name.startswith("#"):
+            found[name] = value
+        elif name[1:] in arguments:
+            raise BadArguments(f"{name[1:]} is given twice")
+        else:
+            found[name[1:]] = _referred(value, answers)
+    return found
+
+
+def _referred(reference: Any, answers: Sequence[Invocation]) -> Any:
+    if not isinstance(reference, dict) or not all(
+        isinstance(reference.get(k), str) for k in ("resultOf", "name", "path")
+    ):
+        raise BadReference("a reference has resultOf, name and path")
+    answer = next((each for each in answers if each.mark == reference["resultOf"]), None)
+    if answer is None or answer.name != reference["name"]:
+        raise BadReference(f"there is no answer {reference['name']!r} of call {reference['resultOf']!r}")
+    return pointed(answer.arguments, reference["path"])
+
+
+def pointed(value: Any, path: str) -> Any:
+    """What a JSON pointer (RFC 6901) with `*` for every element of an array (RFC 8620 §3.7) points to."""
+    if not path:
+        return value
+    if path[0] != "/":
+        raise BadReference("a path begins with /")
+    return _walk(value, [step.replace("~1", "/").replace("~0", "~") for step in path[1:].split("/")])
+
+
+def _walk(value: Any, steps: Sequence[str]) -> Any:
+    for at, step in enumerate(steps):
+        if isinstance(value, dict) and step in value:
+            value = value[step]
+        elif isinstance(value, list) and step == "*":
+            found: list[Any] = []
+            for each in value:
+                inner = _walk(each, steps[at + 1 :])
+                found += inner if isinstance(inner, list) else [inner]
+            return found
+        elif isinstance(value, list) and _INDEX.fullmatch(step) and int(step) < len(value):
+            value = value[int(step)]
+        else:
+            raise BadReference(f"there is no {step!r}")
+    return value
+
+
+# --------------------------------------------------------------------------------------------------------------- dates
+
+
+def utc_date(milliseconds: int) -> str:
+    """A UTCDate (RFC 8620 §1.4), without a fraction where there is none."""
+    moment = _EPOCH + timedelta(milliseconds=milliseconds)
+    text = moment.strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{text.zfill(19)}.{milliseconds % 1000:03d}Z" if milliseconds % 1000 else f"{text.zfill(19)}Z"
+
+
+def read_utc_date(value: object) -> int | None:
+    """Milliseconds since 1970; None when it is no UTCDate."""
+    found = _UTC.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        return None
+    try:
+        year, month, day, hour, minute, second = map(int, found.groups()[:6])
+        moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    except ValueError:
+        return None
+    whole = (moment - _EPOCH) // timedelta(milliseconds=1)
+    return whole + int(float(found[7] or 0) * 1000)

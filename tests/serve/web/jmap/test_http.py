@@ -1,0 +1,130 @@
+"""JMAP over HTTP: the way to the session resource, who is let in, and requests that are refused as a whole."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import argon2
+import pytest
+
+from daemon import passwords
+from daemon.admin import people
+from daemon.limits import LIMITS
+from daemon.mail.address import parse_address
+from daemon.store import accounts
+from tests.serve.web.conftest import Site
+from tests.store.stage import deliver
+
+ALICE, PASSWORD = "alice@example.org", "correct horse"
+BASIC = {"Authorization": "Basic " + base64.b64encode(f"{ALICE}:{PASSWORD}".encode()).decode()}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(passwords, "_HASHER", argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+    passwords._nobody.cache_clear()
+    yield
+    passwords._nobody.cache_clear()
+
+
+@asynccontextmanager
+async def opened(site: Site) -> AsyncIterator[tuple[aiohttp.ClientSession, str, int]]:
+    """A client, the address of the server, and Alice's account."""
+    people.add(site.store, ALICE, PASSWORD)
+    account = site.store.read_now(accounts.find, parse_address(ALICE))
+    assert account is not None
+    site.open()
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False)) as client:
+        yield client, f"https://127.0.0.1:{site.port('https')}", account.id
+
+
+async def test_the_session_resource(site: Site) -> None:
+    async with opened(site) as (client, base, account):
+        async with client.get(base + "/.well-known/jmap", headers=BASIC) as answer:
+            assert answer.status == 200 and answer.url.path == "/jmap/session"
+            session = await answer.json()
+        assert session["username"] == ALICE and session["apiUrl"] == base + "/jmap/api"
+        assert session["primaryAccounts"]["urn:ietf:params:jmap:mail"] == f"u{account}"
+        assert "urn:ietf:params:jmap:core" not in session["primaryAccounts"]
+        core = session["capabilities"]["urn:ietf:params:jmap:core"]
+        assert core["maxCallsInRequest"] == LIMITS.jmap_calls and core["maxObjectsInGet"] == LIMITS.jmap_get
+        assert core["maxObjectsInSet"] == LIMITS.jmap_set
+        assert session["accounts"][f"u{account}"]["isPersonal"]
+        for place in ("downloadUrl", "uploadUrl", "eventSourceUrl"):
+            assert session[place].startswith(base + "/jmap/")
+        async with client.post(base + "/jmap/api", json=request(["Core/echo", {}, "a"]), headers=BASIC) as answer:
+            assert (await answer.json())["sessionState"] == session["state"]
+
+
+def request(*calls: Any) -> dict[str, Any]:
+    return {"using": ["urn:ietf:params:jmap:core", "urn:ietf:params:jmap:mail"], "methodCalls": list(calls)}
+
+
+async def test_who_is_nobody_hears_nothing(site: Site) -> None:
+    async with opened(site) as (client, base, _):
+        for path in ("/jmap/session", "/jmap/api"):
+            async with client.request("POST" if "api" in path else "GET", base + path) as answer:
+                assert answer.status == 401
+
+
+REFUSED = [
+    ("application/json", b"{", "notJSON", 400),
+    ("application/json", b"\xff\xfe", "notJSON", 400),
+    ("application/json", b"[" * 100_000, "notJSON", 400),
+    ("text/plain", b"{}", "notJSON", 400),
+    ("application/json", b"[]", "notRequest", 400),
+    ("application/json", b'{"using": [], "methodCalls": [["Core/echo", {}]]}', "notRequest", 400),
+    ("application/json", b'{"using": ["urn:x"], "methodCalls": []}', "unknownCapability", 400),
+]
+
+
+async def test_requests_that_are_refused(site: Site) -> None:
+    async with opened(site) as (client, base, _):
+        for type, body, error, status in REFUSED:
+            headers = {**BASIC, "Content-Type": type}
+            async with client.post(base + "/jmap/api", data=body, headers=headers) as answer:
+                assert answer.status == status and answer.content_type == "application/problem+json"
+                assert json.loads(await answer.read())["type"] == f"urn:ietf:params:jmap:error:{error}"
+
+
+async def test_a_request_too_large_is_not_read(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.serve.web.jmap.api.LIMITS", LIMITS_SMALL)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            yield b" " * 1000
+
+    async with opened(site) as (client, base, _):
+        for body in (b" " * 10_001, pieces()):
+            headers = {**BASIC, "Content-Type": "application/json"}
+            async with client.post(base + "/jmap/api", data=body, headers=headers) as answer:
+                said = json.loads(await answer.read())
+                assert said["type"] == "urn:ietf:params:jmap:error:limit" and said["limit"] == "maxSizeRequest"
+
+
+class LIMITS_SMALL:
+    jmap_request = 10_000
+    jmap_calls = jmap_concurrent = 8
+
+
+async def test_a_large_request_is_read(site: Site) -> None:
+    async with opened(site) as (client, base, _):
+        said = request(["Core/echo", {"much": "x" * (LIMITS.http_body * 2)}, "a"])
+        async with client.post(base + "/jmap/api", json=said, headers=BASIC) as answer:
+            assert (
+                answer.status == 200 and len((await answer.json())["methodResponses"][0][1]["much"]) > LIMITS.http_body
+            )
+
+
+async def test_mail_is_read(site: Site) -> None:
+    async with opened(site) as (client, base, account):
+        placed = deliver(site.store, account, b"Subject: hello\r\n\r\nGood morning.\r\n")
+        call = ["Email/get", {"accountId": f"u{account}", "ids": [f"e{placed.email_id}"]}, "a"]
+        async with client.post(base + "/jmap/api", json=request(call), headers=BASIC) as answer:
+            (_, said, _), *_ = (await answer.json())["methodResponses"]
+            assert said["list"][0]["subject"] == "hello"
