@@ -31,6 +31,7 @@ create table fulltext_half (
   half text not null check (half in ('head', 'body')),
   vocabulary blob not null,
   marked integer not null,
+  steps blob not null,
   offsets blob not null,
   primary key (block_id, half)
 );

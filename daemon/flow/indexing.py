@@ -162,9 +162,8 @@ class Indexing:
         last = up_to if before != up_to else max(block.last_email for block in instead_of)
         block = await self._store.write(fulltext.begin, account, making.ids, last, making.weight)
         for name, half in packed.items():
-            await self._gently(
-                self._store.write, fulltext.add_half, block, name, half.vocabulary, half.marked, half.offsets
-            )
+            terms = (half.vocabulary, half.marked, half.steps, half.offsets)
+            await self._gently(self._store.write, fulltext.add_half, block, name, *terms)
             size = LIMITS.fulltext_part
             parts = [half.numbers[at : at + size] for at in range(0, len(half.numbers), size)]
             for first in range(0, len(parts), _PARTS):

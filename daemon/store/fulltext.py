@@ -90,11 +90,10 @@ def emails_of(tx: Tx, account_id: int) -> set[int]:
 def half_of(tx: Tx, block_id: int, half: str) -> Half:
     """Half of a block that is used. The transaction must be one view: a sweep may come between two."""
     row = tx.one(
-        "select vocabulary, marked, offsets from fulltext_half where block_id = ? and half = ?", block_id, half
+        "select vocabulary, marked, steps, offsets from fulltext_half where block_id = ? and half = ?", block_id, half
     )
     if row is None:
         raise LookupError(f"half of the full-text block {block_id} is gone")
-    vocabulary, marked, offsets = row
     known: dict[int, bytes] = {}
 
     def part(number: int) -> bytes:
@@ -105,7 +104,7 @@ def half_of(tx: Tx, block_id: int, half: str) -> Half:
             )  # fmt: skip
         return known[number]
 
-    return Half(vocabulary, marked, offsets, reader(part, LIMITS.fulltext_part))
+    return Half(*row, reader(part, LIMITS.fulltext_part))
 
 
 # ------------------------------------------------------------------------------------------------ what comes next
@@ -243,10 +242,10 @@ def begin(tx: Tx, account_id: int, ids: Sequence[int], last: int, weight: int) -
     )  # fmt: skip
 
 
-def add_half(tx: Tx, block_id: int, half: str, vocabulary: bytes, marked: int, offsets: bytes) -> None:
+def add_half(tx: Tx, block_id: int, half: str, vocabulary: bytes, marked: int, steps: bytes, offsets: bytes) -> None:
     tx.run(
-        "insert into fulltext_half (block_id, half, vocabulary, marked, offsets) values (?, ?, ?, ?, ?)",
-        block_id, half, vocabulary, marked, offsets,
+        "insert into fulltext_half (block_id, half, vocabulary, marked, steps, offsets) values (?, ?, ?, ?, ?, ?)",
+        block_id, half, vocabulary, marked, steps, offsets,
     )  # fmt: skip
 
 

@@ -2,14 +2,14 @@
 
 A block has one half for what stands in headers and one for bodies. A half is a vocabulary, all terms in order with a
 line feed before, between and behind them; an offset for each term; and there the numbers of the texts that have it. So
-the terms that contain some letters are found by one search in one run of bytes, which is what makes a search for any
-part of a word as quick as one for its beginning. What the terms are is `daemon.mail.words`'.
+the terms that contain some letters are found by one search in one run of bytes; a term, and those that begin with some
+letters, by halving: every some terms the vocabulary has a step. What the terms are is `daemon.mail.words`'.
 """
 
 from __future__ import annotations
 
 import struct
-from array import array
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from itertools import accumulate, pairwise
 from daemon.mail import words
 from daemon.mail.words import MARK, Piece
 
+_STEP = 64  # terms from one step to the next
 _DELTAS = b"d"  # the first number, and then the distance to each next one in an octet
 _WHOLE = b"w"  # each number in two octets
 Read = Callable[[int, int], bytes]
@@ -26,10 +27,12 @@ Read = Callable[[int, int], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A half as it is stored. The first `marked` octets of the vocabulary are of marked terms."""
+    """A half as it is stored. The first `marked` octets of the vocabulary are of marked terms. `steps`: where in it the
+    line feed before every 64th term is, `offsets`: where the numbers of each term begin; four octets each."""
 
     vocabulary: bytes
     marked: int
+    steps: bytes
     offsets: bytes
     numbers: bytes
 
@@ -65,12 +68,14 @@ class Postings:
     def pack(self) -> Packed:
         terms = sorted(self.of)
         packed = [_pack(self.of[term]) for term in terms]
-        offsets = array("I", accumulate(map(len, packed), initial=0))
-        marked = "".join("\n" + term for term in terms if term[0] == MARK)
+        lines = [_octets(f"\n{term}") for term in terms]
+        places = list(accumulate(map(len, lines), initial=0))
+        marked = bisect_left(terms, chr(ord(MARK) + 1))
         return Packed(
-            _octets("\n" + "".join(term + "\n" for term in terms)),
-            len(_octets(marked)),
-            struct.pack(f"<{len(offsets)}I", *offsets),
+            b"".join(lines) + b"\n",
+            places[marked],
+            _words(places[:-1:_STEP]),
+            _words(list(accumulate(map(len, packed), initial=0))),
             b"".join(packed),
         )
 
@@ -78,9 +83,10 @@ class Postings:
 class Half:
     """A half as it is read."""
 
-    def __init__(self, vocabulary: bytes, marked: int, offsets: bytes, read: Read) -> None:
+    def __init__(self, vocabulary: bytes, marked: int, steps: bytes, offsets: bytes, read: Read) -> None:
         self._vocabulary = vocabulary
         self._marked = marked
+        self._steps = struct.unpack(f"<{len(steps) // 4}I", steps)
         self._offsets = offsets
         self._read = read
 
@@ -120,9 +126,10 @@ class Half:
         if inner and words.is_word(text):
             sure = self._term(text)
             return sure, sure
-        if words.is_word(text):
-            framed = "\n" * piece.begins + text + "\n" * piece.ends
-            sure = self._containing(framed, self._marked, None, total)
+        if words.is_word(text) and piece.begins:
+            sure = self._between(_octets(text), _octets(text) + b"\xff", total)
+        elif words.is_word(text):
+            sure = self._containing(text + "\n" * piece.ends, self._marked, None, total)
         edged = piece.edged
         if len(edged) < 3:
             return sure | self._containing(edged, 0, self._marked, total), sure
@@ -138,24 +145,39 @@ class Half:
         return found or set()
 
     def _term(self, term: str) -> set[int]:
-        needle = _octets(f"\n{term}\n")
-        at = self._vocabulary.find(needle)
-        return set(self._numbers(self._vocabulary.count(b"\n", 0, at))) if at >= 0 else set()
+        return self._between(_octets(term), _octets(term) + b"\0", 1 << 16)
+
+    def _between(self, first: bytes, end: bytes, total: int) -> set[int]:
+        """Texts with a term from `first` on that comes before `end`."""
+        found: set[int] = set()
+        for term in range(self._before(first), self._before(end)):
+            found.update(self._numbers(term))
+            if len(found) >= total:
+                break
+        return found
+
+    def _before(self, line: bytes) -> int:
+        """How many terms come before this one."""
+        vocabulary, steps = self._vocabulary, self._steps
+        step = bisect_left(steps, line, key=lambda at: vocabulary[at + 1 : vocabulary.find(b"\n", at + 1)])
+        if not step:
+            return 0
+        end = steps[step] if step < len(steps) else len(vocabulary) - 1
+        terms = vocabulary[steps[step - 1] + 1 : end].split(b"\n")
+        return (step - 1) * _STEP + bisect_left(terms, line)
 
     def _containing(self, letters: str, start: int, end: int | None, total: int) -> set[int]:
         """Texts with a term that contains these letters, between two offsets of the vocabulary."""
-        vocabulary = self._vocabulary
+        vocabulary, steps = self._vocabulary, self._steps
         needle = _octets(letters)
-        skip = needle[:1] == b"\n"
         end = len(vocabulary) if end is None else end + 1  # with the line feed behind the last
         found: set[int] = set()
-        counted = lines = 0
         at = vocabulary.find(needle, start, end)
         while at >= 0 and len(found) < total:
-            lines += vocabulary.count(b"\n", counted, at + skip)
-            counted = at + skip
-            found.update(self._numbers(lines - 1))
-            at = vocabulary.find(needle, vocabulary.find(b"\n", counted), end)
+            step = bisect_right(steps, at) - 1
+            term = step * _STEP + vocabulary.count(b"\n", steps[step] + 1, at)
+            found.update(self._numbers(term))
+            at = vocabulary.find(needle, vocabulary.find(b"\n", at), end)
         return found
 
     def _numbers(self, term: int) -> Sequence[int]:
@@ -174,6 +196,10 @@ def reader(part: Callable[[int], bytes], size: int) -> Read:
         return octets[start - first * size : end - first * size]
 
     return read
+
+
+def _words(numbers: Sequence[int]) -> bytes:
+    return struct.pack(f"<{len(numbers)}I", *numbers)
 
 
 def _octets(text: str) -> bytes:

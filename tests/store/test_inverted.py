@@ -26,7 +26,7 @@ _ANY = st.one_of(_TEXT, st.text(max_size=40))
 def half(postings: Postings) -> Half:
     packed = postings.pack()
     parts = {at // _PART: packed.numbers[at : at + _PART] for at in range(0, len(packed.numbers), _PART)}
-    return Half(packed.vocabulary, packed.marked, packed.offsets, reader(parts.__getitem__, _PART))
+    return Half(packed.vocabulary, packed.marked, packed.steps, packed.offsets, reader(parts.__getitem__, _PART))
 
 
 def of(texts: list[str]) -> Postings:
