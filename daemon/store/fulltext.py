@@ -104,7 +104,8 @@ def half_of(tx: Tx, block_id: int, half: str) -> Half:
             )  # fmt: skip
         return known[number]
 
-    return Half(*row, reader(part, LIMITS.fulltext_part))
+    vocabulary, marked, steps, offsets = row
+    return Half(vocabulary, marked, steps, offsets, reader(part, LIMITS.fulltext_part))
 
 
 # ------------------------------------------------------------------------------------------------ what comes next
