@@ -174,6 +174,16 @@ class Limits:
     jmap_query: int = 5000  # ids told in one /query
     jmap_filter: int = 100  # conditions of one filter
     jmap_filter_depth: int = 20  # operators inside operators
+    owner_objects: int = 500  # objects of a type of urn:mailctl:owner set, or asked for by id, at a time
+    owner_text: int = 200  # characters of a name or note a user gives
+    owner_forwards: int = 20  # addresses a user sends all his mail on to
+    contacts: int = 10_000  # of one user; as many that are gone are remembered
+    contact_card: int = 64 * KIB  # octets of one card
+    contact_addresses: int = 100  # of one card
+    contact_uid: int = 255  # characters
+    contact_name: int = 200  # characters of a name that is collected from a message
+    app_passwords: int = 100  # of one user: each is tried in a SCRAM exchange
+    password_least: int = 8  # characters of a password a user sets himself; NIST SP 800-63B
     login_queue: int = 64  # password checks waiting; beyond: try again later
     login_workers: int = 2  # threads that hash passwords
     login_failures: int = 10  # per address in `login_window` before a ban

@@ -16,6 +16,7 @@ from typing import Any
 from daemon.config import BadSetting
 from daemon.limits import LIMITS
 from daemon.store import (
+    contacts,
     dkim_keys,
     factors,
     fulltext,
@@ -359,6 +360,8 @@ def _fulltext(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
 def _web(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
     for subject, text in store.read_now(web_sessions.wrong, _MANY):
         yield Finding("error", "web-session-wrong", subject, text)
+    for subject, text in store.read_now(contacts.wrong, _MANY):
+        yield Finding("error", "owner-state-wrong", subject, text)
     for subject, text in store.read_now(factors.wrong, _MANY):
         yield Finding("error", "two-factor-wrong", subject, text)
 

@@ -17,10 +17,10 @@ from daemon.config import BadSetting, Config, hostname
 from daemon.limits import LIMITS
 from daemon.serve.login import Door
 from daemon.serve.web import health as healths
-from daemon.serve.web import quarantine, signin
+from daemon.serve.web import pages, quarantine, signin
 from daemon.serve.web.frame import Handler, guarded, started
 from daemon.serve.web.health import HEALTH, Health
-from daemon.serve.web.jmap import api, events
+from daemon.serve.web.jmap import api, contacts, events, owner, socket
 from daemon.serve.web.jmap.capabilities import CAPABILITIES
 from daemon.serve.web.jmap.lasting import PUSH, Push
 from daemon.serve.web.jmap.news import News
@@ -65,12 +65,14 @@ ROUTES = (
     web.get(CHALLENGE + "{token}", challenge),
     web.get(mtasts.PATH, policy),
     *quarantine.ROUTES,
+    *pages.ROUTES,
     *signin.ROUTES,
     *healths.ROUTES,
     *events.ROUTES,
+    *socket.ROUTES,
     *api.ROUTES,
 )
-LASTING = frozenset((events.PATH,))  # answers that have no end in time
+LASTING = frozenset((events.PATH, socket.PATH))  # answers that have no end in time
 
 
 def name_of(request: web.Request) -> str:
@@ -111,7 +113,7 @@ async def runner(store: Store, config: Callable[[], Config], door: Door, health:
     app[quarantine.STORE] = store
     app[HEALTH] = health
     app[api.API] = api.Api(store, config, door, CAPABILITIES)
-    news = News(store)
+    news = News(store, (*owner.TYPES, *contacts.TYPES))
     app[PUSH] = Push(store, news, door.sessions)
     app.add_routes(ROUTES)
     app.on_cleanup.append(_deaf)

@@ -36,7 +36,7 @@ async def test_the_policy_of_a_domain_of_ours(site: Site) -> None:
         ("mail.example.org", STS),
         ("mta-sts.", STS),
         ("192.0.2.1", STS),
-        ("mta-sts.example.org", "/"),
+        ("mta-sts.example.org", "/index.html"),
         ("mta-sts.example.org", "/.well-known/"),
         ("mta-sts.example.org", CHALLENGE + "unknown"),
         ("mta-sts.example.org", CHALLENGE + "../mta-sts.txt"),

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from daemon.config import Config
 from daemon.limits import LIMITS
-from daemon.serve.web.jmap import core, email, factors, mailbox, thread
+from daemon.serve.web.jmap import contacts, core, email, factors, mailbox, owner, socket, thread
 from daemon.serve.web.jmap.method import Arguments, Capability
 from daemon.serve.web.visitors import Visitor
-
-OWNER = "urn:mailctl:owner"  # what JMAP lacks: man/man7/mailctl-jmap.7
 
 
 def _core(config: Config) -> Arguments:
@@ -44,5 +42,7 @@ CAPABILITIES: tuple[Capability, ...] = (
         {**mailbox.METHODS, **thread.METHODS, **email.METHODS},
         account=_mail,
     ),
-    Capability(OWNER, {**factors.METHODS}),
+    socket.CAPABILITY,
+    contacts.CAPABILITY,
+    Capability(owner.URN, {**owner.METHODS, **factors.METHODS}),
 )
