@@ -10,6 +10,7 @@ from daemon.limits import LIMITS
 from daemon.mail.address import Address, fold_local
 from daemon.store import (
     domains,
+    fulltext,
     greylist,
     incidents,
     mailboxes,
@@ -183,6 +184,7 @@ def remove(tx: Tx, account_id: int) -> None:
     submissions.forget_user(tx, account_id)
     incidents.forget_user(tx, account_id)
     spam.forget_user(tx, account_id)
+    fulltext.forget(tx, account_id)
     if account := by_id(tx, account_id):
         greylist.remove(tx, str(account.address))
     tx.run("delete from account where id = ?", account_id)

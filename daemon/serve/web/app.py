@@ -17,8 +17,8 @@ from daemon.config import BadSetting, Config, hostname
 from daemon.flow.judging import Judge
 from daemon.limits import LIMITS
 from daemon.serve.login import Door
+from daemon.serve.web import export, pages, quarantine, signin
 from daemon.serve.web import health as healths
-from daemon.serve.web import pages, quarantine, signin
 from daemon.serve.web.frame import Handler, guarded, started
 from daemon.serve.web.health import HEALTH, Health
 from daemon.serve.web.jmap import api, contacts, download, events, owner, socket, uploads
@@ -72,11 +72,17 @@ ROUTES = (
     *events.ROUTES,
     *uploads.ROUTES,
     *socket.ROUTES,
+    *export.ROUTES,
     *api.ROUTES,
     *download.ROUTES,
 )
-# answers that have no end in time, or patience of their own: they look after themselves
-LASTING = (events.PATH, socket.PATH, download.PREFIX, uploads.PATH)
+LASTING = (  # answers that have no end in time, or patience of their own: they look after themselves
+    events.PATH,
+    socket.PATH,
+    export.PATH,
+    download.PREFIX,
+    uploads.PATH,
+)
 
 
 def name_of(request: web.Request) -> str:
@@ -123,5 +129,6 @@ async def runner(
     news = News(store, (*owner.TYPES, *contacts.TYPES))
     app[PUSH] = Push(store, news, door.sessions)
     app.add_routes(ROUTES)
-    app.on_cleanup.append(_deaf)
+    app[export.THREADS] = export.Threads()
+    app.on_cleanup.extend((_deaf, export.close))
     return await started(app)
