@@ -19,7 +19,7 @@ from daemon.admin import mtasts
 from daemon.config import BadSetting, Config, hostname
 from daemon.limits import LIMITS
 from daemon.serve.login import Door
-from daemon.serve.web import quarantine, signin, visitors
+from daemon.serve.web import quarantine, signin, viewer, visitors
 from daemon.serve.web.jmap import api, events
 from daemon.serve.web.jmap.capabilities import CAPABILITIES
 from daemon.serve.web.jmap.lasting import PUSH, Push
@@ -71,6 +71,7 @@ ROUTES = (
     *signin.ROUTES,
     *events.ROUTES,
     *api.ROUTES,
+    *viewer.ROUTES,
 )
 LASTING = frozenset((events.PATH,))  # answers that have no end in time
 
@@ -142,7 +143,7 @@ async def runner(store: Store, config: Callable[[], Config], door: Door) -> web.
     app[HOUSE] = House(store, config)
     app[DOOR], app[visitors.STORE] = door, store
     app[signin.DESK] = signin.Desk(store, config, door)
-    app[quarantine.STORE] = store
+    app[quarantine.STORE] = app[viewer.STORE] = store
     app[api.API] = api.Api(store, config, door, CAPABILITIES)
     news = News(store)
     app[PUSH] = Push(store, news, door.sessions)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from daemon.config import Config
 from daemon.limits import LIMITS
-from daemon.serve.web.jmap import core, email, mailbox, thread
+from daemon.serve.web.jmap import core, email, email_view, mailbox, thread
 from daemon.serve.web.jmap.method import Arguments, Capability
 from daemon.serve.web.visitors import Visitor
 
@@ -42,4 +42,5 @@ CAPABILITIES: tuple[Capability, ...] = (
         {**mailbox.METHODS, **thread.METHODS, **email.METHODS},
         account=_mail,
     ),
+    Capability("urn:mailctl:owner", {**email_view.METHODS}),
 )
