@@ -57,6 +57,10 @@ class DataDir:
         return self.path / "serve.lock"
 
     @property
+    def key(self) -> Path:
+        return self.path / "secret.key"
+
+    @property
     def acme_lock(self) -> Path:
         return self.path / "acme.lock"
 
@@ -124,7 +128,20 @@ _ROWS = (
         "HTTP: answers to a certificate authority's challenges; all else is told to use HTTPS.",
         restart=True,
     ),
-    Setting("listen.https", "listeners", ":443", "HTTPS: the MTA-STS policy of our domains.", restart=True),
+    Setting(
+        "listen.https",
+        "listeners",
+        ":443",
+        "HTTPS: the webmail, JMAP, the MTA-STS policy of our domains.",
+        restart=True,
+    ),
+    Setting(
+        "listen.metrics",
+        "listeners",
+        "off",
+        "Numbers for monitoring, in the clear: /metrics for Prometheus, /healthz; strangers should not reach it.",
+        restart=True,
+    ),
     Setting(
         "acme.agree",
         "yes/no",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 command = noun(
     "session",
-    "Who is logged in over IMAP, POP3, ManageSieve and SMTP, and how that is ended.",
+    "Who is logged in over IMAP, POP3, ManageSieve, SMTP and in browsers, and how that is ended.",
     "mailctl session list --user alice@example.org",
     "mailctl session kill alice@example.org",
 )
@@ -27,7 +27,7 @@ command = noun(
 @click.option("--user", metavar="USER", shell_complete=options.complete_users, help="Only of this user.")
 @at_desk
 def list_(desk: Desk, user: str | None) -> None:
-    """List who is logged in, as it was within the last second."""
+    """List who is logged in, as it was within the last second, and browsers that are signed in."""
     from daemon.admin import sessions
 
     now = int(time.time() * 1000)
@@ -40,6 +40,7 @@ def list_(desk: Desk, user: str | None) -> None:
             Column("SINCE", lambda s: when(s.since_at)),
             Column("FOR", lambda s: span(now - s.since_at), "dim", right=True),
             Column("APP PASSWORD", lambda s: s.app_password or "", "dim"),
+            Column("BROWSER", lambda s: s.agent, "dim"),
         ],
         empty="Nobody is logged in.",
     )

@@ -12,6 +12,7 @@ from mailctl.grammar import noun
 from mailctl.out import Column, count, size, when
 
 if TYPE_CHECKING:
+    from daemon.admin.factors import State
     from daemon.admin.people import Removal, User
 
 command = noun(
@@ -226,6 +227,48 @@ def _switch(desk: Desk, users: tuple[str, ...], enabled: bool) -> None:
     for user in ids(users):
         changed = people.change(desk.store, user, enabled=enabled)
         desk.out.done(f"{'enabled' if enabled else 'disabled'} {changed.address}", changed)
+
+
+@command.command(
+    "two-factor",
+    examples=(
+        "mailctl user two-factor alice@example.org",
+        "mailctl user two-factor alice@example.org off",
+    ),
+)
+@options.user
+@click.argument("state", metavar="[off]", required=False, type=click.Choice(["off"]))
+@options.careful
+@at_desk
+def two_factor(desk: Desk, user: str, state: str | None, yes: bool, dry_run: bool) -> None:
+    """Show whether a user is asked for more than a password to sign in; `off` ends that.
+
+    For who lost the authenticator and the recovery codes: both are forgotten, passkeys too, and browsers are signed
+    out. The user's own password opens everything again, until two-factor is turned on anew in the webmail.
+    """
+    from daemon.admin import factors
+
+    found = factors.state(desk.store, user)
+    if state is None:
+        desk.out.show(
+            found,
+            [
+                ("User", found.user),
+                ("Two-factor", f"on, since {when(found.since_at)}" if found.since_at else "off"),
+                ("Authenticator program", "yes" if found.program else "no"),
+                ("Passkeys", str(found.passkeys)),
+                ("Recovery codes left", str(found.recovery_codes)),
+            ],
+        )
+        return
+    going = f"{found.user}: {_factors(found)}"
+    if desk.agreed("turn two-factor off and forget", [going], yes=yes, dry_run=dry_run):
+        desk.out.done(f"two-factor is off; forgotten of {going}", factors.reset(desk.store, user))
+
+
+def _factors(found: State) -> str:
+    program = "an authenticator program, " if found.program else ""
+    return f"{program}{count(found.passkeys, 'passkey')}, {count(found.recovery_codes, 'recovery code')}"
 
 
 # ------------------------------------------------------------------------------------------------------- app passwords

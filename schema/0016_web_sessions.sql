@@ -23,11 +23,13 @@ create table two_factor (
   account_id integer primary key references account (id) on delete cascade,
   on_at integer,                                 -- null: it is not asked for
   secret blob,                                   -- encrypted with a key that is not in this database; null: no such program
-  confirmed_at integer check (secret is not null or confirmed_at is null),  -- null: no code was given yet
+  next_secret blob,                              -- of a program that gave no right code yet, encrypted too
+  confirmed_at integer,                          -- when the program gave its first code
   last_step integer not null default 0,          -- of the last code that was taken: none is taken twice
   failures integer not null default 0 check (failures >= 0),  -- since the last right code
   locked_until integer not null default 0,       -- until then no code is looked at
-  created_at integer not null
+  created_at integer not null,
+  check ((secret is null) = (confirmed_at is null))
 );
 
 -- Codes for who lost the authenticator; each works once.

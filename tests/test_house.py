@@ -91,3 +91,29 @@ def test_the_daemon_package_is_ours() -> None:
     import daemon
 
     assert daemon.__mailctl__ is True
+
+
+STATIC = TOP / "daemon" / "serve" / "web" / "static"
+SCRIPTS = sorted(STATIC.rglob("*.js"))
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda p: str(p.relative_to(STATIC)))
+def test_a_script_can_be_read_in_ten_minutes_and_says_what_it_is_for(path: Path) -> None:
+    text = path.read_text()
+    assert text.startswith(("/**", "//")), "a file opens with what it is for"
+    assert text.count("\n") <= 600
+    begun: dict[int, int] = {}  # by indentation: functions of a module, methods of its classes
+    for number, line in enumerate(text.splitlines(), 1):
+        indent = len(line) - len(line.lstrip())
+        if re.match(r"(export )?(async )?function ", line) or re.match(r"  [a-zA-Z_# ]+\(.*\) \{$", line):
+            begun[indent] = number
+        elif line.strip() == "}" and indent in begun:
+            assert number - begun.pop(indent) < 80, f"the function before line {number}"
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda p: str(p.relative_to(STATIC)))
+def test_a_script_makes_no_markup_of_data(path: Path) -> None:
+    made = (
+        r"\.(inner|outer)HTML\s*\+?=|insertAdjacentHTML|createContextualFragment|document\.write|\beval\(|new Function"
+    )
+    assert not re.search(made, path.read_text())

@@ -163,8 +163,9 @@ def change(
     return store.write_now(work)
 
 
-def set_password(store: Store, address: str, password: str) -> User:
-    """A new password; app passwords stay. Raises `Missing`, `BadData`."""
+def set_password(store: Store, address: str, password: str, *, keep_session: int | None = None) -> User:
+    """A new password; app passwords stay, browsers are signed out but for that of `keep_session`. Raises
+    `Missing`, `BadData`."""
     who = words.address(address)
 
     def look(tx: Tx) -> tuple[int, tuple[bytes, int] | None]:
@@ -172,13 +173,12 @@ def set_password(store: Store, address: str, password: str) -> User:
         return account.id, accounts.scram_salt(tx, account.id) if accounts.app_passwords(tx, account.id) else None
 
     account_id, salt = store.read_now(look)
-    kept = _kept(password, salt)
+    return store.write_now(_set_password, who, account_id, _kept(password, salt), keep_session)
 
-    def work(tx: Tx) -> User:
-        accounts.set_password(tx, account_id, kept)
-        return _user(tx, accounts.get(tx, who))
 
-    return store.write_now(work)
+def _set_password(tx: Tx, who: Address, account_id: int, kept: accounts.Password, keep: int | None) -> User:
+    accounts.set_password(tx, account_id, kept, keep)
+    return _user(tx, accounts.get(tx, who))
 
 
 def removal(store: Store, address: str) -> Removal:
@@ -300,34 +300,35 @@ def add_app_password(
         raise BadData(f"{expires!r} is in the past")
     made = passwords.new_app_password()
     who = words.address(address)
-    fresh = os.urandom(16)
-
-    def salted(tx: Tx) -> tuple[bytes, int]:
-        """The salt all credentials of this user share, made when this is the first."""
-        account = accounts.get(tx, who)
-        accounts.keep_scram_salt(tx, account.id, fresh, LIMITS.scram_iterations)
-        return accounts.scram_salt(tx, account.id) or (fresh, LIMITS.scram_iterations)
-
-    salt, iterations = store.write_now(salted)
+    salt, iterations = store.write_now(_salted, who, os.urandom(16))
     keys = sasl.scram_keys(made, salt, iterations)
+    key = accounts.Key(keys.stored, keys.server, scopes=" ".join(dict.fromkeys(scopes)))
+    account, one = store.write_now(_keep_app_password, who, name, passwords.digest(made), key, until)
+    return _app_password(account, one, made)
 
-    def work(tx: Tx) -> AppPassword:
-        account = accounts.get(tx, who)
-        key = accounts.Key(keys.stored, keys.server, scopes=" ".join(dict.fromkeys(scopes)))
-        accounts.add_app_password(tx, account.id, name, passwords.digest(made), key, expires_at=until)
-        one = next(p for p in accounts.app_passwords(tx, account.id) if p.name == name)
-        return _app_password(account, one, made)
 
-    return store.write_now(work)
+def _salted(tx: Tx, who: Address, fresh: bytes) -> tuple[bytes, int]:
+    """The salt all credentials of this user share, made when this is the first."""
+    account = accounts.get(tx, who)
+    accounts.keep_scram_salt(tx, account.id, fresh, LIMITS.scram_iterations)
+    return accounts.scram_salt(tx, account.id) or (fresh, LIMITS.scram_iterations)
+
+
+def _keep_app_password(
+    tx: Tx, who: Address, name: str, digest: bytes, key: accounts.Key, until: int | None
+) -> tuple[Account, accounts.AppPassword]:
+    account = accounts.get(tx, who)
+    accounts.add_app_password(tx, account.id, name, digest, key, expires_at=until)
+    return account, next(p for p in accounts.app_passwords(tx, account.id) if p.name == name)
 
 
 def remove_app_password(store: Store, address: str, name: str) -> None:
     """Raises `Missing`."""
+    store.write_now(_remove_app_password, words.address(address), name)
 
-    def work(tx: Tx) -> None:
-        accounts.remove_app_password(tx, accounts.get(tx, words.address(address)).id, name)
 
-    store.write_now(work)
+def _remove_app_password(tx: Tx, who: Address, name: str) -> None:
+    accounts.remove_app_password(tx, accounts.get(tx, who).id, name)
 
 
 def _app_password(account: Account, one: accounts.AppPassword, password: str | None = None) -> AppPassword:
@@ -377,17 +378,17 @@ def set_forwards(
 ) -> list[Forward]:
     """These addresses and no others; None leaves them as they are. Raises `Missing`."""
     wanted = None if targets is None else list({a.key: a for a in map(words.address, targets)}.values())
-
-    def work(tx: Tx) -> None:
-        account = accounts.get(tx, words.address(address))
-        if wanted is not None:
-            for target in wanted:
-                _no_circle(account, target)
-            accounts.set_forwards(tx, account.id, wanted, keep=account.forward_keep)
-        _keep(tx, account, keep)
-
-    store.write_now(work)
+    store.write_now(_set_forwards, words.address(address), wanted, keep)
     return forwards(store, address)
+
+
+def _set_forwards(tx: Tx, who: Address, wanted: Sequence[Address] | None, keep: bool | None) -> None:
+    account = accounts.get(tx, who)
+    if wanted is not None:
+        for target in wanted:
+            _no_circle(account, target)
+        accounts.set_forwards(tx, account.id, wanted, keep=account.forward_keep)
+    _keep(tx, account, keep)
 
 
 def remove_forwards(store: Store, address: str, targets: Sequence[str] | None) -> list[str]:

@@ -134,29 +134,45 @@ class Outcome:
 def look(store: Store, token: str) -> Outcome:
     """What a link would do; nothing is changed, for programs that look for bad links open each."""
     asked = _asked(store, token)
-    return asked if isinstance(asked, Outcome) else _told("ready", asked[0], asked[1])
+    return asked if isinstance(asked, Outcome) else _told("ready", asked[0].action, asked[1])
 
 
 def follow(store: Store, token: str) -> Outcome:
     """Do what a link says: release; release and let the author in from now on; or throw away and keep him out."""
     asked = _asked(store, token)
-    if isinstance(asked, Outcome):
-        return asked
-    wanted, row = asked
+    return asked if isinstance(asked, Outcome) else _do(store, asked[0].action, asked[1], "link")
+
+
+def decide(store: Store, account_id: int, number: str, action: str) -> Outcome:
+    """What a user wants done with a message that was kept from him: as the links do, or `drop`. Raises `BadData`."""
     try:
-        if wanted.action == "block":
-            store.write_now(_block, row.id, row.account_id)
+        row = store.read_now(quarantine.get, _number(number), account_id)
+    except Missing:
+        return Outcome("gone", action)
+    if _is_forbidden(action, row):
+        return _told("forbidden", action, row)
+    return _do(store, action, row, "user")
+
+
+def _do(store: Store, action: str, row: Row, by: str) -> Outcome:
+    try:
+        if action in ("block", "drop"):
+            store.write_now(_drop, row.id, row.account_id, by, action == "block")
         elif _virus(store, row):
-            return _told("infected", wanted, row)
+            return _told("infected", action, row)
         else:
-            _release(store, row, wanted.action == "allow", "link")
+            _release(store, row, action == "allow", by)
     except NotNow:
-        return _told("later", wanted, row)
+        return _told("later", action, row)
     except Missing:  # another click was quicker
-        return Outcome("gone", wanted.action)
+        return Outcome("gone", action)
     except (OverQuota, Invalid):
-        return _told("full", wanted, row)
-    return _told("done", wanted, row)
+        return _told("full", action, row)
+    return _told("done", action, row)
+
+
+def _is_forbidden(action: str, row: Row) -> bool:
+    return action in ("release", "allow") and not row.junked and _rule(row) != "user"
 
 
 def _asked(store: Store, token: str) -> Outcome | tuple[Link, Row]:
@@ -168,21 +184,20 @@ def _asked(store: Store, token: str) -> Outcome | tuple[Link, Row]:
         row = store.read_now(quarantine.get, wanted.number, wanted.account_id)
     except Missing:
         return Outcome("gone", wanted.action)
-    if wanted.action != "block" and not row.junked and _rule(row) != "user":
-        return _told("forbidden", wanted, row)
+    if _is_forbidden(wanted.action, row):
+        return _told("forbidden", wanted.action, row)
     return wanted, row
 
 
-def _told(
-    result: Literal["ready", "done", "forbidden", "infected", "later", "full"], wanted: Link, row: Row
-) -> Outcome:
-    return Outcome(result, wanted.action, row.kept.author or row.kept.sender, row.kept.subject, row.at)
+def _told(result: Literal["ready", "done", "forbidden", "infected", "later", "full"], action: str, row: Row) -> Outcome:
+    return Outcome(result, action, row.kept.author or row.kept.sender, row.kept.subject, row.at)
 
 
-def _block(tx: Tx, number: int, account_id: int) -> None:
-    row = pardon.remove(tx, number, "link", account_id)
-    if row.kept.author:
-        sender_lists.put(tx, account_id, row.kept.author, allowed=False, note="from a digest")
+def _drop(tx: Tx, number: int, account_id: int, by: str, block: bool) -> None:
+    row = pardon.remove(tx, number, by, account_id)
+    if block and row.kept.author:
+        note = "from a digest" if by == "link" else "from the quarantine"
+        sender_lists.put(tx, account_id, row.kept.author, allowed=False, note=note)
 
 
 # ----------------------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from daemon.admin import scripts, words
 from daemon.admin.errors import BadData, Missing
@@ -66,6 +67,11 @@ def everyone(store: Store, user: str | None = None) -> list[Rule]:
     return [rule for own in store.read_now(work) for rule in _rules(own)]
 
 
+def of(tx: Tx, user: str) -> list[Rule]:
+    """Those of one user, in their order. Raises `Missing`; `BadData`: changed by hand."""
+    return _rules(scripts.own(tx, user))
+
+
 def add(store: Store, user: str, asked: Asked, place: int | None = None) -> Rule:
     """Behind the others, or as number `place`. Raises `Missing`, `BadData`, `BadScript`, `Invalid`."""
     wanted = rule(asked)
@@ -88,6 +94,19 @@ def some(store: Store, user: str, numbers: Sequence[int] | None) -> list[Rule]:
         if not 0 < number <= len(there):
             raise Missing(f"{user} has no rule {number}; `mailctl rule list {user}` shows them")
     return there if numbers is None else [there[number - 1] for number in numbers]
+
+
+def set_all(store: Store, user: str, before: Sequence[simple.Rule], wanted: Sequence[simple.Rule]) -> list[Rule]:
+    """These rules and no others, if those that are there still are `before`. Raises `Missing`: they are not;
+    `BadData`, `BadScript`, `Invalid`."""
+    change = partial(_set_all, tuple(before), tuple(wanted))
+    return _rules(scripts.edit(store, user, change, activate=bool(wanted)))
+
+
+def _set_all(before: tuple[simple.Rule, ...], wanted: tuple[simple.Rule, ...], text: str) -> str:
+    if simple.rules(text) != before:
+        raise Missing("the rules are others by now; nothing was changed")
+    return simple.with_rules(text, wanted)
 
 
 def remove(store: Store, user: str, gone: Sequence[Rule]) -> None:

@@ -59,7 +59,11 @@ class BadScript(BadData):
         first = faults[0]
         more = f", and {len(faults) - 1} more" if len(faults) > 1 else ""
         super().__init__(f"the script {name!r} has a fault in line {first.line}: {first.text}{more}")
+        self.name = name
         self.faults = faults
+
+    def __reduce__(self) -> tuple[type[BadScript], tuple[str, tuple[Fault, ...]]]:
+        return BadScript, (self.name, self.faults)
 
 
 def text_of(data: bytes) -> str:
@@ -118,17 +122,16 @@ def get(store: Store, user: str | None, name: str, *, domain: str = "") -> str:
 
 def put(store: Store, user: str, name: str, text: str, *, active: bool = False) -> Script:
     """Keep a user's script; `active`: and make it the active one. Raises `BadScript`, `Missing`, `Invalid`."""
-    who = words.address(user)
+    return store.write_now(_put, words.address(user), name, text, active)
 
-    def work(tx: Tx) -> Script:
-        account = accounts.get(tx, who)
-        compiled(name, text, library(tx, account.id))
-        sieve.put(tx, account.id, name, text)
-        if active:
-            sieve.activate(tx, account.id, name)
-        return Script(str(account.address), "", "own", name, _is_active(tx, account.id, name), len(text.encode()))
 
-    return store.write_now(work)
+def _put(tx: Tx, who: Address, name: str, text: str, active: bool) -> Script:
+    account = accounts.get(tx, who)
+    compiled(name, text, library(tx, account.id))
+    sieve.put(tx, account.id, name, text)
+    if active:
+        sieve.activate(tx, account.id, name)
+    return Script(str(account.address), "", "own", name, _is_active(tx, account.id, name), len(text.encode()))
 
 
 def put_global(store: Store, name: str, text: str, *, place: str, domain: str = "") -> Script:
@@ -146,30 +149,28 @@ def put_global(store: Store, name: str, text: str, *, place: str, domain: str = 
 
 def activate(store: Store, user: str, name: str | None) -> str | None:
     """Make a script the active one, or none; the name of the one that was. Raises `BadScript`, `Missing`."""
-    who = words.address(user)
+    return store.write_now(_activate, words.address(user), name)
 
-    def work(tx: Tx) -> str | None:
-        account = accounts.get(tx, who)
-        before = sieve.active(tx, account.id)
-        if name is not None:
-            compiled(name, sieve.get(tx, account.id, name), library(tx, account.id))
-        sieve.activate(tx, account.id, name)
-        return before[0] if before else None
 
-    return store.write_now(work)
+def _activate(tx: Tx, who: Address, name: str | None) -> str | None:
+    account = accounts.get(tx, who)
+    before = sieve.active(tx, account.id)
+    if name is not None:
+        compiled(name, sieve.get(tx, account.id, name), library(tx, account.id))
+    sieve.activate(tx, account.id, name)
+    return before[0] if before else None
 
 
 def remove(store: Store, user: str, name: str) -> None:
     """Raises `Missing`; `InUse` for the active one."""
-    who = words.address(user)
+    store.write_now(_remove, words.address(user), name)
 
-    def work(tx: Tx) -> None:
-        try:
-            sieve.remove(tx, accounts.get(tx, who).id, name)
-        except InUse as error:
-            raise InUse(f"{error}; `mailctl sieve activate {who} --none` ends that") from None
 
-    store.write_now(work)
+def _remove(tx: Tx, who: Address, name: str) -> None:
+    try:
+        sieve.remove(tx, accounts.get(tx, who).id, name)
+    except InUse as error:
+        raise InUse(f"{error}; `mailctl sieve activate {who} --none` ends that") from None
 
 
 def remove_global(store: Store, name: str, *, domain: str = "") -> None:
@@ -217,21 +218,22 @@ def own(tx: Tx, user: str) -> Own:
 def edit(store: Store, user: str, change: Callable[[str], str], *, activate: bool = True) -> Own:
     """Change a user's script, and make it the active one (`activate`); what is not understood is left as it is.
 
+    In the server `change` is a function at the top of a module, or one with some of its arguments given (`partial`).
     Raises `BadScript`, `BadData`, `Missing`, `Invalid` (no room).
     """
+    return store.write_now(_edit, user, change, activate)
 
-    def work(tx: Tx) -> Own:
-        before = own(tx, user)
-        text = understood(before, change)
-        active = before.active or activate
-        if text != before.text or active != before.active:
-            compiled(before.name, text, library(tx, before.account_id))
-            sieve.put(tx, before.account_id, before.name, text)
-            if active:
-                sieve.activate(tx, before.account_id, before.name)
-        return Own(before.user, before.account_id, before.name, text, active)
 
-    return store.write_now(work)
+def _edit(tx: Tx, user: str, change: Callable[[str], str], activate: bool) -> Own:
+    before = own(tx, user)
+    text = understood(before, change)
+    active = before.active or activate
+    if text != before.text or active != before.active:
+        compiled(before.name, text, library(tx, before.account_id))
+        sieve.put(tx, before.account_id, before.name, text)
+        if active:
+            sieve.activate(tx, before.account_id, before.name)
+    return Own(before.user, before.account_id, before.name, text, active)
 
 
 def understood(script: Own, look: Callable[[str], T]) -> T:

@@ -44,23 +44,23 @@ def add(
     store: Store, senders: Sequence[str], *, allowed: bool, user: str | None = None, note: str = ""
 ) -> list[Sender]:
     """All of them, or none. Raises `Missing`, `Invalid`."""
+    return store.write_now(_add, senders, allowed, user, note)
 
-    def work(tx: Tx) -> list[Sender]:
-        account = EVERYBODY if user is None else _account(tx, user)
-        made = [sender_lists.put(tx, account, sender, allowed=allowed, note=note) for sender in senders]
-        return [Sender(entry.sender, entry.kind, user, entry.note, entry.created_at) for entry in made]
 
-    return store.write_now(work)
+def _add(tx: Tx, senders: Sequence[str], allowed: bool, user: str | None, note: str) -> list[Sender]:
+    account = EVERYBODY if user is None else _account(tx, user)
+    made = [sender_lists.put(tx, account, sender, allowed=allowed, note=note) for sender in senders]
+    return [Sender(entry.sender, entry.kind, user, entry.note, entry.created_at) for entry in made]
 
 
 def remove(store: Store, senders: Sequence[str], *, allowed: bool, user: str | None = None) -> list[str]:
     """Their spellings on the list; all of them, or none. Raises `Missing`, `Invalid`."""
+    return store.write_now(_remove, senders, allowed, user)
 
-    def work(tx: Tx) -> list[str]:
-        account = EVERYBODY if user is None else _account(tx, user)
-        return [sender_lists.remove(tx, account, sender, allowed=allowed) for sender in senders]
 
-    return store.write_now(work)
+def _remove(tx: Tx, senders: Sequence[str], allowed: bool, user: str | None) -> list[str]:
+    account = EVERYBODY if user is None else _account(tx, user)
+    return [sender_lists.remove(tx, account, sender, allowed=allowed) for sender in senders]
 
 
 def _account(tx: Tx, user: str) -> int:

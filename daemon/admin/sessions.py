@@ -5,20 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from daemon.admin import health, words
-from daemon.store import accounts, sessions
+from daemon.store import accounts, sessions, web_sessions
 from daemon.store.db import Store
 from daemon.store.tx import Tx
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """`app_password` is the name of the one he came with; None: his own password."""
+    """`app_password` is the name of the one he came with; None: his own password. `agent`: what a browser that is
+    signed in (protocol `web`) called itself; '' for others."""
 
     user: str
     protocol: str
     peer: str
     app_password: str | None
     since_at: int
+    agent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +33,22 @@ class Ending:
 
 
 def everyone(store: Store, user: str | None = None) -> list[Session]:
-    """Of all, or of one user, as the server knew it within the last second. Raises `Missing`."""
+    """Of all, or of one user, as the server knew it within the last second, and browsers that are signed in. Raises
+    `Missing`."""
 
-    def work(tx: Tx) -> list[Session]:
+    def work(tx: Tx) -> tuple[list[Session], list[Session]]:
         whose = None if user is None else accounts.get(tx, words.address(user)).id
-        return [Session(*one) for one in sessions.everyone(tx, whose)]
+        names: dict[int, str] = {}
+        browsers = []
+        for one in web_sessions.everyone(tx, whose):
+            if one.account_id not in names:
+                account = accounts.by_id(tx, one.account_id)
+                names[one.account_id] = str(account.address) if account else ""
+            browsers.append(Session(names[one.account_id], "web", one.seen_peer, None, one.created_at, one.agent))
+        return [Session(*one) for one in sessions.everyone(tx, whose)], browsers
 
-    found = store.read_now(work)
-    return found if health.is_running(store) else []  # what a server left that was killed
+    live, browsers = store.read_now(work)
+    return (live if health.is_running(store) else []) + browsers  # what a server left that was killed
 
 
 def ending(store: Store, user: str, *, keep_app_passwords: bool = False) -> Ending:

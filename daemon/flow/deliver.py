@@ -16,7 +16,18 @@ from daemon.flow.envelope import Origin
 from daemon.flow.judged import Judged, note
 from daemon.mail.address import Address
 from daemon.mail.summary import Summary, message_id_in
-from daemon.store import blobs, correspondents, events, incidents, mailboxes, messages, quarantine, queue, sieve
+from daemon.store import (
+    blobs,
+    contacts,
+    correspondents,
+    events,
+    incidents,
+    mailboxes,
+    messages,
+    quarantine,
+    queue,
+    sieve,
+)
 from daemon.store.addresses import Denial
 from daemon.store.allowance import Limits
 from daemon.store.errors import Invalid, Missing, OverQuota
@@ -99,7 +110,8 @@ class Plan:
     `failures`: what could not be done for some while it was for others. `notices` are messages about this one, done
     with it; `about` is what a notice tells (failure, success, vacation, ...), and one with `once` is done if nobody
     did it before. `judged` is there for mail from other servers, and `unsent` whom it is not forwarded to, since it is
-    junk. `written_to`: the recipients of what a user hands in, `limits` what he may send.
+    junk. `written_to`: the recipients of what a user hands in, `called`: with the names he gives them, `limits`: what
+    he may send.
     Of the owners' rules: `versions` are what scripts made of the message, numbered from 1; `duplicates` what they
     remember; `ruled` tells what they did, and `discarded` that somebody's threw it away.
     """
@@ -118,6 +130,7 @@ class Plan:
     judged: Judged | None = None
     unsent: list[str] = field(default_factory=list)
     written_to: tuple[Address, ...] = ()
+    called: tuple[tuple[Address, str], ...] = ()
     limits: Limits | None = None
     once: Answer | Fault | None = None
     versions: list[Version] = field(default_factory=list)
@@ -162,6 +175,7 @@ def commit(tx: Tx, plan: Plan) -> None:
     incident = contain(tx, plan)
     if plan.written_to and origin.account_id is not None:
         correspondents.wrote(tx, origin.account_id, plan.written_to if incident is None else (), message_id)
+        contacts.collect(tx, origin.account_id, plan.called if incident is None else ())
     told += plan.ruled
     remember(tx, plan.duplicates)
     for copy in plan.copies:

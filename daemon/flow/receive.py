@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from daemon import log
 from daemon.config import Config
-from daemon.flow import answers, applying, containing, forward, keeping, notify, rules, signing
+from daemon.flow import answers, applying, containing, forward, keeping, notify, rules, signing, submit
 from daemon.flow.deliver import Copy, Plan, Sending, Stale, Version, commit
 from daemon.flow.envelope import Envelope, Origin, Recipient
 from daemon.flow.judged import Judged, tell_refusal
@@ -521,6 +521,8 @@ class Planning:
             return
         if self.origin.kind == "submission":
             plan.written_to = tuple(o.recipient.address for o in outcomes if o.denial is None)
+            others = [each for each in plan.written_to if each != self.envelope.sender]
+            plan.called = submit.called(plan.body, others)
             plan.limits = containing.limits_for(self.config, self.origin)
         if self.origin.one_answer and len(outcomes) > 1:
             self.fates += [Fate(o.recipient, o.recipient.address, o.denial) for o in outcomes if o.denial is not None]

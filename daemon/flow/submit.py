@@ -5,7 +5,9 @@ After this nobody changes a byte of it any more.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from daemon.limits import LIMITS
@@ -18,6 +20,7 @@ from daemon.store.spool import Body
 from daemon.store.tx import Tx
 
 _FROM = field_matcher(frozenset((b"from",)))
+_TO = field_matcher(frozenset((b"to", b"cc")))
 _PIECE = 1 << 18
 
 
@@ -72,6 +75,21 @@ def check_author(tx: Tx, account_id: int, body: Body) -> None:
                 raise not_his(f"{mailbox.local}@{mailbox.host}") from None
             if not addresses.may_send_as(tx, account_id, author):
                 raise not_his(str(author))
+
+
+def called(body: Body, addresses: Sequence[Address]) -> tuple[tuple[Address, str], ...]:
+    """These recipients with the names that To and Cc give them, '' for those without; nobody of a mailing to many."""
+    if len(addresses) > LIMITS.correspondents_at_once:
+        return ()
+    view = body.view()
+    names: dict[tuple[str, str], str] = {}
+    for field in _TO.findall(bytes(view[: header_end(view, 0, min(len(view), LIMITS.header_bytes))])):
+        for mailbox in mailboxes(field.partition(b":")[2]):
+            if mailbox.name and mailbox.local and mailbox.host:
+                with contextlib.suppress(BadAddress):
+                    key = Address(mailbox.local, normal_domain(mailbox.host)).key
+                    names.setdefault(key, mailbox.display)
+    return tuple((address, names.get(address.key, "")) for address in addresses)
 
 
 def not_his(address: str) -> NotTaken:

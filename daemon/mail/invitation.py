@@ -1,7 +1,8 @@
 """Invitations that come with a message (RFC 5545 in RFC 6047): what, when, where, who, and what is asked or answered.
 
 Times are told as they are: in UTC where the calendar names a zone that is known, as a day alone for a whole day,
-without a zone where it names none ("floating": the reader's own time). Repetitions are told as a rule, and never counted out.
+without a zone where it names none ("floating": the reader's own time). Repetitions are told as a rule, and
+never counted out.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class House:
         self.outbound = Outbound(store, config)
         self.judge = Judge(store, self.outbound.resolver, greylist=greylist.passed)
         self.imap = Imap(store, config, self.door, self._context, tls.end_point_of)
-        self.web = Web(store, config, self.keyring, self.door)
+        self.web = Web(store, config, self.keyring, self.door, self.refusals, self.doors.counts)
         self.pop3 = Pop3(store, config, self.door, self._context, tls.end_point_of)
         self.managesieve = ManageSieve(store, config, self.door, self._context, tls.end_point_of)
 
@@ -120,5 +120,6 @@ class House:
         services += [
             Service("http", Visit, self.web.serve, web.WORDS),
             Service("https", Visit, self.web.serve, web.WORDS, True, self.web.context),
+            Service("metrics", Visit, self.web.serve, web.WORDS),
         ]
         return {service.name: service for service in services}

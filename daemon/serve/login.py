@@ -18,7 +18,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from daemon import log, passwords
 from daemon.config import Config, contains
@@ -83,6 +83,14 @@ class Identity:
     scopes: frozenset[str] = frozenset()
     app_password_id: int | None = None
     epoch: int = 0
+
+
+class Owner(NamedTuple):
+    """Who knows his own password; `version` is that of his credentials. `two_factor`: more is asked for."""
+
+    identity: Identity
+    version: int
+    two_factor: bool
 
 
 Ask = Callable[[bytes], Awaitable[bytes]]
@@ -151,9 +159,9 @@ class Door:
             owner = self._store.peek(accounts.owner_of_app_password, passwords.digest(token))
         return await self.plain(service, peer, str(owner or ""), token, tls)
 
-    async def own(self, peer: str, login: str, password: str, tls: bool) -> tuple[Identity, bool]:
-        """His own password, as the sign-in page asks for it, and whether that is not enough: then nothing is counted
-        as a success before `prove`."""
+    async def own(self, peer: str, login: str, password: str, tls: bool) -> Owner:
+        """His own password, as the sign-in page asks for it. Where that is not enough nothing is counted as a success
+        before `prove`."""
         attempt = self._begin(peer, login, tls)
         known = await self._known(attempt)
         reason, identity = await self._compare(attempt, known, WEB, password)
@@ -161,17 +169,19 @@ class Door:
             raise await self._failed(attempt, reason, self._digest(b"tried", login, password))
         if not known.two_factor:
             self._succeeded(attempt, identity)
-        return identity, known.two_factor
+        return Owner(identity, known.version, known.two_factor)
 
     async def prove(
-        self, peer: str, login: str, epoch: int | None, check: Callable[[], Awaitable[str]], tried: str
+        self, peer: str, login: str, before: Owner | None, check: Callable[[], Awaitable[str]], tried: str
     ) -> Identity:
-        """What he has beside his password: `check` gives the reason why it proves nothing, or ''. `epoch` is that of
-        the password before; None when none was asked for. A usual address is no excuse for wrong ones."""
+        """What he has beside his password: `check` gives the reason why it proves nothing, or ''. `before`: what he
+        proved by his password; None where none was asked for. A usual address is no excuse for wrong ones."""
         attempt = self._begin(peer, login, True)
         known = await self._known(attempt)
-        if known is None or not known.enabled or epoch not in (None, known.epoch):
+        if known is None or not known.enabled:
             raise self._refuse(attempt, "disabled")
+        if before is not None and (before.version, before.identity.epoch) != (known.version, known.epoch):
+            raise self._refuse(attempt, "too-late")
         if reason := await check():
             attempt.good = False
             raise await self._failed(attempt, reason, self._digest(b"proved", login, tried))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 
 from daemon.store import events
 from daemon.store.db import Store, StoreError
@@ -20,12 +21,14 @@ class Refusals:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.totals: Counter[str] = Counter()  # by reason, since the process began
         self._pending: dict[Refusal, tuple[int, str]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Task[None] | None = None
 
     def add(self, peer: str, reason: str, *, sender: str = "", recipient: str = "", reply: str = "") -> None:
         """Count one. `sender` is what the peer said it is: reverse-path or login name. Call on the loop."""
+        self.totals[reason] += 1
         key = (peer, reason, sender[:320], recipient[:320])
         if key not in self._pending and len(self._pending) >= _KINDS:
             key = ("*", reason, "", "")

@@ -33,9 +33,10 @@ _CIPHERS_25 = _CIPHERS + ":ECDHE+AES:RSA+AESGCM:RSA+AES"
 
 
 class ServerContext(ssl.SSLContext):
-    """A context that knows the hash of its certificate (RFC 5929 §4.1)."""
+    """A context that knows the hash of its certificate (RFC 5929 §4.1), and whether somebody else vouches for it."""
 
     end_point: bytes
+    vouched: bool
 
 
 def end_point_of(tls: ssl.SSLObject | None) -> bytes | None:
@@ -172,6 +173,8 @@ def _context(pair: _Pair, ciphers: str = _CIPHERS) -> ServerContext:
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.set_ciphers(ciphers)
     context.end_point = pem.end_point(pair.chain)
+    leaf = pem.leaf_of(pair.chain)
+    context.vouched = leaf.issuer != leaf.subject
     with _as_file(pair.chain + "\n" + pair.private_key) as path:
         context.load_cert_chain(path)
     return context

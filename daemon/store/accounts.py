@@ -8,7 +8,7 @@ from typing import Any
 
 from daemon.limits import LIMITS
 from daemon.mail.address import Address, fold_local
-from daemon.store import domains, greylist, incidents, mailboxes, quarantine, spam, web_sessions
+from daemon.store import domains, greylist, incidents, mailboxes, quarantine, spam, states, web_sessions
 from daemon.store.errors import Exists, Invalid, Missing, OverQuota
 from daemon.store.tx import Tx
 
@@ -156,6 +156,8 @@ def change(tx: Tx, account_id: int, **values: Any) -> None:
         tx.run(f"update account set {column} = ? where id = ?", value, account_id)
     if "enabled" in values:
         _credentials_changed(tx, account_id)
+    if "forward_keep" in values:
+        states.changed(tx, account_id, "Forwarding")
     tx.account_touched(account_id)
 
 
@@ -258,6 +260,7 @@ def add_app_password(
     if tx.value("select 1 from app_password where account_id = ? and name = ?", account_id, name):
         raise Exists(f"there is an app password {name!r} already")
     _credentials_changed(tx, account_id)
+    states.changed(tx, account_id, "AppPassword")
     return tx.insert(
         "insert into app_password (account_id, name, sha256, stored_key, server_key, scopes, created_at, expires_at)"
         " values (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -299,6 +302,7 @@ def remove_app_password(tx: Tx, account_id: int, name: str) -> None:
     if not tx.run("delete from app_password where account_id = ? and name = ?", account_id, name):
         raise Missing(f"there is no app password {name!r}")
     _credentials_changed(tx, account_id)
+    states.changed(tx, account_id, "AppPassword")
 
 
 def logged_in(tx: Tx, account_id: int, app_password_id: int | None, network: str) -> None:
@@ -411,6 +415,7 @@ def add_forward(tx: Tx, account_id: int, address: Address) -> int:
     """Raises `Exists`."""
     if tx.value("select 1 from forward where account_id = ? and address = ?", account_id, str(address)):
         raise Exists(f"mail is forwarded to {address} already")
+    states.changed(tx, account_id, "Forwarding")
     tx.account_touched(account_id)
     return tx.insert(
         "insert into forward (account_id, address, created_at) values (?, ?, ?)", account_id, str(address), tx.now
@@ -421,6 +426,7 @@ def remove_forward(tx: Tx, account_id: int, address: Address) -> None:
     """Raises `Missing`."""
     if not tx.run("delete from forward where account_id = ? and address = ?", account_id, str(address)):
         raise Missing(f"mail is not forwarded to {address}")
+    states.changed(tx, account_id, "Forwarding")
     tx.account_touched(account_id)
 
 

@@ -15,7 +15,19 @@ from typing import Any
 
 from daemon.config import BadSetting
 from daemon.limits import LIMITS
-from daemon.store import dkim_keys, incidents, metadata, quarantine, settings, sieve, spam, threads, web_sessions
+from daemon.store import (
+    contacts,
+    dkim_keys,
+    factors,
+    incidents,
+    metadata,
+    quarantine,
+    settings,
+    sieve,
+    spam,
+    threads,
+    web_sessions,
+)
 from daemon.store.db import Store
 from daemon.store.keywords import DELETED, SEEN
 from daemon.store.mailboxes import INBOX
@@ -341,6 +353,10 @@ def _metadata(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
 def _web(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
     for subject, text in store.read_now(web_sessions.wrong, _MANY):
         yield Finding("error", "web-session-wrong", subject, text)
+    for subject, text in store.read_now(contacts.wrong, _MANY):
+        yield Finding("error", "owner-state-wrong", subject, text)
+    for subject, text in store.read_now(factors.wrong, _MANY):
+        yield Finding("error", "two-factor-wrong", subject, text)
 
 
 # ------------------------------------------------------------------------------------------------- segments and bytes

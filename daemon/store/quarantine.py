@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from daemon.limits import LIMITS
-from daemon.store import blobs
+from daemon.store import blobs, states
 from daemon.store.blobs import Place
 from daemon.store.errors import Missing
 from daemon.store.tx import Tx
 
 ALL = 0  # whose sum is that of everybody
+TYPE = "QuarantinedMessage"  # in JMAP
 
 
 class Kept(NamedTuple):
@@ -88,6 +89,7 @@ def point(tx: Tx, account_id: int, kept: Kept, trace: str, email_id: int, size: 
 
 
 def _insert(tx: Tx, account_id: int, kept: Kept, *columns: Any) -> int:
+    states.changed(tx, account_id, TYPE)
     return tx.insert(
         "insert into quarantine (account_id, trace, blob_id, email_id, prefix, size, weight, recipient, sender, author,"
         " author_name, subject, message_id, reason, score, why, told_user, told_admin, at)"
@@ -245,6 +247,7 @@ def _weight(tx: Tx, owner: int) -> int:
 
 def drop(tx: Tx, numbers: list[int]) -> int:
     """The rows go, with their references and their weight; how many there were."""
+    owners: set[int] = set()
     sums: dict[int, int] = {}
     freed: list[int] = []
     gone = 0
@@ -253,11 +256,14 @@ def drop(tx: Tx, numbers: list[int]) -> int:
             "delete from quarantine where id = ? returning account_id, blob_id, weight", number
         ):
             gone += 1
+            owners.add(account_id)
             if blob_id is not None:
                 freed.append(blob_id)
                 sums[account_id] = sums.get(account_id, 0) + weight
                 sums[ALL] = sums.get(ALL, 0) + weight
     blobs.release(tx, freed)
+    for owner in owners:
+        states.changed(tx, owner, TYPE)
     for owner, weight in sums.items():
         tx.run("delete from quarantine_sum where account_id = ? and weight = ?", owner, weight)
         tx.run("update quarantine_sum set weight = weight - ? where account_id = ?", weight, owner)

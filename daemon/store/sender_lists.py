@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from daemon.limits import LIMITS
 from daemon.mail.address import Address, BadAddress, normal_domain, parse_address
+from daemon.store import states
 from daemon.store.correspondents import name_of
 from daemon.store.errors import Invalid, Missing
 from daemon.store.tx import Tx
@@ -59,6 +60,7 @@ def put(tx: Tx, account_id: int, sender: str, *, allowed: bool, note: str = "") 
         " created_at = excluded.created_at",
         account_id, name, kind, int(allowed), note, tx.now,
     )  # fmt: skip
+    _changed(tx, account_id)
     return Entry(account_id, name, kind, allowed, note, tx.now)
 
 
@@ -69,7 +71,13 @@ def remove(tx: Tx, account_id: int, sender: str, *, allowed: bool) -> str:
         "delete from sender_list where account_id = ? and sender = ? and allowed = ?", account_id, name, int(allowed)
     ):
         raise Missing(f"{name} is not on the list")
+    _changed(tx, account_id)
     return name
+
+
+def _changed(tx: Tx, account_id: int) -> None:
+    if account_id != EVERYBODY:
+        states.changed(tx, account_id, "SenderEntry")
 
 
 def everyone(tx: Tx, account_id: int | None = None, *, allowed: bool | None = None) -> list[Entry]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from daemon.limits import LIMITS
 from daemon.mail.address import Address
-from daemon.store import domains, settings
+from daemon.store import domains, settings, states
 from daemon.store.correspondents import name_of
 from daemon.store.errors import Exists, InUse, Invalid, Missing
 from daemon.store.tx import Tx
@@ -66,7 +66,7 @@ def put(tx: Tx, account_id: int, name: str, text: str) -> None:
         " changed_at = excluded.changed_at",
         account_id, name, text, size, tx.now,
     )  # fmt: skip
-    tx.account_touched(account_id)
+    _changed(tx, account_id)
 
 
 def get(tx: Tx, account_id: int, name: str) -> str:
@@ -96,7 +96,7 @@ def activate(tx: Tx, account_id: int, name: str | None) -> None:
     tx.run("update sieve_script set active = 0 where account_id = ? and active", account_id)
     if name is not None:
         tx.run("update sieve_script set active = 1 where account_id = ? and name = ?", account_id, name)
-    tx.account_touched(account_id)
+    _changed(tx, account_id)
 
 
 def remove(tx: Tx, account_id: int, name: str) -> None:
@@ -107,7 +107,7 @@ def remove(tx: Tx, account_id: int, name: str) -> None:
     if row[0]:
         raise InUse(f"the script {name!r} is the active one")
     tx.run("delete from sieve_script where account_id = ? and name = ?", account_id, name)
-    tx.account_touched(account_id)
+    _changed(tx, account_id)
 
 
 def rename(tx: Tx, account_id: int, old: str, new: str) -> None:
@@ -117,6 +117,12 @@ def rename(tx: Tx, account_id: int, old: str, new: str) -> None:
     if tx.value("select 1 from sieve_script where account_id = ? and name = ?", account_id, new):
         raise Exists(f"there is a script {new!r} already")
     tx.run("update sieve_script set name = ? where account_id = ? and name = ?", new, account_id, old)
+    _changed(tx, account_id)
+
+
+def _changed(tx: Tx, account_id: int) -> None:
+    """His scripts are different now, and with them perhaps the rules and the answer in one of them."""
+    states.changed(tx, account_id, "SieveScript", "Rule", "VacationResponse")
     tx.account_touched(account_id)
 
 

@@ -19,9 +19,26 @@ class State(NamedTuple):
 
 def changed(tx: Tx, account_id: int, *types: str) -> int:
     """Objects of these types are different now; the number of the change. Who listens hears of it after the commit."""
+    modseq = mailboxes.next_modseq(tx, account_id)
     for type in types:
         tx.object_touched(account_id, type)
-    return mailboxes.next_modseq(tx, account_id)
+        tx.run(
+            "insert into object_state (account_id, type, modseq) values (?, ?, ?)"
+            " on conflict (account_id, type) do update set modseq = excluded.modseq",
+            account_id, type, modseq,
+        )  # fmt: skip
+    return modseq
+
+
+def of_type(tx: Tx, account_id: int, type: str) -> int:
+    """The number of the last change of this type; 0 before the first."""
+    value: int | None = tx.value("select modseq from object_state where account_id = ? and type = ?", account_id, type)
+    return value or 0
+
+
+def of_types(tx: Tx, account_id: int) -> Mapping[str, int]:
+    """The same of all types that were ever changed."""
+    return dict(tx.all("select type, modseq from object_state where account_id = ?", account_id))
 
 
 def of(tx: Tx, account_ids: Iterable[int]) -> Mapping[int, State]:

@@ -12,7 +12,10 @@ from typing import Any
 
 from daemon.limits import LIMITS
 from daemon.mail.address import Address
+from daemon.store import states
 from daemon.store.tx import Tx
+
+TYPE = "Session"  # in JMAP
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ def begin(
         LIMITS.web_sessions - 1,
     )
     tx.account_touched(account_id)
+    states.changed(tx, account_id, TYPE)
     return tx.insert(
         "insert into web_session (account_id, token_sha256, epoch, factor, peer, agent, seen_peer, seen_at, idle,"
         " created_at, until_at) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -108,6 +112,7 @@ def remove(tx: Tx, account_id: int, session_id: int) -> bool:
     gone = tx.run("delete from web_session where id = ? and account_id = ?", session_id, account_id)
     if gone:
         tx.account_touched(account_id)
+        states.changed(tx, account_id, TYPE)
     return bool(gone)
 
 
@@ -116,6 +121,7 @@ def end(tx: Tx, account_id: int, keep: int | None = None) -> int:
     gone = tx.run("delete from web_session where account_id = ? and id is not ?", account_id, keep)
     if gone:
         tx.account_touched(account_id)
+        states.changed(tx, account_id, TYPE)
     return gone
 
 

@@ -49,7 +49,7 @@ class Reader:
         self.asked: list[str] = []
         self.said: list[str] = []
         page.on("request", self._asked)
-        page.on("console", lambda message: self.said.append(message.text))
+        page.on("console", lambda said: said.type == "log" and self.said.append(said.text))
         page.on("dialog", lambda dialog: (self.said.append("dialog"), dialog.dismiss()))
         page.route(HOME, self._answer)
 

@@ -202,8 +202,9 @@ NASTIES = {
         piece: repeated(piece)
         for piece in (
             "<div>", "<a ", "<", "<b>", "<table>", "<table><tr><td>", "<style>", "<svg>", "&", "&#", "&amp;", '<a b="',
-            "<li>x", "</p>", "<!--", "<!", "<p><table>", "<b><p>", "<b><i></b>", "<img src=x>", "&#99999999999;", "<body x=y>",
-            "<a href=http://x/>x", "<td>", "<p style='color:red;background:url(http://x/)'>x</p>", "<b>x<p>",
+            "<li>x", "</p>", "<!--", "<!", "<p><table>", "<b><p>", "<b><i></b>", "<img src=x>",
+            "&#99999999999;",
+            "<body x=y>", "<a href=http://x/>x", "<td>", "<p style='color:red;background:url(http://x/)'>x", "<b>x<p>",
         )
     },
     "one attribute": '<p title="' + "x" * LIMITS.view_html + '">',

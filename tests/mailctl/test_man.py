@@ -16,7 +16,7 @@ from mailctl.main import cli
 from tests.mailctl.conftest import Ctl, contained
 
 MAN = Path(__file__).parents[2] / "man"
-PAGES = sorted(MAN.glob("man*/*.[158]"))
+PAGES = sorted(MAN.glob("man*/*.[1578]"))
 CTX = click.Context(cli, info_name="mailctl")
 VERBS = {path: command for path, command in walk(cli, CTX) if not isinstance(command, click.Group)}
 IN_THE_FIRST = ("serve", "version", "completion")  # told in mailctl(1)

@@ -9,8 +9,9 @@ import pytest
 
 from daemon import passwords
 from daemon.mail.address import parse_address
-from daemon.store import accounts, sessions
+from daemon.store import accounts, factors, sessions, web_sessions
 from daemon.store.sessions import Row
+from daemon.store.tx import Tx
 from tests.mailctl.conftest import Ctl, message
 
 
@@ -327,6 +328,35 @@ def test_a_user_whose_mail_is_forwarded_may_still_send(town: Ctl) -> None:
 def test_postmaster_without_a_domain_reaches_the_administrator(town: Ctl) -> None:
     assert town.json("address", "test", "postmaster")["mailboxes"] == ["alice@example.org"]
     assert "is not an address" in town.fails(65, "address", "test", "nobody")
+
+
+# ---------------------------------------------------------------------------------------------------------- two-factor
+
+
+def test_two_factor_is_shown_and_turned_off(town: Ctl) -> None:
+    def enrol(tx: Tx) -> None:
+        factors.put_secret(tx, 2, b"sealed")
+        factors.confirm(tx, 2, b"sealed", 1)
+        factors.turn_on(tx, 2)
+        factors.set_recovery_codes(tx, 2, [bytes(32)])
+        web_sessions.begin(tx, 2, bytes(32), "totp", "192.0.2.1", "Lynx/1", epoch=0, idle=60, age=60)
+
+    store = town.store()
+    store.write_now(enrol)
+    store.close()
+    on = town.json("user", "two-factor", "bob@example.org")
+    assert on == on | {"user": "bob@example.org", "program": True, "passkeys": 0, "recovery_codes": 1}
+    assert on["since_at"] and "on, since" in town.ok("user", "two-factor", "bob@example.org")
+    (session,) = town.lines("session", "list")
+    assert (session["protocol"], session["agent"], session["peer"]) == ("web", "Lynx/1", "192.0.2.1")
+    town.fails(64, "user", "two-factor", "bob@example.org", "off")
+    town.fails(64, "user", "two-factor", "bob@example.org", "on")
+    town.fails(1, "user", "two-factor", "nobody@example.org", "off", "--yes")
+    dry = town.ok("user", "two-factor", "bob@example.org", "off", "--dry-run")
+    assert "an authenticator program, 0 passkeys, 1 recovery code" in dry
+    town.ok("user", "two-factor", "bob@example.org", "off", "--yes")
+    assert town.json("user", "two-factor", "bob@example.org")["since_at"] is None
+    assert town.lines("session", "list") == [] and "off" in town.ok("user", "two-factor", "bob@example.org")
 
 
 # ------------------------------------------------------------------------------------------------------------ sessions

@@ -427,6 +427,7 @@ WRITES: Sequence[tuple[str, ...]] = (
     ("queue", "drop", "--incident", "1", "--yes"),
     ("session", "kill", "ben@example.org", "--yes"),
     ("session", "kill", "nobody@example.org", "--yes"),
+    ("user", "two-factor", "ben@example.org", "off", "--yes"),
     ("route", "add", "--to", "far.example", "127.0.0.1:9", "--tls", "none"),
     ("route", "add", "--default", "127.0.0.1:9"),
     ("route", "rm", "2", "--yes"),
@@ -457,7 +458,8 @@ WRITES: Sequence[tuple[str, ...]] = (
 
 READS: Sequence[tuple[str, ...]] = (
     ("user", "list"), ("user", "show", "ann@example.org"), ("user", "show", "nobody@example.org"),
-    ("user", "app-password", "list", "ben@example.org"), ("domain", "list"), ("domain", "show", "other.example"),
+    ("user", "app-password", "list", "ben@example.org"), ("user", "two-factor", "ben@example.org"),
+    ("domain", "list"), ("domain", "show", "other.example"),
     ("alias", "list"), ("alias", "show", "info@example.org"), ("forward", "list"),
     ("forward", "list", "ben@example.org"), ("address", "test", "info@other.example"),
     ("address", "test", "nobody@example.org"), ("mail", "list"), ("mail", "list", "ann@example.org"),

@@ -6,29 +6,27 @@ program this is, and nothing is listed.
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import NamedTuple
 
-from aiohttp import web, web_response
+from aiohttp import web
 
-from daemon import log
 from daemon.admin import mtasts
 from daemon.config import BadSetting, Config, hostname
 from daemon.limits import LIMITS
 from daemon.serve.login import Door
-from daemon.serve.web import quarantine, signin, viewer, visitors
-from daemon.serve.web.jmap import api, events
+from daemon.serve.web import health as healths
+from daemon.serve.web import pages, quarantine, signin, viewer
+from daemon.serve.web.frame import Handler, guarded, started
+from daemon.serve.web.health import HEALTH, Health
+from daemon.serve.web.jmap import api, contacts, events, owner, socket
 from daemon.serve.web.jmap.capabilities import CAPABILITIES
 from daemon.serve.web.jmap.lasting import PUSH, Push
 from daemon.serve.web.jmap.news import News
-from daemon.serve.web.visitors import DOOR
 from daemon.store import acme, domains
 from daemon.store.db import Store
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 CHALLENGE = "/.well-known/acme-challenge/"
 
 
@@ -39,7 +37,6 @@ class House(NamedTuple):
     config: Callable[[], Config]
 
 
-_SILENT = logging.Logger("web", logging.CRITICAL + 1)  # aiohttp's traceback for each malformed request of a stranger
 HOUSE = web.AppKey("house", House)
 
 
@@ -68,12 +65,15 @@ ROUTES = (
     web.get(CHALLENGE + "{token}", challenge),
     web.get(mtasts.PATH, policy),
     *quarantine.ROUTES,
+    *pages.ROUTES,
     *signin.ROUTES,
+    *healths.ROUTES,
     *events.ROUTES,
+    *socket.ROUTES,
     *api.ROUTES,
     *viewer.ROUTES,
 )
-LASTING = frozenset((events.PATH,))  # answers that have no end in time
+LASTING = frozenset((events.PATH, socket.PATH))  # answers that have no end in time
 
 
 def name_of(request: web.Request) -> str:
@@ -86,20 +86,11 @@ def name_of(request: web.Request) -> str:
 
 
 @web.middleware
-async def rules(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """HTTPS for all but challenges; a fault of ours is told as one, and logged."""
+async def only_https(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """HTTPS for all but challenges."""
     if not request.secure and not request.path.startswith(CHALLENGE):
         return _to_https(request)
-    try:
-        async with asyncio.timeout(None if request.path in LASTING else LIMITS.http_answer):
-            return await handler(request)
-    except web.HTTPException:
-        raise
-    except TimeoutError:
-        raise web.HTTPServiceUnavailable from None
-    except Exception as error:
-        log.fault("web-fault", error, path=request.path)
-        raise web.HTTPInternalServerError from None
+    return await handler(request)
 
 
 def _to_https(request: web.Request) -> web.StreamResponse:
@@ -111,57 +102,20 @@ def _to_https(request: web.Request) -> web.StreamResponse:
     raise web.HTTPPermanentRedirect(f"https://{name_of(request) or config.hostname}{port}{request.raw_path}")
 
 
-_CAREFUL = {  # what a page that says nothing else is held to
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-    "Cache-Control": "no-store",
-    "X-Robots-Tag": "noindex",
-}
-
-
-async def _careful(request: web.Request, response: web.StreamResponse) -> None:
-    """Nothing of ours is guessed at, framed, kept or told to others, unless a page says so itself."""
-    response.headers.popall("Server", None)
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    for name, value in _CAREFUL.items():
-        response.headers.setdefault(name, value)
-
-
 async def _deaf(app: web.Application) -> None:
     app[PUSH].news.close()
 
 
-async def runner(store: Store, config: Callable[[], Config], door: Door) -> web.AppRunner:
+async def runner(store: Store, config: Callable[[], Config], door: Door, health: Health) -> web.AppRunner:
     """The pages, ready to be asked: its `server()` is a protocol for one connection."""
-    # no hook reaches what aiohttp itself answers to a malformed request
-    setattr(web_response, "SERVER_SOFTWARE", "")  # noqa: B010
-    app = web.Application(middlewares=[rules], client_max_size=LIMITS.http_body)
+    app = web.Application(middlewares=[guarded(LASTING), only_https], client_max_size=LIMITS.http_body)
     app[HOUSE] = House(store, config)
-    app[DOOR], app[visitors.STORE] = door, store
-    app[signin.DESK] = signin.Desk(store, config, door)
+    signin.install(app, store, config, door)
     app[quarantine.STORE] = app[viewer.STORE] = store
+    app[HEALTH] = health
     app[api.API] = api.Api(store, config, door, CAPABILITIES)
-    news = News(store)
+    news = News(store, (*owner.TYPES, *contacts.TYPES))
     app[PUSH] = Push(store, news, door.sessions)
     app.add_routes(ROUTES)
-    app.on_response_prepare.append(_careful)
     app.on_cleanup.append(_deaf)
-    made = web.AppRunner(
-        app,
-        handle_signals=False,
-        access_log=None,
-        logger=_SILENT,
-        keepalive_timeout=LIMITS.http_patience,
-        lingering_time=LIMITS.linger,
-        max_line_size=LIMITS.http_line,
-        max_field_size=LIMITS.http_line,
-        max_headers=LIMITS.http_fields,
-        handler_cancellation=True,
-        shutdown_timeout=LIMITS.linger,
-    )
-    await made.setup()
-    return made
+    return await started(app)

@@ -24,12 +24,15 @@ if TYPE_CHECKING:
     from aiohttp import web
     from aiohttp.web_protocol import RequestHandler
 
+    from daemon.serve.listen import Counts
+    from daemon.serve.refusals import Refusals
+    from daemon.serve.web.health import Health
+
 STOPPING = "the server is being stopped"
 WORDS = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: text/plain\r\nRetry-After: 60\r\n\r\n{}"
 
-PEER: ContextVar[str] = ContextVar(
-    "peer"
-)  # of the connection whose requests are answered: behind a proxy, the real one
+PEER: ContextVar[str] = ContextVar("peer")
+"""The address of who is answered; behind a trusted proxy the one it names."""
 
 
 class Visit(Connection):
@@ -113,14 +116,25 @@ VISIT: ContextVar[Visit] = ContextVar("visit")
 
 
 class Web:
-    """What stands behind `listen.http` and `listen.https`; one per process."""
+    """What stands behind `listen.http`, `listen.https` and `listen.metrics`; one per process."""
 
-    def __init__(self, store: Store, config: Callable[[], Config], keyring: Keyring, door: Door) -> None:
+    def __init__(
+        self,
+        store: Store,
+        config: Callable[[], Config],
+        keyring: Keyring,
+        door: Door,
+        refusals: Refusals,
+        counts: Counts,
+    ) -> None:
         self._store = store
         self._config = config
         self._keyring = keyring
         self._door = door
-        self._loading: asyncio.Task[web.AppRunner] | None = None
+        self._refusals = refusals
+        self._counts = counts
+        self._health: Health | None = None
+        self._loading: dict[str, asyncio.Task[web.AppRunner]] = {}
 
     async def context(self, sock: socket.socket) -> ssl.SSLContext:
         """The TLS of one connection. Raises `TimeoutError` as the caller bounds it, `OSError`."""
@@ -129,19 +143,36 @@ class Web:
     async def serve(self, conn: Any) -> None:
         if conn.ssl_object is not None and validation.was_meant(conn.ssl_object):
             return
-        if self._loading is None:
-            self._loading = asyncio.create_task(self._load())
-        runner = await asyncio.shield(self._loading)
+        name = "metrics" if conn.listener.name == "metrics" else "pages"
+        if name not in self._loading:
+            self._loading[name] = asyncio.create_task(self._metrics() if name == "metrics" else self._pages())
+        runner = await asyncio.shield(self._loading[name])
         assert runner.server is not None
         await conn.talk(runner.server())
 
     async def close(self) -> None:
-        if self._loading is not None:
-            runner = await self._loading
+        for loading in self._loading.values():
+            runner = await loading
             await runner.cleanup()
 
-    async def _load(self) -> web.AppRunner:
-        await asyncio.to_thread(__import__, "daemon.serve.web.app")  # takes a while, and others have the loop meanwhile
+    # Loading takes a while, and others have the loop meanwhile.
+
+    async def _pages(self) -> web.AppRunner:
+        await asyncio.to_thread(__import__, "daemon.serve.web.app")
         from daemon.serve.web import app
 
-        return await app.runner(self._store, self._config, self._door)
+        return await app.runner(self._store, self._config, self._door, self._healthy())
+
+    async def _metrics(self) -> web.AppRunner:
+        await asyncio.to_thread(__import__, "daemon.serve.web.metrics")
+        from daemon.serve.web import frame, metrics
+
+        sources = metrics.Sources(self._store, self._config, self._refusals, self._counts)
+        return await frame.started(metrics.application(sources, self._healthy()))
+
+    def _healthy(self) -> Health:
+        from daemon.serve.web.health import Health
+
+        if self._health is None:
+            self._health = Health(self._store)
+        return self._health

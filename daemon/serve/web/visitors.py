@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import Literal, NoReturn
 
@@ -41,6 +42,7 @@ class Visitor:
     kind: Literal["session", "basic", "bearer"]
     session_id: int | None = None
     admin: bool = False
+    host: str = ""  # the name of ours that he asked for
 
     @property
     def account_id(self) -> int:
@@ -85,7 +87,20 @@ def from_our_page(request: web.Request) -> bool:
 
 def peer_of(request: web.Request) -> str:
     """The address of who asks; behind a trusted proxy the one it names."""
+    return peer()
+
+
+def peer() -> str:
+    """The same, for what has no request at hand."""
     return PEER.get()
+
+
+def host_of(request: web.Request) -> str:
+    """The name that was asked for, for which passkeys are made; '' for an address or nonsense."""
+    name = re.sub(r":\d{1,5}$", "", request.host, flags=re.ASCII).lower()
+    if len(name) > 253 or not re.fullmatch(r"(?:[a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z][a-z0-9-]*[a-z0-9]", name):
+        return ""
+    return name
 
 
 def digest(token: str) -> bytes:
@@ -129,7 +144,11 @@ def _by_cookie(request: web.Request) -> Visitor:
     if found.seen_peer != peer or store.clock() - found.seen_at > LIMITS.web_seen * 1000:
         door.in_background(store.write(web_sessions.seen, found.session_id, peer))
     return Visitor(
-        Identity(found.account_id, found.address, epoch=found.epoch), "session", found.session_id, found.admin
+        Identity(found.account_id, found.address, epoch=found.epoch),
+        "session",
+        found.session_id,
+        found.admin,
+        host_of(request),
     )
 
 
@@ -166,4 +185,4 @@ async def _by_authorization(request: web.Request, shown: str) -> Visitor:
 
 def _known(request: web.Request, identity: Identity, kind: Literal["basic", "bearer"]) -> Visitor:
     account = request.app[STORE].peek(accounts.by_id, identity.account_id)
-    return Visitor(identity, kind, admin=account is not None and account.admin)
+    return Visitor(identity, kind, admin=account is not None and account.admin, host=host_of(request))

@@ -30,6 +30,7 @@ class Site:
             "hostname": "mail.example.org",
             "listen.http": "127.0.0.1:0",
             "listen.https": "127.0.0.1:0",
+            "listen.metrics": "127.0.0.1:0",
         }
         self.store = Store.open(DataDir(path))
         self.store.attach(asyncio.get_running_loop())
@@ -39,7 +40,7 @@ class Site:
         self.refusals = Refusals(self.store)
         self.doors = Doors(self.config, self.keyring, self.bans, self.refusals)
         self.door = Door(self.store, self.config, self.bans, self.refusals)
-        self.web = Web(self.store, self.config, self.keyring, self.door)
+        self.web = Web(self.store, self.config, self.keyring, self.door, self.refusals, self.doors.counts)
 
     def config(self) -> Config:
         return Config(self.settings.items())
@@ -48,6 +49,7 @@ class Site:
         services = {
             "http": Service("http", Visit, self.web.serve, door.WORDS),
             "https": Service("https", Visit, self.web.serve, door.WORDS, True, self.web.context),
+            "metrics": Service("metrics", Visit, self.web.serve, door.WORDS),
         }
         self.doors.open(services, bind(self.config(), services, {}))
 
@@ -61,7 +63,7 @@ class Site:
     async def dial(
         self, name: str = "https", host: str | None = "mta-sts.example.org", protocols: tuple[str, ...] = ()
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        if name == "http":
+        if name != "https":
             return await asyncio.open_connection("127.0.0.1", self.port(name))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+import socket
 
-from daemon.admin import mtasts
+import pytest
+import trustme
+
+from daemon.admin import mtasts, pem
 from daemon.config import Config
-from daemon.store import domains
-from tests.serve.web.conftest import Site
+from daemon.store import certificates, domains
+from tests.serve.web.conftest import Site, leave
 
 STS = "/.well-known/mta-sts.txt"
 CHALLENGE = "/.well-known/acme-challenge/"
@@ -33,7 +36,7 @@ async def test_the_policy_of_a_domain_of_ours(site: Site) -> None:
         ("mail.example.org", STS),
         ("mta-sts.", STS),
         ("192.0.2.1", STS),
-        ("mta-sts.example.org", "/"),
+        ("mta-sts.example.org", "/index.html"),
         ("mta-sts.example.org", "/.well-known/"),
         ("mta-sts.example.org", CHALLENGE + "unknown"),
         ("mta-sts.example.org", CHALLENGE + "../mta-sts.txt"),
@@ -99,6 +102,29 @@ async def test_nothing_says_which_program_this_is(site: Site) -> None:
     ):
         assert "aiohttp" not in answer.lower() and "python" not in answer.lower(), answer
         assert "\r\nServer: \r\n" in answer or "\r\nServer:" not in answer
+
+
+async def test_a_certificate_that_somebody_vouches_for_keeps_browsers_on_https(site: Site) -> None:
+    site.open()
+    assert "Strict-Transport-Security" not in await site.ask(STS), "or nobody could look past our own"
+    made = trustme.CA().issue_cert("mta-sts.example.org")
+    chain, key = made.cert_chain_pems[0].bytes().decode(), made.private_key_pem.bytes().decode()
+    seen = pem.examine(chain, key)
+    site.store.write_now(certificates.add, seen.names, chain, key, "imported", seen.not_before_at, seen.not_after_at)
+    assert site.keyring.reload()
+    assert "\r\nStrict-Transport-Security: max-age=31536000\r\n" in await site.ask(STS)
+    assert "Strict-Transport-Security" not in await site.ask("/", name="http")
+
+
+async def test_a_request_without_a_host_is_a_bad_one(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.open()
+    monkeypatch.setattr(socket, "getfqdn", lambda: 1 / 0)  # it would ask the resolver
+    for version in ("1.0", "1.1"):
+        for name in ("http", "https"):
+            reader, writer = await site.dial(name)
+            writer.write(f"GET / HTTP/{version}\r\nConnection: close\r\n\r\n".encode())
+            assert status((await reader.read()).decode()) == 400
+            await leave(writer)
 
 
 async def test_a_fault_of_ours_is_told_as_one(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from cryptography import x509
 
 from daemon.admin import pem
 from daemon.limits import LIMITS
-from daemon.serve.web import app, door
+from daemon.serve.web import app, door, frame, health
 from daemon.store import bans, certificates
 from tests.instruments.until import soon
 from tests.serve.web.conftest import Site, leave
@@ -22,7 +22,7 @@ from tests.serve.web.test_app import CHALLENGE, STS, status
 
 
 def tighten(monkeypatch: pytest.MonkeyPatch, **values: float) -> None:
-    for module in (app, door, sys.modules["daemon.serve.listen"], sys.modules["daemon.serve.connection"]):
+    for module in (app, door, frame, sys.modules["daemon.serve.listen"], sys.modules["daemon.serve.connection"]):
         if hasattr(module, "LIMITS"):
             monkeypatch.setattr(module, "LIMITS", dataclasses.replace(LIMITS, **values))
 
@@ -111,7 +111,9 @@ async def test_heads_and_bodies_are_bounded(site: Site) -> None:
         async with asyncio.timeout(10):
             assert status((await reader.read()).decode()) in (400, 431), request[:60]
         await leave(writer)
-    assert (await app.runner(site.store, site.config, site.door)).app._client_max_size == LIMITS.http_body
+    assert (
+        await app.runner(site.store, site.config, site.door, health.Health(site.store))
+    ).app._client_max_size == LIMITS.http_body
 
 
 async def test_what_is_no_http_ends_the_connection(site: Site) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from daemon.config import Config
 from daemon.limits import LIMITS
-from daemon.serve.web.jmap import core, email, email_view, mailbox, thread
+from daemon.serve.web.jmap import contacts, core, email, email_view, factors, mailbox, owner, socket, thread
 from daemon.serve.web.jmap.method import Arguments, Capability
 from daemon.serve.web.visitors import Visitor
 
@@ -42,5 +42,7 @@ CAPABILITIES: tuple[Capability, ...] = (
         {**mailbox.METHODS, **thread.METHODS, **email.METHODS},
         account=_mail,
     ),
-    Capability("urn:mailctl:owner", {**email_view.METHODS}),
+    socket.CAPABILITY,
+    contacts.CAPABILITY,
+    Capability(owner.URN, {**owner.METHODS, **factors.METHODS, **email_view.METHODS}),
 )

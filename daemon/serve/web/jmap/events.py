@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec.json
@@ -16,6 +17,8 @@ from aiohttp import web
 from daemon.limits import LIMITS
 from daemon.serve.web import visitors
 from daemon.serve.web.jmap.lasting import PUSH, Lasting, lasting
+from daemon.serve.web.jmap.method import Arguments
+from daemon.serve.web.visitors import Visitor
 from daemon.store.states import State
 
 PATH = "/jmap/events"
@@ -39,12 +42,11 @@ async def events(request: web.Request) -> web.StreamResponse:
     with lasting(push, visitor, asked.types, asked.since) as stream:
         response = web.StreamResponse(headers=_HEADERS)
         await response.prepare(request)
-        name = f"u{visitor.account_id}"
         await _write(response, b": listening\n\n")
         while not stream.over:
             if changed := stream.ear.take():
                 now = push.news.state(visitor.account_id)
-                said = msgspec.json.encode({"@type": "StateChange", "changed": {name: changed}})
+                said = msgspec.json.encode(state_change(visitor, changed))
                 await _write(response, b"id: %d.%d\nevent: state\ndata: %b\n\n" % (*now, said))
                 if asked.once:
                     break
@@ -68,9 +70,19 @@ def read(request: web.Request) -> Asked:
             web.HTTPBadRequest, "types are names with commas, or *; closeafter is state or no; ping is a number"
         )
     every = int(ping) and min(max(int(ping), LIMITS.push_ping_least), LIMITS.push_ping_most)
-    seen = re.fullmatch(r"([0-9]{1,18})\.([0-9]{1,18})", request.headers.get("Last-Event-ID", ""))
-    since = State(int(seen[1]), int(seen[2])) if seen else None
+    since = state_in(request.headers.get("Last-Event-ID", ""))
     return Asked(None if "*" in names else names, once == "state", every, since)
+
+
+def state_in(text: str) -> State | None:
+    """How far the account was when a client heard of it last; None for what we did not say."""
+    seen = re.fullmatch(r"([0-9]{1,18})\.([0-9]{1,18})", text)
+    return State(int(seen[1]), int(seen[2])) if seen else None
+
+
+def state_change(visitor: Visitor, changed: Mapping[str, str]) -> Arguments:
+    """RFC 8620 §7.1."""
+    return {"@type": "StateChange", "changed": {f"u{visitor.account_id}": changed}}
 
 
 async def _rung(stream: Lasting, ping: int) -> bool:

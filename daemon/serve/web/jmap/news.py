@@ -8,7 +8,7 @@ be that of a later one already: so each ear remembers what it was told of each t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from daemon import log
 from daemon.limits import LIMITS
@@ -20,6 +20,7 @@ from daemon.store.tx import Changes
 MAIL = ("Email", "Mailbox", "Thread")  # what follows from a change in a mailbox
 DELIVERY = "EmailDelivery"  # RFC 8621 §1.5: only when a message came
 OTHERS = ("Identity", "EmailSubmission", "VacationResponse", "Quota")
+_MAIL = frozenset(MAIL)
 _NONE = State(0, 0)
 
 
@@ -39,16 +40,21 @@ class Ear:
         self.rings = asyncio.Event()
         self.recheck = False
         self._news = news
-        self._newest = -1
+        self._newest = 0
         self._changed: dict[str, str] = {}
         self._told: dict[str, str] = {}
 
-    def hear(self, types: Iterable[str], now: State) -> None:
-        """Objects of these types are how `now` says, and perhaps a message came."""
-        said = dict.fromkeys(types, str(now.modseq))
-        if now.newest > self._newest >= 0:  # less: the newest one was deleted
-            said[DELIVERY] = str(now.newest)
-        self._newest = max(self._newest, now.newest)
+    def begin(self, newest: int) -> None:
+        """He was told of nothing yet, and knows messages up to this one."""
+        self._newest = newest
+        self._changed.clear()
+        self._told.clear()
+
+    def hear(self, said: Mapping[str, str], newest: int) -> None:
+        """The states of types, and the last message that came."""
+        if newest > self._newest:  # less: the newest one was deleted
+            said = {**said, DELIVERY: str(newest)}
+        self._newest = max(self._newest, newest)
         for name, state in said.items():
             if (self.types is None or name in self.types) and self._told.get(name) != state:
                 self._changed[name] = self._told[name] = state
@@ -69,7 +75,8 @@ class News:
 
     def __init__(self, store: Store, more: Iterable[str] = ()) -> None:
         self._store = store
-        self._types = (*MAIL, *OTHERS, *more)
+        self._more = frozenset(more)
+        self._types = (*MAIL, *OTHERS, *self._more)
         self._ears: dict[int, set[Ear]] = {}
         self._deaf: Callable[[], None] = store.listen(self._changed)
 
@@ -80,11 +87,15 @@ class News:
             raise TooMany
         ear = Ear(self, account_id, types)
         mine.add(ear)
-        now = self.state(account_id)
-        if since is not None:
-            ear.hear((), since)
-        ear.hear(() if since is None or since.modseq == now.modseq else self._types, now)
+        self.catch_up(ear, since)
         return ear
+
+    def catch_up(self, ear: Ear, since: State | None) -> None:
+        """Tell him what may have changed from then on; None: nothing of what was."""
+        now = self.state(ear.account_id)
+        ear.begin((now if since is None else since).newest)
+        same = since is None or since.modseq == now.modseq
+        ear.hear({} if same else self._said(ear.account_id, now, self._types), now.newest)
 
     def leave(self, ear: Ear) -> None:
         mine = self._ears.get(ear.account_id)
@@ -124,8 +135,16 @@ class News:
                 self._recheck(account_id)
         mine = about.keys() & self._ears.keys()
         for account_id, now in self._store.peek(states.of, mine).items() if mine else ():
+            said = self._said(account_id, now, about[account_id])
             for ear in self._ears[account_id]:
-                ear.hear(about[account_id], now)
+                ear.hear(said, now.newest)
+
+    def _said(self, account_id: int, now: State, types: Iterable[str]) -> dict[str, str]:
+        """The states of these types: of some it is known when they changed last, if ever; all others go with the
+        account."""
+        names = set(types)
+        last = {} if names <= _MAIL else self._store.peek(states.of_types, account_id)
+        return {name: str(last.get(name, now.modseq)) for name in names if name in last or name not in self._more}
 
     def _recheck(self, account_id: int) -> None:
         for ear in self._ears[account_id]:

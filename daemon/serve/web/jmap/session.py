@@ -22,7 +22,7 @@ def resource(capabilities: Sequence[Capability], config: Config, visitor: Visito
     account = f"u{visitor.account_id}"
     of_account = {each.urn: each.account(config, visitor) for each in capabilities if each.account is not None}
     return {
-        "capabilities": {each.urn: each.session(config) for each in capabilities},
+        "capabilities": {each.urn: _absolute(each.session(config), origin) for each in capabilities},
         "accounts": {
             account: {
                 "name": str(visitor.identity.address),
@@ -39,6 +39,11 @@ def resource(capabilities: Sequence[Capability], config: Config, visitor: Visito
         "eventSourceUrl": origin + events.TEMPLATE,
         "state": state(capabilities, config, visitor),
     }
+
+
+def _absolute(found: Arguments, origin: str) -> Arguments:
+    """The same with the whole address of the socket, where it has one (RFC 8887 §3)."""
+    return {**found, "url": f"wss{origin.removeprefix('https')}{found['url']}"} if "url" in found else found
 
 
 def state(capabilities: Sequence[Capability], config: Config, visitor: Visitor) -> str:

@@ -10,21 +10,18 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
-import argon2
 import pytest
 
-from daemon import passwords
 from daemon.admin import people
 from daemon.limits import LIMITS
-from daemon.mail.address import parse_address
 from daemon.serve.web.jmap import events, news
 from daemon.store import accounts, mailboxes, messages, sessions, states
 from daemon.store.db import Store
 from daemon.store.messages import ALL, SEEN
 from tests.serve.web.conftest import Site
+from tests.serve.web.jmap.caller import ALICE, BOB, PASSWORD, account
 from tests.store.stage import deliver
 
-ALICE, BOB, PASSWORD = "alice@example.org", "bob@example.org", "correct horse"
 MESSAGE = b"From: <one@remote.example>\r\nSubject: hello\r\n\r\nGood morning.\r\n"
 
 
@@ -56,27 +53,6 @@ class Stream:
     async def ended(self) -> None:
         async with asyncio.timeout(20):
             assert (await self.response.content.read()).strip() == b""
-
-
-@pytest.fixture(autouse=True)
-def _quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passwords, "_HASHER", argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
-    passwords._nobody.cache_clear()
-
-
-@pytest.fixture
-async def house(site: Site) -> AsyncIterator[Site]:
-    kept = accounts.Password(*passwords.keep(PASSWORD))
-    for name in (ALICE, BOB):
-        site.store.write_now(accounts.add, parse_address(name), kept)
-    site.open()
-    yield site
-
-
-def account(site: Site, name: str = ALICE) -> int:
-    found = site.store.peek(accounts.find, parse_address(name))
-    assert found is not None
-    return found.id
 
 
 @asynccontextmanager

@@ -1,0 +1,115 @@
+// The settings: a page in the place of the mail, one small section at a time. `showSettings("vacation")`; its address is
+// `#/settings/vacation`.
+
+import { dressed } from "./compose/dress.js";
+import { fill, h, icon, iconButton, mark } from "./dom.js";
+import { go, parse } from "./router.js";
+
+const GROUPS = [
+  [
+    "Mail",
+    [
+      ["writing", "Writing", "compose"],
+      ["identities", "Names and signatures", "person"],
+      ["vacation", "Vacation answer", "sun"],
+      ["rules", "Rules", "sort"],
+      ["forwarding", "Forwarding", "forward"],
+      ["senders", "Blocked and allowed senders", "junk"],
+      ["quarantine", "Kept by the filter", "shield"],
+      ["scheduled", "Waiting to be sent", "clock"],
+    ],
+  ],
+  [
+    "Account",
+    [
+      ["password", "Password", "lock"],
+      ["two-factor", "Two-factor sign-in", "keyboard"],
+      ["app-passwords", "App passwords", "label"],
+      ["sessions", "Where you are signed in", "external"],
+      ["devices", "Set up a mail program", "settings"],
+      ["export", "Export your mail", "download"],
+    ],
+  ],
+];
+const SECTIONS = GROUPS.flatMap(([, sections]) => sections);
+const FIRST = "writing";
+
+const NARROW = "(max-width: 700px)";
+let shown = null;
+let last = ""; // the address of the mail that was read before
+
+/** Hidden with the last step out of them; the mail is as it was. */
+function follow() {
+  if (parse(location.hash).place === "settings") return;
+  last = location.hash;
+  if (!shown || shown.place.hidden) return;
+  shown.place.hidden = true;
+  document.documentElement.dataset.view = "mail";
+  if (shown.before?.isConnected) shown.before.focus({ preventScroll: true });
+}
+addEventListener("hashchange", follow);
+follow();
+
+/** Show a section above the mail; '' is the list of them, on a wide screen beside the first. */
+export async function showSettings(section = "") {
+  shown ??= await frame();
+  if (shown.place.hidden) shown.before = document.activeElement;
+  shown.place.hidden = false;
+  document.documentElement.dataset.view = "settings"; // the keys of the mail rest
+  await draw(shown, SECTIONS.some(([each]) => each === section) ? section : "");
+}
+
+async function frame() {
+  await dressed("settings.css", "compose.css");
+  const panel = h("div", { class: "settings-panel" });
+  const links = new Map(SECTIONS.map(([name, title, drawing]) => [name, h("a", { href: `#/settings/${name}` }, icon(drawing), title)]));
+  const nav = h(
+    "nav",
+    { aria: { label: "Settings" } },
+    GROUPS.map(([title, sections]) => [
+      h("h2", {}, title),
+      h(
+        "ul",
+        {},
+        sections.map(([name]) => h("li", {}, links.get(name))),
+      ),
+    ]),
+  );
+  const back = iconButton("back", "Back", leave, { key: "Esc" });
+  const title = h("h1", { tabIndex: -1 });
+  const place = h(
+    "section",
+    { id: "settings", hidden: true, aria: { label: "Settings" } },
+    h("header", { class: "settings-head" }, back, title),
+    h("div", { class: "settings-body" }, nav, panel),
+  );
+  place.addEventListener("keydown", (event) => event.key === "Escape" && !event.defaultPrevented && leave());
+  document.body.append(place);
+  return { place, panel, links, title, before: null };
+}
+
+/** One step up: from a section to the list on a phone, else to the mail that was read before. */
+function leave() {
+  if (matchMedia(NARROW).matches && parse(location.hash).name) go({ place: "settings", name: "" });
+  else if (last) location.hash = last;
+  else go({ place: "inbox" });
+}
+
+async function draw({ place, panel, links, title }, asked) {
+  const name = asked || FIRST;
+  place.classList.toggle("list", asked === "");
+  for (const [each, link] of links) mark(link, "current", each === asked ? "page" : null);
+  const [, words] = SECTIONS.find(([each]) => each === name);
+  title.textContent = asked === "" && matchMedia(NARROW).matches ? "Settings" : words;
+  const body = h("div", { class: "section" }, h("p", { class: "loading", role: "status" }, "One moment…"));
+  fill(panel, body);
+  panel.scrollTop = 0;
+  title.focus({ preventScroll: true });
+  try {
+    const module = await import(`./settings/${name}.js`);
+    const made = await module.section();
+    if (body.isConnected) fill(body, made);
+  } catch (error) {
+    fill(body, h("p", { class: "result bad", role: "alert" }, `This cannot be shown: ${error.message}`));
+  }
+}

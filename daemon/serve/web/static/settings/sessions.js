@@ -1,0 +1,95 @@
+// Where one is signed in: browsers and mail programs; each can be ended.
+
+import { confirmed } from "../dialogs.js";
+import { h } from "../dom.js";
+import { button, deed, part, result, rows, when } from "./form.js";
+import { destroy, everyone } from "./ask.js";
+
+export function section() {
+  const said = result();
+  const all = part(async (again) => draw(await everyone("Session"), said, again));
+  all.again();
+  return [h("p", { class: "intro" }, "Something you do not know? Sign it out, then change your password."), all.element, said.element];
+}
+
+function draw(list, said, again) {
+  const others = list.filter((one) => one.kind === "browser" && !one.isCurrent);
+  const end = (one) =>
+    deed(said, async () => {
+      await destroy("Session", one.id);
+      again();
+      return "Signed out.";
+    });
+  const all = async () => {
+    const sure = await confirmed({
+      title: "Sign out everywhere else?",
+      text: "All other browsers need your password again. Mail programs are kept out by removing their app password.",
+      yes: "Sign out",
+      danger: true,
+    });
+    if (!sure) return;
+    await deed(said, async () => {
+      await destroy("Session", ...others.map((one) => one.id));
+      again();
+      return "No other browser is signed in.";
+    });
+  };
+  return [
+    rows(
+      "Where you are signed in",
+      list.map((one) => ({
+        title: nameOf(one),
+        mark: one.isCurrent ? "this browser" : "",
+        lines: [
+          `From ${one.from}`,
+          `Since ${when(one.since)}${one.seenAt ? `, last used ${when(one.seenAt)}` : ""}`,
+          one.appPassword && `With the app password “${one.appPassword}”`,
+        ],
+        actions: others.includes(one)
+          ? [button("Sign out", () => end(one), { aria: { label: `Sign out ${nameOf(one)} from ${one.from}` } })]
+          : [],
+      })),
+      "Nobody is signed in.",
+    ),
+    others.length > 1 && button("Sign out everywhere else", all, { danger: true }),
+  ];
+}
+
+const PROTOCOLS = {
+  imap: "Mail program (IMAP)",
+  pop3: "Mail program (POP3)",
+  smtp: "Sending (SMTP)",
+  sieve: "Rules (ManageSieve)",
+  jmap: "JMAP program",
+};
+
+/** Firefox on Linux: what people know of a browser's name for itself. */
+export function nameOf({ kind, protocol, agent }) {
+  if (kind !== "browser") return PROTOCOLS[protocol] ?? protocol;
+  const userAgent = agent ?? "";
+  const browser = /Edg\//.test(userAgent)
+    ? "Edge"
+    : /OPR\//.test(userAgent)
+      ? "Opera"
+      : /Firefox\//.test(userAgent)
+        ? "Firefox"
+        : /Chrom(e|ium)\//.test(userAgent)
+          ? "Chrome"
+          : /Safari\//.test(userAgent)
+            ? "Safari"
+            : "A browser";
+  const system = /Android/.test(userAgent)
+    ? "Android"
+    : /iPhone|iPad/.test(userAgent)
+      ? "iOS"
+      : /Mac OS X/.test(userAgent)
+        ? "macOS"
+        : /Windows/.test(userAgent)
+          ? "Windows"
+          : /CrOS/.test(userAgent)
+            ? "ChromeOS"
+            : /Linux/.test(userAgent)
+              ? "Linux"
+              : "";
+  return system ? `${browser} on ${system}` : browser;
+}

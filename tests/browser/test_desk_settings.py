@@ -1,0 +1,156 @@
+"""The settings in a browser: each is set by hand, and what it is for is then seen to happen."""
+
+from __future__ import annotations
+
+import imaplib
+import re
+import smtplib
+import time
+from collections.abc import Iterator
+
+import pytest
+from passlib.totp import TOTP
+from playwright.sync_api import Browser, expect
+
+from daemon.trust.rules import GTUBE
+from tests.browser.house import ALICE, USERS, arrived, deliver, found, letter, visiting
+from tests.instruments.server import Server
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    config = {"spam.check": "yes", "spam.greylist": "no", "hostname": "localhost"}
+    with Server(tmp_path_factory.mktemp("settings") / "data", USERS, config) as running:
+        yield running
+
+
+def test_an_answer_while_away(chromium: Browser, server: Server) -> None:
+    with visiting(chromium, server, "desk-vacation") as visit:
+        visit.inside()
+        page = visit.settings("vacation")
+        page.get_by_label("Answer for me while I am away").check()
+        page.get_by_label("Message").fill("I am at the sea.")
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_text("On, until you turn it off.")).to_be_visible()
+        deliver(server, letter("Are you there", From="Bob <bob@example.test>"), "bob@example.test")
+        answer = arrived(server, "bob@example.test", "Are you there")
+        assert "I am at the sea." in str(answer.get_body()) and answer["Auto-Submitted"]
+        page.reload()
+        expect(page.get_by_label("Message")).to_have_value("I am at the sea.")
+        page.get_by_label("Answer for me while I am away").uncheck()
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_text("nobody is answered")).to_be_visible()
+
+
+def test_an_app_password_opens_and_is_taken_back(chromium: Browser, server: Server) -> None:
+    def opens(password: str) -> bool:
+        try:
+            with imaplib.IMAP4("127.0.0.1", server.ports["imap"]) as imap:
+                return imap.login(ALICE, f'"{password}"')[0] == "OK"
+        except imaplib.IMAP4.error:
+            return False
+
+    with visiting(chromium, server, "desk-app-password") as visit:
+        visit.inside()
+        page = visit.settings("app-passwords")
+        page.get_by_label("What it is for").fill("Old phone")
+        page.get_by_role("button", name="Make an app password").click()
+        page.get_by_label("Your password").fill(USERS[ALICE])
+        page.get_by_role("button", name="Go on").click()
+        password = page.locator(".shown-once .secret").inner_text()
+        assert opens(password)
+        with smtplib.SMTP("127.0.0.1", server.ports["submission"]) as smtp:
+            smtp.login(ALICE, password)
+        page.get_by_role("button", name="Remove the app password Old phone").click()
+        page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+        page.get_by_label("Your password").fill(USERS[ALICE])
+        page.get_by_role("button", name="Go on").click()
+        expect(page.get_by_text("does not open anything any more")).to_be_visible()
+        assert not opens(password)
+
+
+def test_a_rule_files_mail(chromium: Browser, server: Server) -> None:
+    with visiting(chromium, server, "desk-rules") as visit:
+        visit.inside()
+        page = visit.settings("rules")
+        page.get_by_role("button", name="New rule").click()
+        page.get_by_label("Part of the message").select_option("subject")
+        page.get_by_label("Text", exact=True).fill("invoice")
+        page.get_by_label("Move it to").select_option("Archive")
+        page.get_by_label("Mark it read").check()
+        page.get_by_role("button", name="Make the rule").click()
+        expect(page.get_by_text("When Subject contains “invoice”")).to_be_visible()
+        deliver(server, letter("Your invoice 12"))
+        arrived(server, ALICE, "Your invoice 12", "Archive")
+        assert "\\Seen" in found(server, ALICE, "Your invoice 12", "Archive")[0][1]
+        page.get_by_role("button", name="Edit rule 1").click()
+        page.get_by_label("Text", exact=True).fill("receipt")
+        page.get_by_role("button", name="Save the rule").click()
+        expect(page.get_by_text("When Subject contains “receipt”")).to_be_visible()
+        page.get_by_role("button", name="Remove rule 1").click()
+        page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+        expect(page.get_by_text("There are none")).to_be_visible()
+
+
+def test_a_message_is_released_from_the_quarantine(chromium: Browser, server: Server) -> None:
+    with pytest.raises(smtplib.SMTPDataError):
+        deliver(server, letter("Only a trial", GTUBE.decode()))
+    with visiting(chromium, server, "desk-quarantine") as visit:
+        visit.inside()
+        page = visit.settings("quarantine")
+        page.get_by_role("button", name="Release Only a trial", exact=True).click()
+        expect(page.get_by_text("“Only a trial” is in your inbox")).to_be_visible()
+        arrived(server, ALICE, "Only a trial")
+
+
+def test_two_factor_sign_in(chromium: Browser, server: Server) -> None:
+    with visiting(chromium, server, "desk-two-factor") as visit:
+        visit.inside()
+        page = visit.settings("two-factor")
+        page.get_by_role("button", name="Set up a program").click()
+        page.get_by_label(re.compile("Your password")).fill(USERS[ALICE])
+        page.get_by_role("button", name="Go on").click()
+        expect(page.get_by_alt_text("QR code for the program")).to_be_visible()
+        page.get_by_text("I cannot scan it").click()
+        program = TOTP(key=page.locator(".secret").inner_text().replace(" ", ""))
+        page.get_by_label("Code").fill(program.generate().token)
+        page.get_by_role("button", name="Turn on").click()
+        codes = page.get_by_role("dialog", name="Recovery codes")
+        assert codes.locator("code").count() >= 8
+        paper = codes.locator("code").first.inner_text()
+        codes.get_by_role("button", name="I have them").click()
+        expect(page.get_by_text("On since")).to_be_visible()
+    with visiting(chromium, server, "desk-second-factor") as visit:
+        page = visit.sign_in()
+        page.get_by_label(re.compile("code", re.IGNORECASE)).first.fill(program.generate(time.time() + 30).token)
+        page.keyboard.press("Enter")
+        visit.entered()
+        page = visit.settings("two-factor")
+        page.get_by_role("button", name="Turn two-factor off").click()
+        page.get_by_label(re.compile("Your password")).fill(USERS[ALICE])
+        page.get_by_role("button", name="Go on").click()
+        expect(page.get_by_text("your password alone is enough")).to_be_visible()
+    assert paper
+
+
+def test_signature_sender_and_forwarding_are_kept(chromium: Browser, server: Server) -> None:
+    with visiting(chromium, server, "desk-identity", width=360, height=740) as visit:
+        visit.inside()
+        page = visit.settings("identities")
+        page.get_by_label("Your name").fill("Alice A.")
+        page.get_by_role("textbox", name="Signature").fill("Alice, at the sea")
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_text("Saved.")).to_be_visible()
+        page = visit.settings("senders")
+        page.get_by_label("Address or domain").fill("pest@x.test")
+        page.get_by_role("button", name="Add").click()
+        expect(page.get_by_text("pest@x.test is blocked.")).to_be_visible()
+        page = visit.settings("forwarding")
+        page.get_by_label("Forward to").fill("bob@example.test")
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_text("a copy goes there")).to_be_visible()
+        deliver(server, letter("Onwards"))
+        arrived(server, "bob@example.test", "Onwards")
+        page.get_by_label("Forward to").fill("")
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_text("nothing is forwarded")).to_be_visible()

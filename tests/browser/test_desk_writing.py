@@ -1,0 +1,162 @@
+"""Writing in a browser: an answer with a file, sending undone, drafts, pictures, and a line that breaks."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.browser.house import ALICE, BOB, arrived, deliver, found, letter, server, visiting
+from tests.instruments.server import Server
+from tests.instruments.until import until
+
+__all__ = ["server"]
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63f8cfc0000003010100"
+    "c9fe92ef0000000049454e44ae426082"
+)
+
+
+def composer(page: Page) -> Locator:
+    return page.locator(".composer").last
+
+
+def write(page: Page, to: str, subject: str, text: str) -> Locator:
+    """A new message by the keyboard alone, up to its text."""
+    page.keyboard.press("c")
+    window = composer(page)
+    expect(window.get_by_label("To", exact=True)).to_be_focused()
+    page.keyboard.type(f"{to},")
+    window.get_by_label("Subject").fill(subject)
+    window.get_by_role("textbox", name="Message").click()
+    page.keyboard.type(text)
+    return window
+
+
+def test_an_answer_with_a_file(chromium: Browser, server: Server) -> None:
+    html = "<p>The <b>plan</b> is here.</p><img src='http://127.0.0.1:1/pixel.gif'>"
+    deliver(server, letter("The plan", "The plan is here.", html, Reply_To=f"Bob <{BOB}>"))
+    with visiting(chromium, server, "desk-answer") as visit:
+        page = visit.inside()
+        page.get_by_text("The plan").first.click()
+        expect(page.get_by_text("ann@a.test").first).to_be_visible()
+        page.keyboard.press("r")
+        window = composer(page)
+        expect(window.get_by_role("button", name=re.compile("^Bob"))).to_be_visible()
+        expect(window.locator("blockquote b")).to_have_text("plan")
+        page.keyboard.type("Thank you, see the attached table.")
+        window.locator("input[type=file]").set_input_files(
+            {"name": "t.csv", "mimeType": "text/csv", "buffer": b"a,b\r\n1,2\r\n"}
+        )
+        expect(window.locator(".attachment progress")).to_have_count(0)
+        expect(window.get_by_text("t.csv")).to_be_visible()
+        page.keyboard.press("Control+Enter")
+        expect(page.get_by_text("Message sent")).to_be_visible()
+        expect(page.locator(".composer")).to_have_count(0)
+        message = arrived(server, BOB, "Re: The plan")
+        assert message["In-Reply-To"] == "<The.plan@a.test>" and message["References"] == "<The.plan@a.test>"
+        assert "alice@example.test" in message["From"] and message["To"] == f"Bob <{BOB}>"
+        plain, rich = message.get_body(("plain",)), message.get_body(("html",))
+        assert plain is not None and rich is not None
+        assert "see the attached table" in plain.get_content() and "> The plan is here." in plain.get_content()
+        assert "<b>plan</b>" in rich.get_content() and "pixel" not in rich.get_content()
+        (file,) = message.iter_attachments()
+        assert file.get_filename() == "t.csv" and file.get_payload(decode=True) == b"a,b\r\n1,2\r\n"
+        until(lambda: "\\Answered" in found(server, ALICE, "The plan")[0][1], "the mark of an answer")
+        assert arrived(server, ALICE, "Re: The plan", "Sent")["Message-ID"] == message["Message-ID"]
+        until(lambda: not found(server, ALICE, "Re: The plan", "Drafts"), "no draft is left")
+
+
+def test_sending_undone(chromium: Browser, server: Server) -> None:
+    with visiting(chromium, server, "desk-undo") as visit:
+        page = visit.inside()
+        write(page, BOB, "Too hasty", "I quit!")
+        page.keyboard.press("Control+Enter")
+        page.get_by_role("button", name="Undo").click()
+        window = composer(page)
+        expect(window.get_by_role("textbox", name="Message")).to_contain_text("I quit!")
+        expect(window.get_by_label("Subject")).to_have_value("Too hasty")
+        until(lambda: found(server, ALICE, "Too hasty", "Drafts"), "it is a draft again")
+        assert not found(server, ALICE, "Too hasty", "Sent") and not found(server, BOB, "Too hasty")
+        window.get_by_label("Subject").fill("Thought over")
+        page.keyboard.press("Control+Enter")
+        assert "I quit!" in str(arrived(server, BOB, "Thought over").get_body())
+        assert not found(server, BOB, "Too hasty")
+
+
+def test_a_draft_is_kept_as_one_types(chromium: Browser, server: Server) -> None:
+    with visiting(chromium, server, "desk-draft") as visit:
+        page = visit.inside()
+        window = write(page, BOB, "Half a thought", "It was a")
+        expect(window.get_by_role("status").first).to_have_text("Saved")
+        page.keyboard.type(" dark night")
+        until(
+            lambda: [m for m, _ in found(server, ALICE, "Half a thought", "Drafts") if "dark night" in str(m)],
+            "the newer draft",
+        )
+        until(lambda: len(found(server, ALICE, "Half a thought", "Drafts")) == 1, "the older draft is gone")
+        page.reload()
+        page.goto(f"{visit.url}#/drafts")
+        page.get_by_text("Half a thought").first.click()
+        window = composer(page)
+        expect(window.get_by_role("textbox", name="Message")).to_contain_text("It was a dark night")
+        expect(window.get_by_role("button", name=re.compile(f"^{BOB}"))).to_be_visible()
+        window.get_by_role("button", name="Discard draft").click()
+        until(lambda: not found(server, ALICE, "Half a thought", "Drafts"), "the draft is gone")
+
+
+def test_a_message_waits_for_the_line_and_goes_once(chromium: Browser, server: Server) -> None:
+    with visiting(chromium, server, "desk-offline") as visit:
+        page = visit.inside()
+        write(page, BOB, "From the train", "Tunnel ahead")
+        visit.context.set_offline(True)
+        page.keyboard.press("Control+Enter")
+        expect(page.get_by_text("it is sent as soon as there is one")).to_be_visible()
+        visit.context.set_offline(False)
+        assert "Tunnel ahead" in str(arrived(server, BOB, "From the train").get_body())
+        until(lambda: not found(server, ALICE, "From the train", "Drafts"), "no draft is left")
+        assert len(found(server, ALICE, "From the train", "Sent")) == 1
+        visit.forgive("ERR_INTERNET_DISCONNECTED")
+
+
+def test_what_is_asked_before_it_goes(chromium: Browser, server: Server) -> None:
+    with visiting(chromium, server, "desk-doubts") as visit:
+        page = visit.inside()
+        window = write(page, "nonsense", "", "See the attachment.")
+        page.keyboard.press("Control+Enter")
+        expect(window.get_by_role("alert")).to_contain_text("nonsense cannot be an address")
+        window.get_by_role("button", name="Remove nonsense").click()
+        page.keyboard.type(f"{BOB},")
+        page.keyboard.press("Control+Enter")
+        expect(page.get_by_role("dialog", name="Send?")).to_contain_text("there is none")
+        page.get_by_role("button", name="Send without it").click()
+        expect(page.get_by_role("dialog", name="Send?")).to_contain_text("no subject")
+        page.keyboard.press("Escape")
+        expect(window).to_be_visible()
+        window.get_by_role("button", name="Discard draft").click()
+
+
+def test_a_picture_is_pasted_into_the_text(chromium: Browser, server: Server) -> None:
+    with visiting(chromium, server, "desk-picture") as visit:
+        page = visit.inside()
+        window = write(page, BOB, "Look at this", "Here: ")
+        window.get_by_role("textbox", name="Message").evaluate(
+            """(target, octets) => {
+                const data = new DataTransfer();
+                data.items.add(new File([new Uint8Array(octets)], 'dot.png', {type: 'image/png'}));
+                const how = {clipboardData: data, bubbles: true, cancelable: true};
+                target.dispatchEvent(new ClipboardEvent('paste', how));
+            }""",
+            list(PNG),
+        )
+        expect(window.locator(".rich img[data-cid]")).to_be_visible()
+        page.keyboard.press("Control+b")
+        page.keyboard.type("bold")
+        page.keyboard.press("Control+Enter")
+        message = arrived(server, BOB, "Look at this")
+        rich = message.get_body(("html",))
+        assert rich is not None and "<b>bold</b>" in rich.get_content()
+        (cid,) = re.findall(r'src="cid:([^"]+)"', rich.get_content())
+        (picture,) = [part for part in message.walk() if part.get_content_type() == "image/png"]
+        assert picture["Content-ID"] == f"<{cid}>" and picture.get_payload(decode=True) == PNG
+        assert picture.get_content_disposition() == "inline"
