@@ -15,8 +15,15 @@ class Canary:
     def __init__(self) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._socket.getsockname()[1])
-        self.heard: list[str] = []
+        self._heard: list[list[str]] = []
         self._thread = threading.Thread(target=self._listen, daemon=True)
+
+    @property
+    def heard(self) -> list[str]:
+        return [said[0] for said in self._heard]
+
+    def forget(self) -> None:
+        self._heard = []
 
     def __enter__(self) -> Canary:
         self._thread.start()
@@ -37,8 +44,8 @@ class Canary:
 
     def _hear(self, peer: socket.socket) -> None:
         with peer, contextlib.suppress(OSError):
-            self.heard.append("")
-            place = len(self.heard) - 1
+            said = [""]
+            self._heard.append(said)
             peer.settimeout(10)
-            self.heard[place] = peer.recv(4096).decode("latin-1").split("\r\n", 1)[0]
+            said[0] = peer.recv(4096).decode("latin-1").split("\r\n", 1)[0]
             peer.sendall(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
