@@ -17,7 +17,7 @@ from daemon.config import BadSetting, Config, hostname
 from daemon.flow.judging import Judge
 from daemon.limits import LIMITS
 from daemon.serve.login import Door
-from daemon.serve.web import export, pages, quarantine, signin
+from daemon.serve.web import export, pages, quarantine, signin, viewer
 from daemon.serve.web import health as healths
 from daemon.serve.web.frame import Handler, guarded, started
 from daemon.serve.web.health import HEALTH, Health
@@ -74,6 +74,7 @@ ROUTES = (
     *socket.ROUTES,
     *export.ROUTES,
     *api.ROUTES,
+    *viewer.ROUTES,
     *download.ROUTES,
 )
 LASTING = (  # answers that have no end in time, or patience of their own: they look after themselves
@@ -122,7 +123,7 @@ async def runner(
     app = web.Application(middlewares=[guarded(LASTING), only_https], client_max_size=LIMITS.http_body)
     app[HOUSE] = House(store, config)
     signin.install(app, store, config, door)
-    app[quarantine.STORE] = store
+    app[quarantine.STORE] = app[viewer.STORE] = store
     app[uploads.UPLOADS] = uploads.Uploads(store, config)
     app[HEALTH] = health
     app[api.API] = api.Api(store, config, door, CAPABILITIES, judge)

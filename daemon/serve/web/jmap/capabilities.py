@@ -10,6 +10,7 @@ from daemon.serve.web.jmap import (
     core,
     email,
     email_set,
+    email_view,
     factors,
     identities,
     mailbox,
@@ -76,5 +77,5 @@ CAPABILITIES: tuple[Capability, ...] = (
     Capability("urn:ietf:params:jmap:quota", quota.METHODS),
     socket.CAPABILITY,
     contacts.CAPABILITY,
-    Capability(owner.URN, {**owner.METHODS, **factors.METHODS}, account=owner.account),
+    Capability(owner.URN, {**owner.METHODS, **factors.METHODS, **email_view.METHODS}, account=owner.account),
 )
