@@ -52,6 +52,7 @@ class Limits:
     references: int = 100  # message ids kept of one References field: the first and the last of them
     notice_original: int = 256 * KIB  # octets of mail a bounce returns whole; of more the header (RFC 3461 §4.3)
     preview: int = 200  # characters of readable text shown before a message is opened
+    snippet: int = 255  # octets of a text shown around what was found; RFC 8621 §5
     search_text: int = 1 * MIB  # characters of decoded text of one message that SEARCH BODY looks at
 
     # -- the words of a message, for the filter -----------------------------------------------------------------------

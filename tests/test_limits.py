@@ -64,6 +64,7 @@ PROOFS = {
     "test_headers_only_when_asked_or_when_the_mail_is_long": "notice_original",
     "test_a_preview_is_short_and_cut_between_characters": "preview",
     "test_search_text_is_bounded": "search_text",
+    "test_a_snippet_is_short": "snippet",
     "test_names_are_cut_in_front": "file_name",
     "test_so_many_are_told": "attachments_told",
     "test_depth_is_bounded_of_archives": "archive_depth",

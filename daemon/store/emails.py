@@ -65,6 +65,11 @@ def rows(tx: Tx, account_id: int, ids: Sequence[int]) -> dict[int, Email]:
     return found
 
 
+def subject(tx: Tx, blob_id: int) -> str:
+    """Decoded; '' when there is none."""
+    return tx.value("select subject from content where blob_id = ?", blob_id) or ""
+
+
 def everyone(tx: Tx, account_id: int, limit: int) -> list[int]:
     """The ids of the first `limit` messages of an account."""
     return [r[0] for r in tx.all("select id from email where account_id = ? order by id limit ?", account_id, limit)]

@@ -400,6 +400,7 @@ _SOURCES = {
     "keywords": "m.keywords",
     "modseq": "m.modseq",
     "email_id": "m.email_id",
+    "thread_id": "m.thread_id",
     "size": "e.size",
     "received_at": "e.received_at",
     "prefix": "e.prefix",

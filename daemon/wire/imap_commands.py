@@ -31,6 +31,10 @@ class Noop: ...
 
 
 @dataclass(frozen=True, slots=True)
+class GetJmapAccess: ...
+
+
+@dataclass(frozen=True, slots=True)
 class Logout: ...
 
 
@@ -187,7 +191,7 @@ Value = (
     Capability | Noop | Logout | StartTls | Check | Close | Unselect | Idle | Namespace | Compress
     | Authenticate | Login | Id | Enable | Select | Create | Delete | Rename | Subscribe | Unsubscribe
     | List | Lsub | Status | Append | Expunge | Search | Fetch | Store | Copy | Move
-    | GetMetadata | SetMetadata | Filter
+    | GetMetadata | SetMetadata | Filter | GetJmapAccess
 )  # fmt: skip
 
 
@@ -329,6 +333,7 @@ _READERS: dict[str, Callable[[Arguments], Value]] = {
     "CAPABILITY": lambda words: Capability(),
     "NOOP": lambda words: Noop(),
     "LOGOUT": lambda words: Logout(),
+    "GETJMAPACCESS": lambda words: GetJmapAccess(),
     "STARTTLS": lambda words: StartTls(),
     "AUTHENTICATE": _authenticate,
     "LOGIN": _login,

@@ -1,4 +1,4 @@
-"""What a FETCH asks for (RFC 3501 §6.4.5, CONDSTORE of RFC 7162)."""
+"""What a FETCH asks for (RFC 3501 §6.4.5, CONDSTORE of RFC 7162, OBJECTID of RFC 8474)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from daemon.wire.imap_arguments import Arguments, number
 from daemon.wire.imap_reply import astring
 from daemon.wire.imap_set import SequenceSet
 
-SIMPLE = frozenset(("FLAGS", "UID", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY", "BODYSTRUCTURE", "MODSEQ"))
+SIMPLE = frozenset(
+    ("FLAGS", "UID", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY", "BODYSTRUCTURE", "MODSEQ", "EMAILID",
+     "THREADID")
+)  # fmt: skip
 MACROS = {
     "FAST": ("FLAGS", "INTERNALDATE", "RFC822.SIZE"),
     "ALL": ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE"),

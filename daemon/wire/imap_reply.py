@@ -120,10 +120,15 @@ def list_line(
     return line + (b" " + extended if extended else b"") + b"\r\n"
 
 
-def status_line(name: str, items: Mapping[str, int | None]) -> bytes:
+def status_line(name: str, items: Mapping[str, int | str | None]) -> bytes:
     """`* STATUS Sent (MESSAGES 2 UIDNEXT 3)`; None is NIL (RFC 7889 §4)."""
     pairs = " ".join(f"{item} {'NIL' if value is None else value}" for item, value in items.items())
     return b"* STATUS %b (%b)\r\n" % (mailbox(name), pairs.encode())
+
+
+def jmap_access_line(url: str) -> bytes:
+    """`* JMAPACCESS "https://mail.example.org/jmap/session"` (RFC 9698 §4)."""
+    return b'* JMAPACCESS "%b"\r\n' % url.encode()
 
 
 def metadata_line(name: str, values: Iterable[tuple[str, bytes | None]]) -> bytes:

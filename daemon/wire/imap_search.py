@@ -1,4 +1,5 @@
-"""What a SEARCH looks for, as a tree (RFC 3501 §6.4.4, ESEARCH of RFC 4731, MODSEQ of RFC 7162, WITHIN of RFC 5032).
+"""What a SEARCH looks for, as a tree (RFC 3501 §6.4.4, ESEARCH of RFC 4731, MODSEQ of RFC 7162, WITHIN of RFC 5032,
+OBJECTID of RFC 8474).
 
 The tree is at most `imap_nesting` deep, however long the chain of ORs that a client sends: OR of OR is one `Or` of
 many, a list in a list is one `And`, NOT NOT is nothing. Reading it needs no recursion but for parentheses.
@@ -100,7 +101,15 @@ class ModSeq:
     least: int
 
 
-Key = All | Not | And | Or | Numbers | Flag | Header | Text | Day | Age | Size | ModSeq
+@dataclass(frozen=True, slots=True)
+class ObjectId:
+    """The message (`what` EMAILID) or its conversation (THREADID) has this id (RFC 8474 §6)."""
+
+    what: str
+    id: str
+
+
+Key = All | Not | And | Or | Numbers | Flag | Header | Text | Day | Age | Size | ModSeq | ObjectId
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +129,7 @@ CHARSETS = frozenset(
     + [f"WINDOWS-{number}" for number in range(1250, 1259)]
 )
 _DATE = re.compile(r"([0-9]{1,2})-([A-Za-z]{3})-([0-9]{4})")
+_OBJECT_ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _FLAGS = {name.upper(): Flag(f"\\{name}") for name in ("Answered", "Deleted", "Draft", "Flagged", "Recent", "Seen")}
 
 
@@ -255,6 +265,16 @@ class _Keys:
         return ModSeq(words.number("mod-sequence"))
 
 
+def _object_id(what: str) -> Callable[[_Keys, Arguments], Key]:
+    def read(keys: _Keys, words: Arguments) -> Key:
+        found = words.atom("object id")
+        if _OBJECT_ID.fullmatch(found) is None:
+            raise Bad("object id expected")
+        return ObjectId(what, found)
+
+    return read
+
+
 def _day(words: Arguments) -> date:
     """A date, quoted or not. Raises `Bad` also for days that do not exist."""
     found = _DATE.fullmatch(words.astring("date").decode("ascii", "replace"))
@@ -289,6 +309,8 @@ _READERS: dict[str, Callable[[_Keys, Arguments], Key]] = {
     "YOUNGER": lambda keys, words: Age(words.number("seconds", 1), older=False),
     "UID": lambda keys, words: Numbers(words.numbers(), uid=True),
     "MODSEQ": _Keys.modified,
+    "EMAILID": _object_id("EMAILID"),
+    "THREADID": _object_id("THREADID"),
     **{name: _fields(name) for name in ("BCC", "CC", "FROM", "SUBJECT", "TO")},
     **{name: _days(name) for name in ("BEFORE", "ON", "SINCE", "SENTBEFORE", "SENTON", "SENTSINCE")},
 }

@@ -57,6 +57,8 @@ MAIL = Body(4, b"mail")
         ("CREATE a/b/", c.Create("a/b/")),
         ("CREATE Sent (USE (\\Sent \\Archive))", c.Create("Sent", ("\\Sent", "\\Archive"))),
         ("DELETE a", c.Delete("a")),
+        ("GETJMAPACCESS", c.GetJmapAccess()),
+        ("STATUS a (mailboxid)", c.Status("a", ("MAILBOXID",))),
         ('RENAME a "b c"', c.Rename("a", "b c")),
         ("SUBSCRIBE a", c.Subscribe("a")),
         ("UNSUBSCRIBE a", c.Unsubscribe("a")),

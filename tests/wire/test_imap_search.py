@@ -19,6 +19,7 @@ from daemon.wire.imap_search import (
     ModSeq,
     Not,
     Numbers,
+    ObjectId,
     Or,
     Search,
     Size,
@@ -36,6 +37,8 @@ A, B, C, D = (Header("FROM", name) for name in "abcd")
     [
         ("ALL", All()),
         ("seen", SEEN),
+        ("EMAILID e12", ObjectId("EMAILID", "e12")),
+        ("threadid t-_9", ObjectId("THREADID", "t-_9")),
         ("UNSEEN", Not(SEEN)),
         ("ANSWERED", Flag("\\Answered")),
         ("UNANSWERED", Not(Flag("\\Answered"))),

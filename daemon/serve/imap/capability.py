@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _ALWAYS = ("IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "ENABLE", "IDLE")
 _AFTER_LOGIN = (
     "UIDPLUS", "MOVE", "NAMESPACE", "CHILDREN", "SPECIAL-USE", "CREATE-SPECIAL-USE", "LIST-EXTENDED", "LIST-STATUS",
-    "STATUS=SIZE", "UNSELECT", "CONDSTORE", "ESEARCH", "WITHIN",
+    "STATUS=SIZE", "UNSELECT", "CONDSTORE", "ESEARCH", "WITHIN", "OBJECTID",
     "METADATA", "LIST-METADATA", "FILTER=SIEVE",
 )  # fmt: skip
 
@@ -41,6 +41,8 @@ def names(session: Session) -> list[str]:
         found += _AFTER_LOGIN
         found.append(f"APPENDLIMIT={service.message_size}")
         found += happened.capability(service.config())
+        if service.config()["listen.https"]:
+            found.append("JMAPACCESS")
         if not conn.compressed:
             found.append("COMPRESS=DEFLATE")
     off = service.capabilities_off(session.user)
@@ -58,6 +60,17 @@ async def capability(session: Session, asked: said.Capability, tag: str) -> Answ
 
 async def noop(session: Session, asked: said.Noop, tag: str) -> Answer:
     """The news that come with every command are its purpose (RFC 3501 §6.1.2)."""
+    return DONE
+
+
+async def jmap_access(session: Session, asked: said.GetJmapAccess, tag: str) -> Answer:
+    """Where the same mail is to be had by JMAP, with the same ids (RFC 9698)."""
+    config = session.service.config()
+    places = config["listen.https"]
+    if not places:
+        raise No("there is no JMAP here", status="BAD")
+    port = "" if places[0].port == 443 else f":{places[0].port}"
+    session.say(imap_reply.jmap_access_line(f"https://{config.hostname}{port}/jmap/session"))
     return DONE
 
 

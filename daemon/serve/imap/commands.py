@@ -50,6 +50,7 @@ COMMANDS = {
     "AUTHENTICATE": Row(GREETED, auth.authenticate, NONE),
     "ENABLE": Row(LOGGED_IN, capability.enable),
     "NAMESPACE": Row(LOGGED_IN, capability.namespace),
+    "GETJMAPACCESS": Row(LOGGED_IN, capability.jmap_access),
     "COMPRESS": Row(LOGGED_IN, capability.compress, NONE),
     "IDLE": Row(LOGGED_IN, idle.idle, NONE),
     "SELECT": Row(LOGGED_IN, select.select, NONE),

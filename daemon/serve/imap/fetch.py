@@ -41,6 +41,8 @@ _COLUMNS = {
     "BODY": "body",
     "BODYSTRUCTURE": "bodystructure",
     "MODSEQ": "modseq",
+    "EMAILID": "email_id",
+    "THREADID": "thread_id",
 }
 _UNSEEN = bytes(0 if flags & SEEN else 1 for flags in range(256))
 
@@ -220,5 +222,7 @@ _TEMPLATES = {
     "BODY": b"BODY %b",
     "BODYSTRUCTURE": b"BODYSTRUCTURE %b",
     "MODSEQ": b"MODSEQ (%d)",
+    "EMAILID": b"EMAILID (e%d)",
+    "THREADID": b"THREADID (t%d)",
 }
 _CONVERSIONS: dict[str, Callable[[Any], Any]] = {"INTERNALDATE": imap_reply.internal_date}

@@ -12,6 +12,7 @@ from collections.abc import Generator, Iterator, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
+from daemon.mail import object_ids
 from daemon.serve.imap import news
 from daemon.serve.imap.answer import DONE, Answer
 from daemon.serve.imap.places import batches, both, either, mask_of, places_of, runs, without
@@ -32,6 +33,7 @@ _READ = 50  # when the messages themselves must be read
 _DAY = 86_400_000  # milliseconds
 _EPOCH = date(1970, 1, 1).toordinal()
 _COLUMNS = {"FROM": "from_text", "TO": "to_text", "CC": "cc_text", "BCC": "bcc_text", "SUBJECT": "subject"}
+_OBJECTS = {"EMAILID": (object_ids.EMAIL, "email_id"), "THREADID": (object_ids.THREAD, "thread_id")}
 _SIMPLE = (key.All, key.Numbers, key.Flag)
 
 Finding = Generator[None, None, bytes]
@@ -193,6 +195,10 @@ def _condition(wanted: Key, now: int) -> Condition:
             return TextIn(text.lower(), header)
         case key.Size(octets, larger):
             return Between("size", octets + 1) if larger else Between("size", None, octets)
+        case key.ObjectId(what, text):
+            kind, column = _OBJECTS[what]
+            number = object_ids.number(kind, text) or 0  # 0: nobody's
+            return Between(column, number, number + 1)
         case key.ModSeq(least):
             return Between("modseq", least)
         case key.Age(seconds, older):

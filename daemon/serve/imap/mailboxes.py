@@ -33,8 +33,8 @@ async def create(session: Session, asked: said.Create, tag: str) -> Answer:
         use = next((known for known in mailboxes.SPECIAL_USES if known.lower() == use.lower()), None)
         if use is None:
             raise No("no mailbox is made for that use", "USEATTR")
-    await session.service.store.write(mailboxes.create, session.account_id, asked.mailbox, use)
-    return DONE
+    made = await session.service.store.write(mailboxes.create, session.account_id, asked.mailbox, use)
+    return Answer("CREATE completed", f"MAILBOXID (m{made.id})")  # RFC 8474 §4.1
 
 
 async def delete(session: Session, asked: said.Delete, tag: str) -> Answer:
@@ -214,8 +214,8 @@ async def status(session: Session, asked: said.Status, tag: str) -> Answer:
     return DONE
 
 
-def _counts(tx: Tx, session: Session, box: Mailbox, items: Iterable[str]) -> dict[str, int | None]:
-    found: dict[str, int | None] = {}
+def _counts(tx: Tx, session: Session, box: Mailbox, items: Iterable[str]) -> dict[str, int | str | None]:
+    found: dict[str, int | str | None] = {}
     for item in items:
         match item:
             case "MESSAGES":
@@ -230,6 +230,8 @@ def _counts(tx: Tx, session: Session, box: Mailbox, items: Iterable[str]) -> dic
                 found[item] = box.unseen
             case "SIZE":
                 found[item] = box.size
+            case "MAILBOXID":
+                found[item] = f"(m{box.id})"
             case "HIGHESTMODSEQ":
                 found[item] = box.modseq
             case "APPENDLIMIT":

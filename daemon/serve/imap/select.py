@@ -42,6 +42,7 @@ async def select(session: Session, asked: said.Select, tag: str) -> Answer:
         imap_reply.tagged("*", "OK", "UIDs are valid", f"UIDVALIDITY {known.uidvalidity}"),
         imap_reply.tagged("*", "OK", "the next UID", f"UIDNEXT {known.uidnext}"),
         imap_reply.tagged("*", "OK", "the latest change", f"HIGHESTMODSEQ {known.modseq}"),
+        imap_reply.tagged("*", "OK", "its id", f"MAILBOXID (m{box.id})"),
     )
     what = "EXAMINE" if asked.read_only else "SELECT"
     return Answer(f"{what} completed", "READ-ONLY" if asked.read_only else "READ-WRITE")

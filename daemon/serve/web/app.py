@@ -20,7 +20,7 @@ from daemon.serve.web import health as healths
 from daemon.serve.web import pages, quarantine, signin
 from daemon.serve.web.frame import Handler, guarded, started
 from daemon.serve.web.health import HEALTH, Health
-from daemon.serve.web.jmap import api, contacts, events, owner, socket
+from daemon.serve.web.jmap import api, contacts, download, events, owner, socket
 from daemon.serve.web.jmap.capabilities import CAPABILITIES
 from daemon.serve.web.jmap.lasting import PUSH, Push
 from daemon.serve.web.jmap.news import News
@@ -71,8 +71,9 @@ ROUTES = (
     *events.ROUTES,
     *socket.ROUTES,
     *api.ROUTES,
+    *download.ROUTES,
 )
-LASTING = frozenset((events.PATH, socket.PATH))  # answers that have no end in time
+LASTING = (events.PATH, socket.PATH, download.PREFIX)  # answers that have no end in time: they look after themselves
 
 
 def name_of(request: web.Request) -> str:

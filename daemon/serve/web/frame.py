@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Container
+from collections.abc import Awaitable, Callable
 
 from aiohttp import hdrs, web, web_response
 from aiohttp.typedefs import Middleware
@@ -28,15 +28,15 @@ _CAREFUL = {  # what a page that says nothing else is held to
 }
 
 
-def guarded(lasting: Container[str] = ()) -> Middleware:
-    """Bounds an answer in time, but at the paths of `lasting`; a fault of ours is told as one, and logged."""
+def guarded(lasting: tuple[str, ...] = ()) -> Middleware:
+    """Bounds an answer in time, but below the paths of `lasting`; a fault of ours is told as one, and logged."""
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         if hdrs.HOST not in request.headers:  # RFC 9112 §3.2; aiohttp would ask the resolver for a name, on the loop
             raise web.HTTPBadRequest
         try:
-            async with asyncio.timeout(None if request.path in lasting else LIMITS.http_answer):
+            async with asyncio.timeout(None if request.path.startswith(lasting) else LIMITS.http_answer):
                 return await handler(request)
         except web.HTTPException:
             raise

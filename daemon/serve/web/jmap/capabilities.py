@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from daemon.config import Config
 from daemon.limits import LIMITS
-from daemon.serve.web.jmap import contacts, core, email, factors, mailbox, owner, socket, thread
+from daemon.serve.web.jmap import contacts, core, email, factors, mailbox, owner, quota, snippet, socket, thread
 from daemon.serve.web.jmap.method import Arguments, Capability
 from daemon.serve.web.visitors import Visitor
 
@@ -39,9 +39,10 @@ CAPABILITIES: tuple[Capability, ...] = (
     Capability("urn:ietf:params:jmap:core", {"Core/echo": core.echo}, _core, None),
     Capability(
         "urn:ietf:params:jmap:mail",
-        {**mailbox.METHODS, **thread.METHODS, **email.METHODS},
+        {**mailbox.METHODS, **thread.METHODS, **email.METHODS, **snippet.METHODS},
         account=_mail,
     ),
+    Capability("urn:ietf:params:jmap:quota", quota.METHODS),
     socket.CAPABILITY,
     contacts.CAPABILITY,
     Capability(owner.URN, {**owner.METHODS, **factors.METHODS}),

@@ -27,7 +27,8 @@ class Desk:
         self.store = store
         self.account = store.write_now(add_user, local)
         self.visitor = Visitor(Identity(self.account, Address(local, "example.org")), "basic")
-        self.api = Api(store, lambda: Config([("hostname", "mail.example.org")]), cast(Door, None), CAPABILITIES)
+        self.settings = {"hostname": "mail.example.org"}
+        self.api = Api(store, lambda: Config(self.settings.items()), cast(Door, None), CAPABILITIES)
         self.using = list(using)
 
     @property

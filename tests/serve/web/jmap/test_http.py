@@ -16,6 +16,7 @@ from daemon import passwords
 from daemon.admin import people
 from daemon.limits import LIMITS
 from daemon.mail.address import parse_address
+from daemon.serve.web.jmap import download
 from daemon.store import accounts
 from tests.serve.web.conftest import Site
 from tests.store.stage import deliver
@@ -128,3 +129,67 @@ async def test_mail_is_read(site: Site) -> None:
         async with client.post(base + "/jmap/api", json=request(call), headers=BASIC) as answer:
             (_, said, _), *_ = (await answer.json())["methodResponses"]
             assert said["list"][0]["subject"] == "hello"
+
+
+PICTURE = bytes(range(256)) * 4
+LETTER = (
+    b"From: <ann@remote.example>\r\nSubject: picture\r\nMIME-Version: 1.0\r\n"
+    b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r\n\r\nSee there.\r\n--b\r\nContent-Type: image/png\r\n'
+    b"Content-Disposition: attachment; filename=a.png\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    + base64.encodebytes(PICTURE).replace(b"\n", b"\r\n")
+    + b"--b--\r\n"
+)
+
+
+async def test_downloads(site: Site) -> None:
+    async with opened(site) as (client, base, account):
+        placed = deliver(site.store, account, LETTER, prefix=b"Return-Path: <ann@remote.example>\r\n")
+        whole = b"Return-Path: <ann@remote.example>\r\n" + LETTER
+
+        async def get(blob: str, name: str = "a.png", query: str = "", **headers: str) -> Any:
+            url = f"{base}/jmap/download/u{account}/{blob}/{name}{query}"
+            given = {**BASIC, **{k.replace("_", "-"): v for k, v in headers.items()}}
+            async with client.get(url, headers=given) as answer:
+                return answer.status, answer.headers, await answer.read()
+
+        mail = f"e{placed.email_id}"
+        status, headers, body = await get(f"{mail}.raw", "mail.eml")
+        assert (status, body, headers["Content-Type"]) == (200, whole, "message/rfc822")
+        status, headers, body = await get(f"{mail}.2", query="?type=text/html")
+        assert (status, body, headers["Content-Type"]) == (200, PICTURE, "text/html")
+        assert headers["Content-Disposition"] == "attachment; filename=\"a.png\"; filename*=UTF-8''a.png"
+        assert "sandbox" in headers["Content-Security-Policy"] and headers["X-Content-Type-Options"] == "nosniff"
+        assert (await get(f"{mail}.1", query=""))[2] == b"See there."
+        assert (await get(f"{mail}.2", If_None_Match=headers["ETag"]))[0] == 304
+
+        for asked, part in (("bytes=0-9", (0, 10)), ("bytes=10-", (10, 1024)), ("bytes=-5", (1019, 1024))):
+            status, headers, body = await get(f"{mail}.2", Range=asked)
+            assert (status, body) == (206, PICTURE[part[0] : part[1]])
+            assert headers["Content-Range"] == f"bytes {part[0]}-{part[1] - 1}/1024"
+        for at in (0, 30, 34, 35, 36, 100):
+            assert (await get(f"{mail}.raw", Range=f"bytes={at}-{at + 20}"))[2] == whole[at : at + 21]
+        assert (await get(f"{mail}.2", Range="bytes=2000-"))[0] == 416
+        assert (await get(f"{mail}.2", Range="bytes=0-9", If_Range='"other"'))[0] == 200
+
+        for blob in (f"{mail}.9", f"{mail}.2.1", "e999.raw", "nonsense", f"{mail}.", "e0.raw"):
+            assert (await get(blob))[0] == 404
+        assert (await get(f"{mail}.2", query="?type=text/html;x=y"))[0] == 400
+        async with client.get(f"{base}/jmap/download/u{account + 1}/{mail}.raw/a", headers=BASIC) as answer:
+            assert answer.status == 404
+        async with client.get(f"{base}/jmap/download/u{account}/{mail}.raw/a") as answer:
+            assert answer.status == 401
+
+
+def test_names_of_downloads_are_harmless() -> None:
+    for name, plain in (
+        ("a.png", "a.png"),
+        ('a"b.png', "a_b.png"),
+        ("../../x", "_.._x"),
+        ("", "attachment"),
+        ("a\r\nSet-Cookie: b", "a__Set-Cookie: b"),
+        ("\u202egnp.exe", "_gnp.exe"),
+        ("Übung.pdf", "_bung.pdf"),
+    ):
+        said = download.disposition(name)
+        assert said.startswith(f'attachment; filename="{plain}"; ') and said.isprintable() and said.isascii()
+    assert download.disposition("Übung.pdf").endswith("UTF-8''%C3%9Cbung.pdf")

@@ -1,0 +1,138 @@
+"""Quota/get, /changes, /query and /queryChanges (RFC 9425): one quota a user, of the octets of his mail.
+
+How much is used changes with every message, and so does its state; that is what `updatedProperties` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from daemon.config import Config
+from daemon.serve.web.jmap import core
+from daemon.serve.web.jmap.core import Fetched
+from daemon.serve.web.jmap.method import Arguments, Call, Method, MethodError
+from daemon.store import accounts, changes
+from daemon.store.tx import Tx
+
+ID = "storage"
+PROPERTIES = (
+    "id",
+    "resourceType",
+    "used",
+    "hardLimit",
+    "warnLimit",
+    "softLimit",
+    "scope",
+    "name",
+    "description",
+    "types",
+)
+_SORTS = ("name", "used")
+_CONDITION = {"name": core.is_text, "scope": core.is_text, "resourceType": core.is_text, "type": core.is_text}
+
+
+async def get(call: Call, arguments: Arguments) -> Arguments:
+    """Quota/get. A user without a limit has no quota."""
+    return await core.get(call, arguments, PROPERTIES, partial(_fetch, call.config))
+
+
+def _fetch(config: Config, tx: Tx, account_id: int, ids: Sequence[str] | None) -> Fetched:
+    found = _quota(config, tx, account_id)
+    return str(changes.state(tx, account_id)), found if ids is None or ID in ids else []
+
+
+def _quota(config: Config, tx: Tx, account_id: int) -> list[Arguments]:
+    account = accounts.by_id(tx, account_id)
+    limit = accounts.quota_of(tx, account_id, config["limits.quota"])
+    if account is None or not limit:
+        return []
+    return [
+        {
+            "id": ID,
+            "resourceType": "octets",
+            "used": account.used,
+            "hardLimit": limit,
+            "warnLimit": limit * 9 // 10,
+            "softLimit": None,
+            "scope": "account",
+            "name": "Mail",
+            "description": "Octets of all messages.",
+            "types": ["Email"],
+        }
+    ]
+
+
+async def get_changes(call: Call, arguments: Arguments) -> Arguments:
+    """Quota/changes."""
+    answer, _ = await core.changed(call, arguments, "Email", "e")
+    used = bool(answer["created"] or answer["destroyed"] or answer["updated"] or answer["hasMoreChanges"])
+    now = await call.store.read(_fetch_all, call.config, call.account_id)
+    updated = [ID] if now and used else []
+    return {
+        **answer,
+        "newState": str(await call.store.read(changes.state, call.account_id)),
+        "hasMoreChanges": False,
+        "created": [],
+        "updated": updated,
+        "destroyed": [],
+        "updatedProperties": ["used"] if updated else None,
+    }
+
+
+def _fetch_all(tx: Tx, config: Config, account_id: int) -> list[Arguments]:
+    return _quota(config, tx, account_id)
+
+
+async def query(call: Call, arguments: Arguments) -> Arguments:
+    """Quota/query."""
+    found = core.read(arguments, core.QUERY)
+    state, ids = await _matching(call, found)
+    answer = {"accountId": found["accountId"], "queryState": state, "canCalculateChanges": True}
+    answer |= core.window(found, ids)
+    return {**answer, "total": len(ids)} if found["calculateTotal"] else answer
+
+
+async def query_changes(call: Call, arguments: Arguments) -> Arguments:
+    """Quota/queryChanges: the one there is may always have changed."""
+    found = core.read(arguments, core.QUERY_CHANGES)
+    try:
+        since = await call.store.read(changes.since, call.account_id, "Email", found["sinceQueryState"])
+    except changes.TooOld:
+        raise MethodError("cannotCalculateChanges") from None
+    state, ids = await _matching(call, found)
+    touched = [ID] if since.created or since.updated or since.destroyed else []
+    return core.query_changed(found, state, ids, touched)
+
+
+async def _matching(call: Call, found: Arguments) -> tuple[str, list[str]]:
+    core.comparators(found, _SORTS)
+    for condition in core.conditions(found["filter"]):
+        for name, value in condition.items():
+            if name not in _CONDITION:
+                raise MethodError("unsupportedFilter", f"nothing is found by {name}")
+            if not _CONDITION[name](value):
+                raise core.invalid(f"{name} of a filter is not of the right type")
+    state, quotas = await call.store.read(partial(_fetch, call.config), call.account_id, None)
+    return state, [each["id"] for each in quotas if _fits(each, found["filter"])]
+
+
+def _fits(quota: Arguments, filter: Arguments | None) -> bool:
+    if not filter:
+        return True
+    if "operator" in filter:
+        inner = [_fits(quota, each) for each in filter["conditions"]]
+        return {"AND": all(inner), "OR": any(inner), "NOT": not any(inner)}[filter["operator"]]
+    has = {"scope": [quota["scope"]], "resourceType": [quota["resourceType"]], "type": quota["types"]}
+    return all(
+        value.casefold() in quota["name"].casefold() if name == "name" else value in has[name]
+        for name, value in filter.items()
+    )
+
+
+METHODS: dict[str, Method] = {
+    "Quota/get": get,
+    "Quota/changes": get_changes,
+    "Quota/query": query,
+    "Quota/queryChanges": query_changes,
+}

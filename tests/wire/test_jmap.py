@@ -1,0 +1,114 @@
+"""Requests of JMAP, what they refer to, and dates (RFC 8620 §1.4, §3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from daemon.wire import jmap
+from daemon.wire.jmap import BadArguments, BadReference, Invocation, Problem
+
+
+def test_a_request() -> None:
+    found = jmap.read_request(
+        b'{"using": ["a", "b"], "methodCalls": [["m/x", {"y": 1}, "c"]], "createdIds": {"k": "i"}}'
+    )
+    assert found == (frozenset("ab"), [("m/x", {"y": 1}, "c")], {"k": "i"})
+    assert jmap.read_request(b'{"using": [], "methodCalls": [], "more": 1}').created is None
+
+
+@pytest.mark.parametrize(
+    ("data", "type"),
+    [
+        (b"", "notJSON"),
+        (b'{"a": NaN}', "notJSON"),
+        (b'"\xff"', "notJSON"),
+        (b"[" * 100_000, "notJSON"),
+        (b"[]", "notRequest"),
+        (b'{"using": "a", "methodCalls": []}', "notRequest"),
+        (b'{"using": [], "methodCalls": [["a", {}]]}', "notRequest"),
+        (b'{"using": [], "methodCalls": [["a", [], "b"]]}', "notRequest"),
+        (b'{"using": [], "methodCalls": [], "createdIds": {"a": 1}}', "notRequest"),
+    ],
+)
+def test_what_is_no_request(data: bytes, type: str) -> None:
+    with pytest.raises(Problem) as caught:
+        jmap.read_request(data)
+    assert caught.value.type == f"urn:ietf:params:jmap:error:{type}" and caught.value.detail
+
+
+ANSWERS = [
+    Invocation("Email/query", {"ids": ["a", "b"], "more": {"a/b": 1, "m~n": 2}}, "q"),
+    Invocation(
+        "Email/get",
+        {"list": [{"id": "a", "to": [{"x": 1}, {"x": 2}], "ids": ["1", "2"]}, {"id": "b", "to": [], "ids": ["3"]}]},
+        "g",
+    ),
+    Invocation("error", {"type": "x"}, "e"),
+]
+POINTED: list[tuple[str, str, str, Any]] = [
+    ("q", "Email/query", "/ids", ["a", "b"]),
+    ("q", "Email/query", "/ids/1", "b"),
+    ("q", "Email/query", "/more/a~1b", 1),
+    ("q", "Email/query", "/more/m~0n", 2),
+    ("q", "Email/query", "", ANSWERS[0].arguments),
+    ("g", "Email/get", "/list/*/id", ["a", "b"]),
+    ("g", "Email/get", "/list/*/ids", ["1", "2", "3"]),
+    ("g", "Email/get", "/list/*/to/*/x", [1, 2]),
+]
+
+
+@pytest.mark.parametrize(("mark", "name", "path", "value"), POINTED)
+def test_results_are_referred_to(mark: str, name: str, path: str, value: Any) -> None:
+    given = {"a": 1, "#ids": {"resultOf": mark, "name": name, "path": path}}
+    assert jmap.resolve(given, ANSWERS) == {"a": 1, "ids": value}
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        {"resultOf": "x", "name": "Email/query", "path": "/ids"},
+        {"resultOf": "e", "name": "Email/query", "path": "/ids"},
+        {"resultOf": "q", "name": "Email/get", "path": "/ids"},
+        {"resultOf": "q", "name": "Email/query", "path": "/nothing"},
+        {"resultOf": "q", "name": "Email/query", "path": "ids"},
+        {"resultOf": "q", "name": "Email/query", "path": "/ids/2"},
+        {"resultOf": "q", "name": "Email/query", "path": "/ids/01"},
+        {"resultOf": "q", "name": "Email/query", "path": "/ids/0/x"},
+        {"resultOf": "q", "name": "Email/query", "path": "/more/*"},
+        {"resultOf": "q", "name": "Email/query"},
+        "nonsense",
+    ],
+)
+def test_what_refers_to_nothing(reference: Any) -> None:
+    with pytest.raises(BadReference):
+        jmap.resolve({"#ids": reference}, ANSWERS)
+
+
+def test_nothing_is_given_twice() -> None:
+    with pytest.raises(BadArguments):
+        jmap.resolve({"ids": [], "#ids": {"resultOf": "q", "name": "Email/query", "path": "/ids"}}, ANSWERS)
+    given = {"ids": []}
+    assert jmap.resolve(given, ANSWERS) is given
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "text"),
+    [
+        (0, "1970-01-01T00:00:00Z"),
+        (1414649520000, "2014-10-30T06:12:00Z"),
+        (1414649520120, "2014-10-30T06:12:00.120Z"),
+        (-62135596800000, "0001-01-01T00:00:00Z"),
+    ],
+)
+def test_dates(milliseconds: int, text: str) -> None:
+    assert jmap.utc_date(milliseconds) == text
+    assert jmap.read_utc_date(text) == milliseconds
+
+
+@pytest.mark.parametrize(
+    "text", ["2014-10-30T06:12:00", "2014-10-30T06:12:00+00:00", "2014-13-30T06:12:00Z", "2014-10-30 06:12:00Z", "", 5]
+)
+def test_what_is_no_date(text: object) -> None:
+    assert jmap.read_utc_date(text) is None
