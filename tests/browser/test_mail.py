@@ -74,6 +74,7 @@ def test_a_second_factor_is_asked_for(chromium: Browser, server: Server) -> None
         spare = page.evaluate(TWO_FACTOR, [USERS[BOB], secret, code])["recoveryCodes"][0]
         page.get_by_role("button", name="Account:").click()
         page.get_by_role("menuitem", name="Sign out").click()
+        page.get_by_role("heading", name="Sign in to your mail").wait_for()
         bob.sign_in(BOB)
         field = page.get_by_label("Code of your authenticator, or a recovery code")
         field.fill(code)  # it was used already

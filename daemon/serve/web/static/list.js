@@ -50,7 +50,7 @@ export class ListView {
     this.anchor = null;
     this.grid.scrollTop = 0;
     this.draw();
-    this.listing.ensure(0, this.seen()[1]);
+    this.want();
   }
 
   resized() {
@@ -60,13 +60,19 @@ export class ListView {
       this.height = height;
     }
     this.draw();
-    this.listing.ensure(...this.seen());
+    this.want();
   }
 
   /** Positions of the first and the last row that one sees. */
   seen() {
     const first = Math.floor(this.grid.scrollTop / this.height);
     return [first, first + Math.ceil(this.grid.clientHeight / this.height)];
+  }
+
+  /** See to it that what one sees is there, and a little around it. */
+  want() {
+    const [first, last] = this.seen();
+    return this.listing.ensure(Math.max(0, first - AHEAD), last + AHEAD);
   }
 
   later() {
@@ -76,7 +82,7 @@ export class ListView {
       this.draw(true);
     });
     clearTimeout(this._fetching);
-    this._fetching = setTimeout(() => this.listing.ensure(...this.seen()), 60); // a long drag of the bar asks once
+    this._fetching = setTimeout(() => this.want(), 60); // a long drag of the bar asks once
   }
 
   /** The list was read anew: what one looks at stays where it is, though mail arrived above it. */
@@ -92,7 +98,7 @@ export class ListView {
       }
     }
     this.draw();
-    this.listing.ensure(...this.seen());
+    this.want();
   }
 
   size() {
