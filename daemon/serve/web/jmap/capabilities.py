@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from daemon.config import Config
 from daemon.limits import LIMITS
-from daemon.serve.web.jmap import contacts, core, email, factors, mailbox, owner, quota, snippet, socket, thread
+from daemon.serve.web.jmap import (
+    contacts,
+    core,
+    email,
+    email_view,
+    factors,
+    mailbox,
+    owner,
+    quota,
+    snippet,
+    socket,
+    thread,
+)  # fmt: skip
 from daemon.serve.web.jmap.method import Arguments, Capability
 from daemon.serve.web.visitors import Visitor
 
@@ -45,5 +57,5 @@ CAPABILITIES: tuple[Capability, ...] = (
     Capability("urn:ietf:params:jmap:quota", quota.METHODS),
     socket.CAPABILITY,
     contacts.CAPABILITY,
-    Capability(owner.URN, {**owner.METHODS, **factors.METHODS}),
+    Capability(owner.URN, {**owner.METHODS, **factors.METHODS, **email_view.METHODS}, account=owner.account),
 )
