@@ -54,6 +54,16 @@ class Limits:
     preview: int = 200  # characters of readable text shown before a message is opened
     snippet: int = 255  # octets of a text shown around what was found; RFC 8621 §5
     search_text: int = 1 * MIB  # characters of decoded text of one message that SEARCH BODY looks at
+    fulltext_terms: int = 20_000  # distinct terms of one text; one with more is a candidate of every search
+    fulltext_block: int = 4096  # messages of one block of the full-text index; their numbers take two octets there
+    fulltext_weight: int = (
+        3_000_000  # octets or so of one block while it is made, so that 4096 long messages are no more
+    )
+    fulltext_part: int = 64 * KIB  # octets of one piece of a block, that a search reads and a transaction writes
+    fulltext_tail: int = 64  # messages of an account that a search reads itself before they are worth a block
+    fulltext_batch: int = 16  # messages read for the index at once: others go between
+    fulltext_round: int = 30  # seconds between two looks for messages to index; new ones are told at once
+    fulltext_ghosts: int = 3600  # seconds between two looks for what the index still has of messages that are gone
 
     # -- the words of a message, for the filter -----------------------------------------------------------------------
     spam_text: int = 64 * KIB  # octets of text of one message read for its words: hostile mail is as cheap as long mail
@@ -167,6 +177,7 @@ class Limits:
     jmap_filter: int = 100  # conditions of one filter
     jmap_filter_depth: int = 20  # operators inside operators
     owner_objects: int = 500  # objects of a type of urn:mailctl:owner set, or asked for by id, at a time
+    exports: int = 2  # downloads of all mail at a time, one of a user: each has a thread
     owner_text: int = 200  # characters of a name or note a user gives
     owner_forwards: int = 20  # addresses a user sends all his mail on to
     contacts: int = 10_000  # of one user; as many that are gone are remembered

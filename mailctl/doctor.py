@@ -30,8 +30,8 @@ _STYLES = {"ok": "1;32", "info": "1;36", "warning": "1;33", "error": "1;31"}
 @click.option("--probe", metavar="DOMAIN", default="", help="Connect to this domain's mail servers, to try port 25.")
 @at_desk
 def command(desk: Desk, store: bool, quick: bool, probe: str) -> int:
-    """Look at everything at once: DNS, ports, certificate, settings, disk, clock, queue, store, passwords, port 25,
-    filters, lists, viruses, scripts.
+    """Look at everything at once: DNS, ports, certificate, settings, disk, clock, queue, store, passwords, two-factor,
+    port 25, filters, lists, viruses, scripts.
 
     With --store: prove that the store is sound, every octet of every message by its checksum. The server may run
     meanwhile. Nothing is repaired. Exit code 1: something is wrong.

@@ -10,10 +10,12 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from daemon import log
 from daemon.admin import keyfile, words
+from daemon.admin.findings import Facts, Finding
 from daemon.admin.keyfile import KeyLost
 from daemon.limits import LIMITS
 from daemon.store import accounts, factors, passkeys, web_sessions
@@ -69,6 +71,21 @@ def reset(store: Store, user: str) -> State:
 
     store.write_now(work)
     return before
+
+
+def readable(facts: Facts) -> Iterable[Finding]:
+    """For the doctor: whether the key that secrets are encrypted with is the one they were encrypted with."""
+    found = facts.store.read_now(factors.some)
+    if found is None:
+        return [Finding("ok", "two-factor-none", "two-factor", "no user has an authenticator program")]
+    account_id, sealed = found
+    try:
+        keyfile.decrypt(facts.store.data, _purpose(account_id), sealed)
+    except (KeyLost, OSError) as error:
+        text = f"codes of authenticator programs are all wrong: {error}"
+        remedy = "restore secret.key from a backup; or users sign in with recovery codes and set their program up anew"
+        return [Finding("error", "two-factor-key", str(facts.store.data.key), text, remedy)]
+    return [Finding("ok", "two-factor-key", str(facts.store.data.key), "authenticator programs are of use")]
 
 
 # -- an authenticator program ------------------------------------------------------------------------------------------

@@ -322,6 +322,33 @@ def _expired(tx: Tx, e: Event) -> str:
     return f"too long in the queue for {e.recipient}" + _reply(e)
 
 
+_FACTORS = {
+    "web-password": "by the password",
+    "web-totp": "by the password and a code of an authenticator program",
+    "web-recovery": "by the password and a recovery code",
+    "web-passkey": "by a passkey",
+}
+_SECURED = {
+    "two-factor-on": "turned two-factor on",
+    "two-factor-off": "has two-factor off",
+    "recovery-codes-new": "has new recovery codes",
+    "passkey-added": "has a new passkey",
+    "passkey-removed": "has a passkey less",
+}
+
+
+def _login(tx: Tx, e: Event) -> str:
+    if e.reason == "code-locked":
+        return f"{e.recipient}: {e.detail.get('failures')} wrong codes in a row, no more are looked at for a while"
+    with_ = f" with {e.detail['agent']}" if e.detail.get("agent") else ""
+    return f"{e.recipient} signed in at the webmail {_FACTORS.get(e.reason, e.reason)} [{e.peer}]{with_}"
+
+
+def _secured(tx: Tx, e: Event) -> str:
+    name = f" ({e.detail['name']})" if e.detail.get("name") else ""
+    return f"{e.recipient} {_SECURED.get(e.reason, e.reason)}{name}"
+
+
 def _client(verb: str) -> Any:
     """What a mail program did, or the administrator."""
 
@@ -361,6 +388,8 @@ _TELL: dict[str, Any] = {
     "moved": _client("moved"),
     "expunged": _client("removed"),
     "imported": _client("imported"),
+    "login": _login,
+    "secured": _secured,
 }
 
 

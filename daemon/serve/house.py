@@ -14,6 +14,7 @@ from daemon.config import Config
 from daemon.flow.alarm import Alarms
 from daemon.flow.digest import Digests
 from daemon.flow.drill import Drills
+from daemon.flow.indexing import Indexing
 from daemon.flow.judging import Judge
 from daemon.flow.learning import Learning
 from daemon.flow.outbound import Outbound
@@ -73,6 +74,7 @@ class House:
             keys = workers.create_task(Rotation(self.store, self.config, self.outbound.resolver).run())
             digests = workers.create_task(Digests(self.store, self.config).run())
             learning = workers.create_task(Learning(self.store).run())
+            indexing = workers.create_task(Indexing(self.store).run())
             trials = workers.create_task(Drills(self.store, self.config).run())
             alarms = workers.create_task(Alarms(self.store, self.config).run())
             await self.door.sessions.begin()
@@ -84,6 +86,7 @@ class House:
             keys.cancel()
             digests.cancel()
             learning.cancel()
+            indexing.cancel()
             trials.cancel()
             alarms.cancel()
         await self.imap.close()

@@ -19,6 +19,7 @@ from daemon.store import (
     contacts,
     dkim_keys,
     factors,
+    fulltext,
     incidents,
     metadata,
     quarantine,
@@ -67,6 +68,7 @@ def check(store: Store, progress: Progress | None = None, deep: bool = True) -> 
         _incidents,
         _rules,
         _metadata,
+        _fulltext,
         _web,
         _segments,
         _bytes,
@@ -348,6 +350,11 @@ def _rules(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
 def _metadata(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
     for subject, text in store.read_now(metadata.wrong, _MANY):
         yield Finding("error", "metadata-wrong", subject, text)
+
+
+def _fulltext(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
+    for subject, text in store.read_now(fulltext.wrong, _MANY):
+        yield Finding("error", "index-wrong", subject, text)
 
 
 def _web(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:

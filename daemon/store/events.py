@@ -35,6 +35,7 @@ KINDS = {
     "moved": "a client moved it",
     "expunged": "a client removed it",
     "login": "somebody logged in, or failed to",
+    "secured": "how a user proves who he is was changed",
     "imported": "an import brought it",
 }
 _SHOWN = 254  # characters of what a stranger said that are kept; RFC 5321 §4.5.3.1.3 knows no longer address

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from daemon.limits import LIMITS
-from daemon.store import states
+from daemon.store import audit, states
 from daemon.store.errors import Missing
 from daemon.store.tx import Tx
 
@@ -47,6 +47,12 @@ def find(tx: Tx, account_id: int) -> Factors:
             "select count(*) from recovery_code where account_id = ? and used_at is null", account_id
         ),
     )
+
+
+def some(tx: Tx) -> tuple[int, bytes] | None:
+    """A user's secret, of those that are asked for codes: to see whether it can be read."""
+    row = tx.one("select account_id, secret from two_factor where secret is not null limit 1")
+    return None if row is None else (row[0], row[1])
 
 
 def put_secret(tx: Tx, account_id: int, secret: bytes) -> None:
@@ -91,6 +97,7 @@ def failed(tx: Tx, account_id: int) -> int:
         return 0
     until = tx.now + 1000 * min(LIMITS.code_lock << min(over, 20), LIMITS.code_lock_longest)
     tx.run("update two_factor set locked_until = ? where account_id = ?", until, account_id)
+    audit.note(tx, account_id, "login", "code-locked", failures=failures, until=until)
     return until
 
 
@@ -106,10 +113,14 @@ def turn_on(tx: Tx, account_id: int) -> None:
         tx.now,
     )
     _changed(tx, account_id)
+    if found.on_at is None:
+        audit.note(tx, account_id, "secured", "two-factor-on")
 
 
 def turn_off(tx: Tx, account_id: int) -> None:
     """It is not asked for any more; program and recovery codes are forgotten."""
+    if find(tx, account_id).on_at is not None:
+        audit.note(tx, account_id, "secured", "two-factor-off")
     tx.run("delete from two_factor where account_id = ?", account_id)
     tx.run("delete from recovery_code where account_id = ?", account_id)
     _changed(tx, account_id)
@@ -127,6 +138,7 @@ def set_recovery_codes(tx: Tx, account_id: int, digests: Iterable[bytes]) -> Non
     """These and no others."""
     tx.run("delete from recovery_code where account_id = ?", account_id)
     tx.many("insert into recovery_code (account_id, sha256) values (?, ?)", [(account_id, one) for one in digests])
+    audit.note(tx, account_id, "secured", "recovery-codes-new")
     _changed(tx, account_id)
 
 

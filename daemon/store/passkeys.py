@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from daemon.limits import LIMITS
 from daemon.mail.address import Address
-from daemon.store import factors, states
+from daemon.store import audit, factors, states
 from daemon.store.errors import Exists, Invalid, Missing
 from daemon.store.tx import Tx
 
@@ -64,6 +64,7 @@ def add(
     if tx.value("select count(*) from passkey where account_id = ?", account_id) >= LIMITS.passkeys:
         raise Invalid(f"a user has at most {LIMITS.passkeys} passkeys")
     _changed(tx, account_id)
+    audit.note(tx, account_id, "secured", "passkey-added", name=name)
     return tx.insert(
         "insert into passkey (account_id, credential_id, public_key, sign_count, transports, backed_up, name,"
         " created_at) values (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -96,12 +97,16 @@ def remove(tx: Tx, account_id: int, number: int) -> None:
     found = factors.find(tx, account_id)
     if found.on_at is not None and found.secret is None and not found.passkeys:
         raise Missing("it is the only second factor; turn two-factor off first")
+    audit.note(tx, account_id, "secured", "passkey-removed")
     _changed(tx, account_id)
 
 
 def remove_all(tx: Tx, account_id: int) -> int:
-    _changed(tx, account_id)
-    return tx.run("delete from passkey where account_id = ?", account_id)
+    gone = tx.run("delete from passkey where account_id = ?", account_id)
+    if gone:
+        _changed(tx, account_id)
+        audit.note(tx, account_id, "secured", "passkey-removed", count=gone)
+    return gone
 
 
 def _free(tx: Tx, account_id: int, name: str, number: int = 0) -> None:

@@ -306,7 +306,7 @@ def listening(server: Server, *rows: tuple[str, str]) -> list[Finding]:
 def test_every_listener_greets_and_speaks_tls(server: Server) -> None:
     found = listening(server)
     assert [(f.level, f.reason) for f in found] == [("ok", "port-answers")] * len(server.ports)
-    assert all("TLSv1." in f.text for f in found if f.subject.split()[0] not in ("lmtp", "http")), found
+    assert all("TLSv1." in f.text for f in found if f.subject.split()[0] not in ("lmtp", "http", "metrics")), found
 
 
 def test_a_listener_that_does_not_answer_or_is_another_is_named(server: Server) -> None:
@@ -331,7 +331,7 @@ def test_a_certificate_that_is_not_the_configured_one_is_named(server: Server, t
     finally:
         store.close()
     stale = [f for f in found if f.reason == "certificate-stale"]
-    assert {f.subject.split()[0] for f in stale} == server.ports.keys() - {"lmtp", "http"}
+    assert {f.subject.split()[0] for f in stale} == server.ports.keys() - {"lmtp", "http", "metrics"}
     assert all(f.level == "warning" and "SIGHUP" in (f.remedy or "") for f in stale), found
 
 

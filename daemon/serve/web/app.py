@@ -16,8 +16,8 @@ from daemon.admin import mtasts
 from daemon.config import BadSetting, Config, hostname
 from daemon.limits import LIMITS
 from daemon.serve.login import Door
+from daemon.serve.web import export, pages, quarantine, signin
 from daemon.serve.web import health as healths
-from daemon.serve.web import pages, quarantine, signin
 from daemon.serve.web.frame import Handler, guarded, started
 from daemon.serve.web.health import HEALTH, Health
 from daemon.serve.web.jmap import api, contacts, download, events, owner, socket
@@ -70,10 +70,16 @@ ROUTES = (
     *healths.ROUTES,
     *events.ROUTES,
     *socket.ROUTES,
+    *export.ROUTES,
     *api.ROUTES,
     *download.ROUTES,
 )
-LASTING = (events.PATH, socket.PATH, download.PREFIX)  # answers that have no end in time: they look after themselves
+LASTING = (  # answers that have no end in time: they look after themselves
+    events.PATH,
+    socket.PATH,
+    export.PATH,
+    download.PREFIX,
+)
 
 
 def name_of(request: web.Request) -> str:
@@ -117,5 +123,6 @@ async def runner(store: Store, config: Callable[[], Config], door: Door, health:
     news = News(store, (*owner.TYPES, *contacts.TYPES))
     app[PUSH] = Push(store, news, door.sessions)
     app.add_routes(ROUTES)
-    app.on_cleanup.append(_deaf)
+    app[export.THREADS] = export.Threads()
+    app.on_cleanup.extend((_deaf, export.close))
     return await started(app)

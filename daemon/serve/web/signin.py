@@ -27,11 +27,12 @@ from aiohttp import hdrs, web
 from daemon import log
 from daemon.admin import factors
 from daemon.config import Config
+from daemon.limits import LIMITS
 from daemon.serve.login import Door, Identity, LoginRefused, Owner
 from daemon.serve.web import tickets
 from daemon.serve.web.tickets import Ticket, Used
 from daemon.serve.web.visitors import COOKIE, DOOR, STORE, digest, from_our_page, host_of, peer_of, problem, visitor
-from daemon.store import accounts, events, passkeys, web_sessions
+from daemon.store import accounts, audit, passkeys, web_sessions
 from daemon.store import factors as kept
 from daemon.store.db import Store
 from daemon.store.errors import StoreError
@@ -260,9 +261,8 @@ def _begin(
     if last := web_sessions.find(tx, before):
         web_sessions.remove(tx, last.account_id, last.session_id)
     begun = web_sessions.begin(tx, account_id, sha256, factor, peer, agent, epoch=epoch, idle=idle, age=age)
-    if begun is not None and (account := accounts.by_id(tx, account_id)) is not None:
-        trace = events.new_trace(tx.now, secrets.token_bytes)
-        events.record(tx, trace, "login", f"web-{factor}", recipient=str(account.address), peer=peer, session=begun)
+    if begun is not None:
+        audit.note(tx, account_id, "login", f"web-{factor}", peer, agent=agent[: LIMITS.web_agent], session=begun)
     return begun
 
 

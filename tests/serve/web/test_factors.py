@@ -15,7 +15,8 @@ from aiohttp import web
 from passlib.totp import TOTP
 
 from daemon import passwords
-from daemon.admin import factors, keyfile, people
+from daemon.admin import factors, keyfile, people, trace
+from daemon.admin.findings import Facts
 from daemon.limits import LIMITS
 from daemon.serve.login import Door, LoginRefused
 from daemon.serve.web import app, tickets, visitors
@@ -382,11 +383,19 @@ async def test_what_a_browser_carries_cannot_be_forged(home: Site, clock: Clock)
     assert tickets.read(home.store.data, other, "factor", clock.now) is None
 
 
+def facts(home: Site) -> Facts:
+    return Facts(home.store, home.config(), home.store.clock(), True, (), "")
+
+
 async def test_a_lost_key_makes_codes_worthless_and_leaves_the_rest(home: Site, clock: Clock) -> None:
+    assert [one.reason for one in factors.readable(facts(home))] == ["two-factor-none"]
     program, codes = await enrolled(await signed_in(home), clock)
     assert oct(home.store.data.key.stat().st_mode & 0o777) == "0o600"
+    assert [one.level for one in factors.readable(facts(home))] == ["ok"]
     home.store.data.key.unlink()
     keyfile._read.cache_clear()
+    (found,) = factors.readable(facts(home))
+    assert (found.level, found.reason) == ("error", "two-factor-key") and "secret.key" in found.subject
     browser, asked = await half(home)
     assert (await prove(browser, asked, code=now(program, clock)))["reason"] == "wrong-code"
     assert (await prove(browser, asked, code=codes[0]))["state"] == "in"
@@ -549,6 +558,31 @@ async def test_a_user_has_so_many_passkeys(home: Site, clock: Clock) -> None:
     assert "at most" in (await registered(browser, device, "one more"))["description"]
     many = {f"k{n}": {"name": "x"} for n in range(LIMITS.passkeys + 1)}
     assert (await call(browser, "Passkey/set", update=many))["type"] == "requestTooLarge"
+
+
+async def test_the_trace_tells_who_signed_in_and_what_was_changed(home: Site, clock: Clock) -> None:
+    browser = await signed_in(home)
+    program, _ = await enrolled(browser, clock)
+    fresh, asked = await half(home)
+    await prove(fresh, asked, code=now(program, clock))
+    await registered(browser, Authenticator(PAGE), "Blue key")
+    await call(browser, "Passkey/set", destroy=["k1"], password=PASSWORD)
+    account = home.store.read_now(accounts.get, address(ANN)).id
+    for _ in range(LIMITS.code_failures):
+        home.store.write_now(kept.failed, account)
+    factors.reset(home.store, ANN)
+    told = [step.text for story in reversed(trace.stories(home.store, recipient=ANN)) for step in story.steps]
+    assert told == [
+        f"{ANN} signed in at the webmail by the password [127.0.0.1] with Lynx/1",
+        f"{ANN} turned two-factor on",
+        f"{ANN} has new recovery codes",
+        f"{ANN} signed in at the webmail by the password and a code of an authenticator program"
+        " [127.0.0.1] with Lynx/1",
+        f"{ANN} has a new passkey (Blue key)",
+        f"{ANN} has a passkey less",
+        f"{ANN}: {LIMITS.code_failures} wrong codes in a row, no more are looked at for a while",
+        f"{ANN} has two-factor off",
+    ]
 
 
 async def test_used_tickets_are_remembered_to_a_limit() -> None:

@@ -45,5 +45,5 @@ CAPABILITIES: tuple[Capability, ...] = (
     Capability("urn:ietf:params:jmap:quota", quota.METHODS),
     socket.CAPABILITY,
     contacts.CAPABILITY,
-    Capability(owner.URN, {**owner.METHODS, **factors.METHODS}),
+    Capability(owner.URN, {**owner.METHODS, **factors.METHODS}, account=owner.account),
 )

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from daemon.serve.web.jmap import core, email_filter
 from daemon.serve.web.jmap.method import Arguments, Call, MethodError
-from daemon.store import changes, email_find, emails, mailboxes
+from daemon.store import changes, email_find, emails, find, mailboxes
 from daemon.store.db import Store
 from daemon.store.email_find import Order
 from daemon.store.find import Query
@@ -79,14 +79,15 @@ def _counted(tx: Tx, asked: Asked) -> int | None:
 def _fitting(tx: Tx, store: Store, asked: Asked) -> Iterator[int]:
     """The ids of all that fit, in order; with `collapse` the first of each thread."""
     _, rest = email_find.driver(asked.query)
-    sure = email_find.is_sure(rest)
+    decided = email_find.is_sure(rest)
     terms = email_find.told(rest)
+    within, sure = find.narrowed(tx, asked.query, asked.account_id)
     threads: set[int] = set()
-    for email_id, thread_id, *answers in email_find.rows(tx, asked.account_id, asked.query, asked.orders):
+    for email_id, thread_id, *answers in email_find.rows(tx, asked.account_id, asked.query, asked.orders, within):
         if asked.collapse and thread_id in threads:
             continue
-        if not sure:
-            looking = email_filter.Looking(tx, store, asked.account_id, email_id)
+        if not decided:
+            looking = email_filter.Looking(tx, store, asked.account_id, email_id, sure)
             if not email_find.decided(rest, dict(zip(terms, map(bool, answers), strict=True)), looking.fits):
                 continue
         threads.add(thread_id)

@@ -33,8 +33,8 @@ export function frame(it, id) {
     },
   });
   const head = h(
-    "header",
-    { on: { dblclick: () => it.small(!it.root.classList.contains("small")) } },
+    "div",
+    { class: "head", on: { dblclick: () => it.small(!it.root.classList.contains("small")) } },
     it.title,
     it.status,
     iconButton("down", "Minimise", () => it.small(!it.root.classList.contains("small")), { className: "icon-button minimise" }),

@@ -32,7 +32,7 @@ export function section() {
     h("p", { class: "intro" }, "Give every program one of its own: a lost phone then costs you one password, not the account."),
     all.element,
     said.element,
-    h("h4", {}, "A new one"),
+    h("h2", {}, "A new one"),
     fresh,
     maker(fresh, all.again),
   ];
@@ -71,9 +71,9 @@ function list(found, said, again) {
 
 /** A set that wants the present password with it. */
 async function guarded(said, args, then) {
-  const presentPassword = await passwordAsked("Your password");
-  if (presentPassword === undefined) return false;
-  return deed(said, async () => then(await jmap.call("AppPassword/set", { ...args, presentPassword })));
+  const password = await passwordAsked("Your password");
+  if (password === undefined) return false;
+  return deed(said, async () => then(await jmap.call("AppPassword/set", { ...args, password })));
 }
 
 function maker(place, again) {
@@ -95,11 +95,11 @@ function maker(place, again) {
     async () => {
       const scopes = ticks.filter(({ box }) => box.checked).map(({ scope }) => scope);
       if (!scopes.length) throw new Error("Tick what it may do.");
-      const presentPassword = await passwordAsked("Your password");
-      if (presentPassword === undefined) return undefined;
+      const password = await passwordAsked("Your password");
+      if (password === undefined) return undefined;
       const expiresAt = ends.value ? new Date(Date.now() + Number(ends.value) * 86_400_000).toISOString().replace(/\.\d+Z/, "Z") : null;
       const answer = await jmap.call("AppPassword/set", {
-        presentPassword,
+        password,
         create: { it: { name: name.value.trim(), scopes, expiresAt } },
       });
       if (answer.notCreated?.it) throw refusal(answer.notCreated.it);

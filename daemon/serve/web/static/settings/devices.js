@@ -24,12 +24,12 @@ async function draw() {
   const answer = await fetch(`/clients/${encodeURIComponent(user)}.json`, { credentials: "same-origin" });
   const servers = answer.ok ? ((await answer.json()).servers ?? []) : [];
   return [
-    h("h4", {}, "Phone"),
+    h("h2", {}, "Phone"),
     h("p", {}, "Open this with its camera."),
     h("img", { class: "qr", src: "/clients/qr.svg", alt: "QR code to set up this account", width: 200, height: 200 }),
-    h("h4", {}, "iPhone, iPad and Mac"),
+    h("h2", {}, "iPhone, iPad and Mac"),
     h("p", {}, h("a", { class: "button", href: "/clients/profile.mobileconfig", download: "" }, "Download the profile")),
-    h("h4", {}, "By hand"),
+    h("h2", {}, "By hand"),
     h("p", {}, "Your user name everywhere is ", h("code", {}, user), "."),
     servers.length > 0 &&
       h(

@@ -25,7 +25,7 @@ export function section() {
     ],
     async () => {
       if (fresh.value !== again.value) throw new Error("The two new passwords are not the same.");
-      await jmap.call("Password/set", { presentPassword: old.value, newPassword: fresh.value });
+      await jmap.call("Password/set", { password: old.value, newPassword: fresh.value });
       made.element.reset();
       return "Changed. You were signed out everywhere else, and programs with the old password need the new one.";
     },

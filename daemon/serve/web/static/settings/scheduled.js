@@ -11,9 +11,9 @@ import { button, deed, part, result, rows, when } from "./form.js";
 export function section() {
   const said = result();
   const all = part(async (again) => [
-    h("h4", {}, "Planned"),
+    h("h2", {}, "Planned"),
     rows("Planned messages", await planned(said, again), "Nothing is planned."),
-    h("h4", {}, "Waiting in this browser"),
+    h("h2", {}, "Waiting in this browser"),
     rows("Waiting in this browser", await held(said, again), "Nothing waits for a connection."),
   ]);
   all.again();

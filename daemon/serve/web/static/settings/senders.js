@@ -9,14 +9,14 @@ export function section() {
   const all = part(async (again) => {
     const list = await everyone("SenderEntry");
     return [
-      h("h4", {}, "Blocked"),
+      h("h2", {}, "Blocked"),
       entries(
         "Blocked senders",
         list.filter((one) => !one.allowed),
         said,
         again,
       ),
-      h("h4", {}, "Always let in"),
+      h("h2", {}, "Always let in"),
       entries(
         "Allowed senders",
         list.filter((one) => one.allowed),
@@ -30,7 +30,7 @@ export function section() {
     h("p", { class: "intro" }, "An address, or a whole domain such as shop.example."),
     all.element,
     said.element,
-    h("h4", {}, "Add one"),
+    h("h2", {}, "Add one"),
     maker(all.again),
   ];
 }

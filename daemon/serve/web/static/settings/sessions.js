@@ -13,7 +13,7 @@ export function section() {
 }
 
 function draw(list, said, again) {
-  const others = list.filter((one) => one.kind === "browser" && !one.isCurrent);
+  const others = list.filter((one) => one.kind === "browser" && !one.current);
   const end = (one) =>
     deed(said, async () => {
       await destroy("Session", one.id);
@@ -39,7 +39,7 @@ function draw(list, said, again) {
       "Where you are signed in",
       list.map((one) => ({
         title: nameOf(one),
-        mark: one.isCurrent ? "this browser" : "",
+        mark: one.current ? "this browser" : "",
         lines: [
           `From ${one.from}`,
           `Since ${when(one.since)}${one.seenAt ? `, last used ${when(one.seenAt)}` : ""}`,

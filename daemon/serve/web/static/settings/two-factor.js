@@ -44,7 +44,7 @@ function program({ isEnabled, hasProgram }, said, again) {
   return h(
     "section",
     {},
-    h("h4", {}, "A program that shows codes"),
+    h("h2", {}, "A program that shows codes"),
     h(
       "p",
       { class: "hint" },
@@ -129,7 +129,7 @@ function passkeys(keys, said, again) {
   return h(
     "section",
     {},
-    h("h4", {}, "Passkeys"),
+    h("h2", {}, "Passkeys"),
     h("p", { class: "hint" }, "Your device proves who you are with a finger, a face or its PIN."),
     list,
     "credentials" in navigator && button("Add a passkey", add),
@@ -164,7 +164,7 @@ function codes({ isEnabled, recoveryCodesLeft }, said, again) {
   return h(
     "section",
     {},
-    h("h4", {}, "Recovery codes"),
+    h("h2", {}, "Recovery codes"),
     h("p", { class: "hint" }, `${recoveryCodesLeft} left; each works once.`),
     button("Make new ones", fresh),
   );
