@@ -17,6 +17,7 @@ from aiohttp import web
 
 from daemon import log
 from daemon.config import Config
+from daemon.flow.judging import Judge
 from daemon.limits import LIMITS
 from daemon.mail import object_ids
 from daemon.serve.login import Door
@@ -38,8 +39,15 @@ class Api:
     """What answers requests; one per process."""
 
     def __init__(
-        self, store: Store, config: Callable[[], Config], door: Door, capabilities: Sequence[Capability]
+        self,
+        store: Store,
+        config: Callable[[], Config],
+        door: Door,
+        capabilities: Sequence[Capability],
+        judge: Judge | None = None,
     ) -> None:
+        """`judge` looks at what is sent."""
+        self.judge = judge
         self.store = store
         self.config = config
         self.door = door
@@ -73,7 +81,9 @@ class Api:
         answers: list[Invocation] = []
         octets = 0
         for asked in request.calls:
-            call = Call(self.store, config, self.door, visitor, visitor.account_id, request.using, created, [])
+            call = Call(
+                self.store, config, self.door, visitor, visitor.account_id, request.using, created, [], self.judge
+            )
             method = methods.get(asked.name) if octets <= LIMITS.jmap_answer else _too_much
             answers += await _answered(call, method, asked, answers)
             octets += len(msgspec.json.encode(answers[-1]))
