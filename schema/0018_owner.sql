@@ -47,9 +47,9 @@ create index contact_address_contact on contact_address (contact_id);
 
 create table contact_tombstone (
   account_id integer not null references account (id) on delete cascade,
+  modseq integer not null,
   contact_id integer not null,
   created_modseq integer not null,
-  modseq integer not null,
   primary key (account_id, modseq, contact_id)
 ) without rowid;
 

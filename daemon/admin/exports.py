@@ -1,4 +1,4 @@
-"""Mail from mailboxes into files: one mbox, an mbox for each mailbox, or a Maildir.
+"""Mail from mailboxes into files: one mbox, an mbox for each mailbox (in a zip, for one), or a Maildir.
 
 A Maildir can be exported to again: what is there already is passed over. An mbox is written beside its place and put
 there when it is whole.
@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import re
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from daemon.admin import mail, maildir, mbox, words
 from daemon.admin.errors import BadData
@@ -108,6 +109,18 @@ def to_stream(store: Store, what: Selection, file: BinaryIO) -> Exported:
         report.mailboxes.append(name)
         for one in _messages(store, mailbox_id, uids):
             _write(file, one, report)
+    return report
+
+
+def to_zip(store: Store, what: Selection, file: BinaryIO) -> Exported:
+    """The selection as a zip with an mbox for each mailbox; `file` need not be one that can be gone back in."""
+    report = Exported(what.user, "-", "zip")
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
+        for mailbox_id, name, uids in what.boxes:
+            report.mailboxes.append(name)
+            with packed.open(f"{_safe(name)}.mbox", "w", force_zip64=True) as box:
+                for one in _messages(store, mailbox_id, uids):
+                    _write(cast(BinaryIO, box), one, report)
     return report
 
 

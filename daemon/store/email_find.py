@@ -8,6 +8,7 @@ One mailbox by date, which is what all clients ask for, comes out of one index a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -109,13 +110,15 @@ def decided(query: Query, answers: dict[Term, bool], ask: Callable[[Term], bool]
             return any(decided(part, answers, ask) for part in parts)
 
 
-def rows(tx: Tx, account_id: int, query: Query, orders: Sequence[Order]) -> Iterator[Row]:
-    """Those that may fit, in order, each once."""
+def rows(
+    tx: Tx, account_id: int, query: Query, orders: Sequence[Order], within: set[int] | None = None
+) -> Iterator[Row]:
+    """Those that may fit, in order, each once; with `within`, of these only."""
     box, rest = _driver(query)
     if box is not None and not tx.value("select 1 from mailbox where id = ? and account_id = ?", box, account_id):
         return
     seen: set[int] = set()
-    sql, params = _statement(account_id, box, rest, orders or (Order("receivedAt"),))
+    sql, params = _statement(account_id, box, rest, orders or (Order("receivedAt"),), within)
     for row in tx.each(sql, *params):
         if row[0] not in seen:
             seen.add(row[0])
@@ -151,8 +154,14 @@ def _driver(query: Query) -> tuple[int | None, Query]:
     return None, query
 
 
-def _statement(account_id: int, box: int | None, query: Query, orders: Sequence[Order]) -> tuple[str, list[Any]]:
+def _statement(
+    account_id: int, box: int | None, query: Query, orders: Sequence[Order], within: set[int] | None
+) -> tuple[str, list[Any]]:
     where, params = _compile(query, True)
+    if within is not None:
+        email = "m.email_id" if box is not None else "e.id"
+        where = f"{email} in (select value from json_each(?)) and {where}"
+        params = [json.dumps(list(within)), *params]
     answers = [_sql(term) for term in (() if is_sure(query) else told(query))]
     by = [_order(order, "m" if box is not None else "e") for order in orders]
     direction = "asc" if orders[-1].ascending else "desc"

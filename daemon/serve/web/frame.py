@@ -38,7 +38,7 @@ def guarded(lasting: tuple[str, ...] = ()) -> Middleware:
         try:
             async with asyncio.timeout(None if request.path.startswith(lasting) else LIMITS.http_answer):
                 return await handler(request)
-        except web.HTTPException:
+        except (web.HTTPException, ConnectionError):  # who asked may have gone in the middle of an answer
             raise
         except TimeoutError:
             raise web.HTTPServiceUnavailable from None

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from daemon.serve.web.jmap import core, email_filter
 from daemon.serve.web.jmap.method import Arguments, Call, MethodError
-from daemon.store import changes, email_find, emails, mailboxes
+from daemon.store import changes, email_find, emails, find, mailboxes
 from daemon.store.db import Store
 from daemon.store.email_find import Order, Row
 from daemon.store.find import Query
@@ -79,12 +79,13 @@ def _counted(tx: Tx, asked: Asked) -> int | None:
 def _fitting(tx: Tx, store: Store, asked: Asked) -> Iterator[Row]:
     """All that fit, in order; with `collapse` the first of each thread."""
     terms = [] if email_find.is_sure(asked.query) else email_find.told(asked.query)
+    within, sure = find.narrowed(tx, asked.query, asked.account_id)
     threads: set[int] = set()
-    for row in email_find.rows(tx, asked.account_id, asked.query, asked.orders):
+    for row in email_find.rows(tx, asked.account_id, asked.query, asked.orders, within):
         if asked.collapse and row.thread_id in threads:
             continue
         if not email_find.is_sure(asked.query):
-            looking = email_filter.Looking(tx, store, asked.account_id, row.id)
+            looking = email_filter.Looking(tx, store, asked.account_id, row.id, sure)
             if not email_find.decided(asked.query, dict(zip(terms, row.answers, strict=True)), looking.fits):
                 continue
         threads.add(row.thread_id)

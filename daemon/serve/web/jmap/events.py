@@ -56,7 +56,7 @@ async def events(request: web.Request) -> web.StreamResponse:
         return response
 
 
-ROUTES = (web.get(PATH, events),)
+ROUTES = (web.get(PATH, events, allow_head=False),)
 
 
 def read(request: web.Request) -> Asked:

@@ -52,7 +52,7 @@ async def socket(request: web.Request) -> web.StreamResponse:
     return ws
 
 
-ROUTES = (web.get(PATH, socket),)
+ROUTES = (web.get(PATH, socket, allow_head=False),)
 
 
 class Desk:

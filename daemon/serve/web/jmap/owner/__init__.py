@@ -3,10 +3,17 @@
 Each verb is the one that `mailctl` has for an administrator.
 """
 
-from daemon.serve.web.jmap.method import Capability
+from daemon.config import Config
+from daemon.serve.web import export
+from daemon.serve.web.jmap.method import Arguments
 from daemon.serve.web.jmap.owner import credentials, mail, rules
+from daemon.serve.web.visitors import Visitor
 
 URN = "urn:mailctl:owner"
 METHODS = {**credentials.METHODS, **mail.METHODS, **rules.RULE.methods}
 TYPES = tuple(name.partition("/")[0] for name in METHODS if name.endswith("/get"))
-CAPABILITY = Capability(URN, METHODS)
+
+
+def account(config: Config, visitor: Visitor) -> Arguments:
+    """What stands in the session resource: where all mail is to be had."""
+    return {"exportUrl": export.PATH}
