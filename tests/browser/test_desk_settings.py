@@ -6,6 +6,7 @@ import imaplib
 import re
 import smtplib
 import time
+import zipfile
 from collections.abc import Iterator
 
 import pytest
@@ -192,3 +193,18 @@ def test_another_browser_is_signed_out(chromium: Browser, server: Server) -> Non
         elsewhere.page.reload()
         expect(elsewhere.page.get_by_label("Password")).to_be_visible()
         elsewhere.forgive("401")
+
+
+def test_devices_are_shown_and_all_mail_is_downloaded(chromium: Browser, server: Server) -> None:
+    deliver(server, letter("To be kept"))
+    arrived(server, ALICE, "To be kept")
+    with visiting(chromium, server, "desk-devices") as visit:
+        visit.inside()
+        page = visit.settings("devices")
+        expect(page.get_by_role("cell", name=str(server.ports["imaps"]))).to_be_visible()
+        assert page.get_by_alt_text(re.compile("^QR code")).evaluate("(image) => image.decode().then(() => true)")
+        page = visit.settings("export")
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Download all mail").click()
+        with zipfile.ZipFile(download.value.path()) as packed:
+            assert any(b"Subject: To be kept" in packed.read(name) for name in packed.namelist())
