@@ -36,6 +36,7 @@ from daemon.serve.throttle import Bans
 from daemon.serve.tls import Keyring
 from daemon.serve.web import door as web
 from daemon.serve.web.door import Visit, Web
+from daemon.serve.web.jmap.pushing import Pushing
 from daemon.store import greylist
 from daemon.store.compact import keep_house
 from daemon.store.db import Store
@@ -74,6 +75,7 @@ class House:
             digests = workers.create_task(Digests(self.store, self.config).run())
             learning = workers.create_task(Learning(self.store).run())
             trials = workers.create_task(Drills(self.store, self.config).run())
+            pushing = workers.create_task(Pushing(self.store, self.config, self.outbound.resolver).run())
             alarms = workers.create_task(Alarms(self.store, self.config).run())
             await self.door.sessions.begin()
             self.doors.open(self._services(), bound)
@@ -86,6 +88,7 @@ class House:
             learning.cancel()
             trials.cancel()
             alarms.cancel()
+            pushing.cancel()
         await self.imap.close()
         await self.web.close()
         await self.door.close()

@@ -20,12 +20,13 @@ from daemon.serve.web import export, pages, quarantine, signin
 from daemon.serve.web import health as healths
 from daemon.serve.web.frame import Handler, guarded, started
 from daemon.serve.web.health import HEALTH, Health
-from daemon.serve.web.jmap import api, contacts, download, events, owner, socket
+from daemon.serve.web.jmap import api, contacts, download, events, owner, socket, subscriptions
 from daemon.serve.web.jmap.capabilities import CAPABILITIES
 from daemon.serve.web.jmap.lasting import PUSH, Push
 from daemon.serve.web.jmap.news import News
-from daemon.store import acme, domains
+from daemon.store import acme, domains, push
 from daemon.store.db import Store
+from daemon.trust import web_push
 
 CHALLENGE = "/.well-known/acme-challenge/"
 
@@ -119,7 +120,8 @@ async def runner(store: Store, config: Callable[[], Config], door: Door, health:
     signin.install(app, store, config, door)
     app[quarantine.STORE] = store
     app[HEALTH] = health
-    app[api.API] = api.Api(store, config, door, CAPABILITIES)
+    number = await store.write(push.vapid_key, web_push.new_number())
+    app[api.API] = api.Api(store, config, door, (*CAPABILITIES, subscriptions.capability(number)))
     news = News(store, (*owner.TYPES, *contacts.TYPES))
     app[PUSH] = Push(store, news, door.sessions)
     app.add_routes(ROUTES)

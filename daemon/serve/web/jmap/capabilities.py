@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from daemon.config import Config
 from daemon.limits import LIMITS
-from daemon.serve.web.jmap import contacts, core, email, factors, mailbox, owner, quota, snippet, socket, thread
+from daemon.serve.web.jmap import (
+    contacts,
+    core,
+    email,
+    factors,
+    mailbox,
+    owner,
+    quota,
+    snippet,
+    socket,
+    subscriptions,
+    thread,
+)
 from daemon.serve.web.jmap.method import Arguments, Capability
 from daemon.serve.web.visitors import Visitor
 
@@ -36,7 +48,7 @@ def _mail(config: Config, visitor: Visitor) -> Arguments:
 
 
 CAPABILITIES: tuple[Capability, ...] = (
-    Capability("urn:ietf:params:jmap:core", {"Core/echo": core.echo}, _core, None),
+    Capability("urn:ietf:params:jmap:core", {"Core/echo": core.echo, **subscriptions.METHODS}, _core, None),
     Capability(
         "urn:ietf:params:jmap:mail",
         {**mailbox.METHODS, **thread.METHODS, **email.METHODS, **snippet.METHODS},
