@@ -54,6 +54,16 @@ class Limits:
     preview: int = 200  # characters of readable text shown before a message is opened
     snippet: int = 255  # octets of a text shown around what was found; RFC 8621 §5
     search_text: int = 1 * MIB  # characters of decoded text of one message that SEARCH BODY looks at
+    fulltext_terms: int = 20_000  # distinct terms of one text; one with more is a candidate of every search
+    fulltext_block: int = 4096  # messages of one block of the full-text index; their numbers take two octets there
+    fulltext_weight: int = (
+        3_000_000  # octets or so of one block while it is made, so that 4096 long messages are no more
+    )
+    fulltext_part: int = 64 * KIB  # octets of one piece of a block, that a search reads and a transaction writes
+    fulltext_tail: int = 64  # messages of an account that a search reads itself before they are worth a block
+    fulltext_batch: int = 16  # messages read for the index at once: others go between
+    fulltext_round: int = 30  # seconds between two looks for messages to index; new ones are told at once
+    fulltext_ghosts: int = 3600  # seconds between two looks for what the index still has of messages that are gone
 
     # -- the words of a message, for the filter -----------------------------------------------------------------------
     spam_text: int = 64 * KIB  # octets of text of one message read for its words: hostile mail is as cheap as long mail
@@ -136,6 +146,18 @@ class Limits:
     http_fields: int = 50  # header fields of a request
     http_answer: int = 60  # seconds for an answer with its writing
     http_body: int = 64 * KIB  # octets of a request's body, where nothing says otherwise
+    view_html: int = 1 * MIB  # characters of HTML of one message that are shown; the rest is in its source
+    view_tags: int = 50_000  # tags of it: what a browser must build
+    view_depth: int = 100  # open elements: each text inside of formatting costs as many as are open
+    view_attributes: int = 50  # of one tag
+    view_ands: int = 50_000  # `&` in its text: the parser's time goes with their square
+    view_style: int = 128 * KIB  # characters of style sheets of one message
+    view_life: int = 900  # seconds that the address of a message in its frame is good for
+    view_picture: int = 25 * MIB  # octets of a picture that comes with a message, as it is shown in it
+    invitation: int = 256 * KIB  # characters of an invitation that is looked at
+    invitation_lines: int = 5000  # lines of it
+    invitation_text: int = 2000  # characters of what it says of itself
+    invitations: int = 10  # events of one message that are told
     web_sessions: int = 50  # browsers one user is signed in with; beyond, the one used least lately is signed out
     web_agent: int = 200  # characters of what a browser calls itself that are kept
     web_seen: int = 60  # seconds between two notes that a session is used: no write for each request
@@ -163,6 +185,7 @@ class Limits:
     jmap_get: int = 500  # objects told in one /get; RFC 8620 §2
     jmap_set: int = 500  # objects changed in one /set; RFC 8620 §2
     jmap_query: int = 5000  # ids told in one /query
+    jmap_answer: int = 64 * MIB  # octets told in one request: 500 long texts in memory at once
     jmap_filter: int = 100  # conditions of one filter
     jmap_filter_depth: int = 20  # operators inside operators
     push_subscriptions: int = 10  # of one user, for clients that are not connected
@@ -461,6 +484,29 @@ class Limits:
     sieve_again_slice: int = 20  # milliseconds of a reader thread that scripts take before others have their turn
     sieve_again_all: int = 300  # seconds of the processor that scripts take for one command of IMAP
     sieve_digits: int = 40  # of a number in a text: beyond, one is as large as the other
+
+    # -- what users write over JMAP -----------------------------------------------------------------------------------
+    compose_addresses: int = 20_000  # in one field of a draft; header_bytes ends it before
+    compose_name: int = 500  # characters of a display name in a draft
+    compose_ids: int = 200  # message ids, or URLs, of one field of a draft
+    compose_fields: int = 100  # fields of one name that one property of a draft makes
+    email_mailboxes: int = 1000  # mailboxes that one message is in
+    uploads_at_once: int = 4  # of one user
+    uploads: int = 1000  # of one user that wait to be used
+    uploads_storage: int = 500 * MIB  # octets of them
+    upload_memory: int = 86400  # seconds an upload waits to be used; RFC 8620 §6 asks for an hour
+    upload_kept: int = 3600  # seconds in which it does not make room for another one; RFC 8620 §6
+    upload_patience: int = 60  # seconds in which an upload brings an octet at least
+    upload_time: int = 3600  # seconds for a whole one
+    identities: int = 100  # of one user
+    identity_text: int = 64 * KIB  # characters of a signature
+    submissions: int = 1000  # messages of one user that wait for their time
+    submission_delay: int = 365 * 86400  # seconds a message may wait for its time at most; RFC 4865 §5
+    submission_memory: int = 90 * 86400  # seconds a submission that is over is listed
+    submission_batch: int = 20  # messages that go at their time in one round
+    submission_rest: int = 60  # seconds until one that could not go for now is tried again
+    blob_sources: int = 64  # pieces one Blob/upload is made of; RFC 9404 §3 asks for 64
+    blob_made: int = 5 * MIB  # octets of a blob made by Blob/upload, and of one told by Blob/get
 
     # -- store --------------------------------------------------------------------------------------------------------
     segment: int = 256 * MIB  # octets at which a segment is sealed

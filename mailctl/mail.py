@@ -318,3 +318,38 @@ def rm(
     with desk.out.progress("removing", len(going)) as step:
         gone = mail.remove(desk.store, [m.id for m in going], step)
     desk.out.done(f"removed {count(gone, 'message')}", {"removed": gone, "ids": [m.id for m in going]})
+
+
+@command.command("index", examples=("mailctl mail index", "mailctl mail index --user alice@example.org --json"))
+@_user
+@at_desk
+def index(desk: Desk, user: str | None) -> None:
+    """Tell how far the full-text index is. What it does not have yet is read when somebody searches."""
+    from daemon.admin import indexing
+
+    found = indexing.standing(desk.store, user)
+    desk.out.document(
+        found,
+        lambda: desk.out.print(f"{found.indexed:,} of {count(found.messages, 'message')} in {size(found.size)}"),
+    )
+
+
+@command.command(
+    "reindex",
+    examples=("mailctl mail reindex --user alice@example.org --yes", "mailctl mail reindex --all --yes"),
+)
+@_user
+@options.everything("users")
+@options.careful
+@at_desk
+def reindex(desk: Desk, user: str | None, everything: bool, yes: bool, dry_run: bool) -> None:
+    """Make the full-text index anew while the server runs. Searches are right, but slow, until it is there again."""
+    from daemon.admin import indexing
+
+    if (user is not None) == everything:
+        raise click.UsageError("name one user with --user, or say --all")
+    found = indexing.standing(desk.store, user)
+    touched = [f"{user or 'all users'}: {count(found.messages, 'message')}"]
+    if desk.agreed("make the full-text index anew", touched, yes=yes, dry_run=dry_run):
+        done = indexing.anew(desk.store, user)
+        desk.out.done(f"the server makes the index of {count(done.users, 'user')} anew", done)

@@ -38,6 +38,7 @@ def _tell(desk: Desk, s: Status) -> None:
                 f"{count(s.domains, 'domain')}, {count(s.users, 'user')}, {count(s.aliases, 'alias', 'aliases')}",
             ),
             ("Mail", f"{count(s.messages, 'message')}, {size(s.used)} (kept in {size(s.stored)})"),
+            ("Index", f"{s.indexed:,} of them" if s.messages else ""),
             ("Queue", f"{count(s.waiting, 'recipient')}{held}{oldest}"),
             ("Disk", f"{size(s.free)} free; new mail is refused below {size(s.reserve)}"),
             ("Certificate", f"until {when(s.certificate_until_at)}" if s.certificate_until_at else "none yet"),

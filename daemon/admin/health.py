@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from daemon.config import SETTINGS, BadSetting, Config
 from daemon.flow.alarm import why
-from daemon.store import census, certificates, drills, incidents, settings
+from daemon.store import census, certificates, drills, fulltext, incidents, settings
 from daemon.store.db import Store
 from daemon.store.tx import Tx
 
@@ -26,7 +26,8 @@ class Status:
     """`running`: a server serves from this data directory. `problems`: what an administrator should look at.
     `incidents`: users whose mail is held since they sent more than they may.
 
-    `used` is what users see, `stored` the octets kept for it, `free` the disk's; new mail is refused below `reserve`.
+    `indexed` messages are in the full-text index. `used` is what users see, `stored` the octets kept for it, `free` the
+    disk's; new mail is refused below `reserve`.
     """
 
     running: bool
@@ -36,6 +37,7 @@ class Status:
     users: int
     aliases: int
     messages: int
+    indexed: int
     used: int
     stored: int
     waiting: int
@@ -53,7 +55,7 @@ class Status:
 def status(store: Store) -> Status:
     """One look at everything. Works on a store whose settings were spoilt, too."""
 
-    def work(tx: Tx) -> tuple[Config, list[str], census.Census, certificates.Certificate | None, int]:
+    def work(tx: Tx) -> tuple[Config, list[str], census.Census, certificates.Certificate | None, int, int]:
         problems = [f"the trial of the filter fails: {drill.text}" for drill in drills.everyone(tx) if drill.failures]
         held = incidents.open_ones(tx)
         problems += [f"{_held(one)}; `mailctl queue list` shows incident {one.id}" for one in held]
@@ -62,9 +64,10 @@ def status(store: Store) -> Status:
         except BadSetting as error:
             problems.append(f"{error}; `mailctl config set` puts it right, the server does not start before")
             config = Config()
-        return config, problems, census.count(tx), certificates.shown(tx, config.hostname), len(held)
+        shown = certificates.shown(tx, config.hostname)
+        return config, problems, census.count(tx), shown, len(held), fulltext.standing(tx).indexed
 
-    config, problems, counted, shown, held = store.read_now(work)
+    config, problems, counted, shown, held, indexed = store.read_now(work)
     disk = os.statvfs(store.data.path)
     free = disk.f_bavail * disk.f_frsize
     reserve = config["store.reserve"]
@@ -90,6 +93,7 @@ def status(store: Store) -> Status:
         users=counted.users,
         aliases=counted.aliases,
         messages=counted.messages,
+        indexed=indexed,
         used=counted.used,
         stored=counted.stored,
         waiting=counted.waiting,

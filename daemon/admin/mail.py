@@ -13,12 +13,13 @@ from daemon.admin.errors import BadData
 from daemon.limits import LIMITS
 from daemon.mail.decode import decode_text, decode_transfer, decode_words, header_text, parameter_texts
 from daemon.mail.header import disposition
-from daemon.mail.message import Part, scan, unpack
-from daemon.mail.text import is_attachment, search_text, strip_html
+from daemon.mail.message import Part, scan
+from daemon.mail.text import is_attachment, strip_html
 from daemon.store import accounts, events, find, keywords, mailboxes, messages
 from daemon.store.db import Store
 from daemon.store.errors import Missing
 from daemon.store.find import Query, Term
+from daemon.store.search import texts
 from daemon.store.tx import Tx
 
 _BATCH = 200
@@ -156,15 +157,19 @@ def _account_id(store: Store, user: str | None, mailbox: str | None) -> int | No
 
 def _ids(store: Store, query: Query, account_id: int | None, limit: int | None) -> Iterator[int]:
     """Ids of messages that match, newest first, each once."""
+
+    def work(tx: Tx) -> tuple[list[find.Hit], find.Sure]:
+        within, sure = find.narrowed(tx, query, account_id)
+        return find.candidates(tx, query, account_id, None if find.needs_text(query) else limit, within), sure
+
+    hits, sure = store.read_now(work)
     if not find.needs_text(query):
-        hits = store.read_now(find.candidates, query, account_id, limit)
         yield from dict.fromkeys(hit.email_id for hit in hits)
         return
-    hits = store.read_now(find.candidates, query, account_id, None)
     terms = find.leaves(query)
     told = 0
     for email_id, group in itertools.groupby(hits, lambda hit: hit.email_id):
-        look = _Looking(store, email_id)
+        look = _Looking(store, email_id, sure)
         if any(find.matches(query, dict(zip(terms, hit.answers, strict=True)), look.has) for hit in group):
             yield email_id
             told += 1
@@ -173,25 +178,22 @@ def _ids(store: Store, query: Query, account_id: int | None, limit: int | None) 
 
 
 class _Looking:
-    """The text of one message, read when it is asked for, once."""
+    """The text of one message, read when it is asked for and not known without, once."""
 
-    def __init__(self, store: Store, email_id: int) -> None:
+    def __init__(self, store: Store, email_id: int, sure: find.Sure) -> None:
         self.store = store
         self.email_id = email_id
-        self.texts: dict[str, str] = {}
+        self.sure = sure
+        self.read: tuple[str, str] | None = None
 
     def has(self, term: Term) -> bool:
-        if term.kind not in self.texts:
-            self.texts[term.kind] = self._read(term.kind == "text")
-        return term.value in self.texts[term.kind]
-
-    def _read(self, headers: bool) -> str:
-        rows = self.store.read_now(find.rows, [self.email_id])
-        if not rows:
-            return ""
-        data = self.store.bytes_of(_place(rows[0]))
-        root = unpack(rows[0].parts) if rows[0].parts else scan(data).root
-        return search_text(data, root, headers=headers)
+        if self.email_id in self.sure.get(term, ()):
+            return True
+        if self.read is None:
+            rows = self.store.read_now(find.rows, [self.email_id])
+            self.read = texts(self.store, rows[0].place, rows[0].prefix, rows[0].parts) if rows else ("", "")
+        head, body = self.read
+        return term.value in body or (term.kind == "text" and term.value in head)
 
 
 def _batches(ids: Iterator[int]) -> Iterator[list[int]]:

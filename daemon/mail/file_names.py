@@ -11,8 +11,8 @@ import unicodedata
 from itertools import islice
 
 from daemon.limits import LIMITS
-from daemon.mail.decode import parameter_texts
-from daemon.mail.header import disposition
+from daemon.mail.decode import Parameters, parameter_texts
+from daemon.mail.header import content_type, disposition, split_fields
 from daemon.mail.message import Part
 
 _FILES = 20  # uuencoded ones of one text
@@ -20,6 +20,7 @@ _KEYS = (b"name", b"filename")
 _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn")  # marks of direction among them
 _BLANKS = dict.fromkeys(map(ord, "\u115f\u1160\u2800\u3164\uffa0"), " ")  # drawn as nothing, and no spaces to Unicode
 _ENDS = " .\\/\"'<>|*?"  # what file systems refuse or drop at the end of a name
+_NAME = re.compile(rb"(?i)name[*0-9\s]*=")
 _BLANK = re.compile(r"\s+")
 _UUENCODED = re.compile(rb"^begin [0-7]{3,4} ([^\r\n]{1,200})", re.MULTILINE)
 
@@ -27,9 +28,23 @@ _UUENCODED = re.compile(rb"^begin [0-7]{3,4} ([^\r\n]{1,200})", re.MULTILINE)
 def of_part(part: Part) -> tuple[str, ...]:
     """The names of a part as they are written (RFC 2183 §2.3, RFC 2045 §5.1, RFC 2231, RFC 2047), each once; there are
     several where its fields contradict each other."""
-    lists = [part.parameters]
-    if b"content-disposition" in part.fields:
-        lists.insert(0, disposition(part.fields[b"content-disposition"])[1])
+    said = part.fields.get(b"content-disposition")
+    return _names(part.parameters, said)
+
+
+def of_header(header: bytes) -> tuple[str, ...]:
+    """The same of the header of a part that was not scanned."""
+    if _NAME.search(header) is None:  # of nearly all: found far more quickly than fields are taken apart
+        return ()
+    fields = {name.lower(): value for name, value in reversed(split_fields(header))}
+    kind = content_type(fields[b"content-type"]) if b"content-type" in fields else None
+    return _names(kind[2] if kind else [], fields.get(b"content-disposition"))
+
+
+def _names(parameters: Parameters, said: bytes | None) -> tuple[str, ...]:
+    lists = [parameters]
+    if said is not None:
+        lists.insert(0, disposition(said)[1])
     found: list[str] = []
     for parameters in lists:
         wanted = [(name, value) for name, value in parameters if name.partition(b"*")[0] in _KEYS]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from daemon.limits import LIMITS
 from daemon.mail.decode import decode_text, decode_transfer, header_text, unescape
+from daemon.mail.file_names import of_header
 from daemon.mail.header import disposition, split_fields
 from daemon.mail.message import Message, Part
 
@@ -117,14 +118,24 @@ def has_attachment(root: Part) -> bool:
 
 
 def search_text(data: Data, root: Part, *, headers: bool = False) -> str:
-    """The decoded text of all text parts in lower case, for SEARCH BODY; with `headers` all fields too, for TEXT.
+    """The decoded text of all text parts, and the names of all parts, in lower case, for SEARCH BODY; with `headers`
+    all fields too, for TEXT.
 
     At most about `LIMITS.search_text` characters, from four times as many octets: the tail of a longer text is not
     found. Works on an unpacked tree.
     """
+    body = _joined(_texts(data, root), LIMITS.search_text)
+    return f"{search_headers(data, root)}\n{body}" if headers else body
+
+
+def search_headers(data: Data, root: Part) -> str:
+    """All fields of all headers, decoded and in lower case, a line each. Works on an unpacked tree."""
+    return _joined(_fields(data, root), LIMITS.header_bytes + LIMITS.search_text)
+
+
+def _joined(texts: Iterable[str], left: int) -> str:
     kept = []
-    left = LIMITS.search_text
-    for text in _texts(data, root, headers):
+    for text in texts:
         kept.append(text[:left])
         left -= len(kept[-1])
         if left <= 0:
@@ -132,12 +143,18 @@ def search_text(data: Data, root: Part, *, headers: bool = False) -> str:
     return "\n".join(kept).lower()
 
 
-def _texts(data: Data, root: Part, headers: bool) -> Iterator[str]:
-    octets = 4 * LIMITS.search_text
+def _fields(data: Data, root: Part) -> Iterator[str]:
     for part in root.walk():
-        if headers and part.header < part.body:
+        if part.header < part.body:
             for name, value in split_fields(bytes(data[part.header : part.body])):
                 yield f"{name.decode('latin-1')}: {header_text(value)}"
+
+
+def _texts(data: Data, root: Part) -> Iterator[str]:
+    octets = 4 * LIMITS.search_text
+    for part in root.walk():
+        if part.header < part.body:
+            yield from of_header(bytes(data[part.header : part.body]))
         if part.type == "text" and octets:
             raw = bytes(data[part.body : min(part.end, part.body + octets)])
             octets -= len(raw)

@@ -19,12 +19,14 @@ from daemon.store import (
     contacts,
     dkim_keys,
     factors,
+    fulltext,
     incidents,
     metadata,
     quarantine,
     settings,
     sieve,
     spam,
+    submissions,
     threads,
     web_sessions,
 )
@@ -67,7 +69,9 @@ def check(store: Store, progress: Progress | None = None, deep: bool = True) -> 
         _incidents,
         _rules,
         _metadata,
+        _fulltext,
         _web,
+        _web_mail,
         _segments,
         _bytes,
     ):
@@ -276,7 +280,8 @@ def _referred(tx: Tx, start: int, end: int) -> list[tuple[Any, ...]]:
     return tx.all(
         "select * from (select id, refs, (select count(*) from email where blob_id = b.id)"
         " + (select count(*) from queue_message where blob_id = b.id)"
-        " + (select count(*) from quarantine where blob_id = b.id) as counted, freed_at from blob b"
+        " + (select count(*) from quarantine where blob_id = b.id) + (select count(*) from upload where blob_id = b.id)"
+        " + (select count(*) from submission where blob_id = b.id) as counted, freed_at from blob b"
         f" where id >= ? and id < ?) where refs <> counted or (refs = 0) <> (freed_at is not null) limit {_MANY}",
         start, end,
     )  # fmt: skip
@@ -350,6 +355,11 @@ def _metadata(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
         yield Finding("error", "metadata-wrong", subject, text)
 
 
+def _fulltext(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
+    for subject, text in store.read_now(fulltext.wrong, _MANY):
+        yield Finding("error", "index-wrong", subject, text)
+
+
 def _web(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
     for subject, text in store.read_now(web_sessions.wrong, _MANY):
         yield Finding("error", "web-session-wrong", subject, text)
@@ -357,6 +367,11 @@ def _web(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
         yield Finding("error", "owner-state-wrong", subject, text)
     for subject, text in store.read_now(factors.wrong, _MANY):
         yield Finding("error", "two-factor-wrong", subject, text)
+
+
+def _web_mail(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
+    for subject, text in store.read_now(submissions.wrong, _MANY):
+        yield Finding("error", "web-mail-wrong", subject, text)
 
 
 # ------------------------------------------------------------------------------------------------- segments and bytes

@@ -8,6 +8,7 @@ One mailbox by date, which is what all clients ask for, comes out of one index a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -65,13 +66,8 @@ class Order(NamedTuple):
     keyword: str | None = None
 
 
-class Row(NamedTuple):
-    """An email that may fit. `answers` are those of SQL to the terms of `told`, in order."""
-
-    id: int
-    thread_id: int
-    blob_id: int
-    answers: tuple[bool, ...]
+Row = tuple[int, ...]
+"""An email that may fit: its id, its thread, and the answers of SQL to the terms of `told`, in order."""
 
 
 def told(query: Query) -> list[Term]:
@@ -109,22 +105,25 @@ def decided(query: Query, answers: dict[Term, bool], ask: Callable[[Term], bool]
             return any(decided(part, answers, ask) for part in parts)
 
 
-def rows(tx: Tx, account_id: int, query: Query, orders: Sequence[Order]) -> Iterator[Row]:
-    """Those that may fit, in order, each once."""
-    box, rest = _driver(query)
+def rows(
+    tx: Tx, account_id: int, query: Query, orders: Sequence[Order], within: set[int] | None = None
+) -> Iterator[Row]:
+    """Those that may fit, in order, each once; with the answers to the terms of what `driver` leaves of the query.
+    `within`: of these only."""
+    box, rest = driver(query)
     if box is not None and not tx.value("select 1 from mailbox where id = ? and account_id = ?", box, account_id):
         return
     seen: set[int] = set()
-    sql, params = _statement(account_id, box, rest, orders or (Order("receivedAt"),))
+    sql, params = _statement(account_id, box, rest, orders or (Order("receivedAt"),), within)
     for row in tx.each(sql, *params):
         if row[0] not in seen:
             seen.add(row[0])
-            yield Row(row[0], row[1], row[2], tuple(map(bool, row[3:])))
+            yield row
 
 
 def only_mailbox(query: Query) -> int | None:
     """The mailbox, of a query that asks for all of one and for nothing else."""
-    box, rest = _driver(query)
+    box, rest = driver(query)
     return box if rest == All() else None
 
 
@@ -137,28 +136,33 @@ def count_in(tx: Tx, mailbox_id: int) -> int:
     return count
 
 
-def _driver(query: Query) -> tuple[int | None, Query]:
-    """A mailbox that all must be in, and the rest of the query."""
+def driver(query: Query) -> tuple[int | None, Query]:
+    """A mailbox that all must be in, if there is one, and the rest of the query."""
     match query:
         case Term("mailbox", value):
             return int(value), All()
         case All(parts):
             for at, part in enumerate(parts):
-                box, rest = _driver(part)
+                box, rest = driver(part)
                 if box is not None:
                     kept = (rest,) if rest != All() else ()
                     return box, All((*parts[:at], *kept, *parts[at + 1 :]))
     return None, query
 
 
-def _statement(account_id: int, box: int | None, query: Query, orders: Sequence[Order]) -> tuple[str, list[Any]]:
+def _statement(
+    account_id: int, box: int | None, query: Query, orders: Sequence[Order], within: set[int] | None
+) -> tuple[str, list[Any]]:
     where, params = _compile(query, True)
+    if within is not None:
+        email = "m.email_id" if box is not None else "e.id"
+        where = f"{email} in (select value from json_each(?)) and {where}"
+        params = [json.dumps(list(within)), *params]
     answers = [_sql(term) for term in (() if is_sure(query) else told(query))]
     by = [_order(order, "m" if box is not None else "e") for order in orders]
     direction = "asc" if orders[-1].ascending else "desc"
     source = "m.email_id, m.thread_id" if box is not None else "e.id, e.thread_id"
-    blob = "0" if is_sure(query) else "e.blob_id"
-    columns = ", ".join((source, blob, *(f"coalesce({sql}, 0)" for sql, _ in answers)))
+    columns = ", ".join((source, *(f"coalesce({sql}, 0)" for sql, _ in answers)))
     ending = ", ".join((*(sql for sql, _ in by), f"{source.partition(',')[0]} {direction}"))
     needed = f"{where} {columns} {ending}"
     values = [value for _, own in answers for value in own]

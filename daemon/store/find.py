@@ -6,12 +6,13 @@ message is unknown to it, so it gives every row that may match together with the
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from daemon.mail.address import Address
-from daemon.store import keywords
+from daemon.store import fulltext, keywords
 from daemon.store.blobs import Place
 from daemon.store.tx import Tx
 
@@ -45,6 +46,11 @@ class Either:
 
 Query = Term | Not | All | Either
 TEXT = frozenset(("body", "text"))
+_HALVES = {
+    "body": ("body",),
+    "text": ("head", "body"),
+    **dict.fromkeys(("from", "to", "cc", "bcc", "subject", "any"), ("head",)),
+}  # where the full-text index has what a term is about
 _SQL = {
     "from": "instr(c.from_text, ?1) > 0",
     "to": "instr(c.to_text, ?1) > 0",
@@ -108,11 +114,53 @@ def needs_text(query: Query) -> bool:
             return any(needs_text(part) for part in parts)
 
 
-def candidates(tx: Tx, query: Query, account_id: int | None, limit: int | None = None) -> list[Hit]:
-    """Memberships that may match, newest first; with `limit`, of that many messages (only without text terms)."""
+Sure = dict[Term, set[int]]
+"""Emails that surely fit a term about their text."""
+
+
+def narrowed(tx: Tx, query: Query, account_id: int | None) -> tuple[set[int] | None, Sure]:
+    """The emails that may match as the full-text index knows them, None where it does not help; and what is sure."""
+    sure: Sure = {}
+    if account_id is not None:
+        return _narrowed(tx, query, account_id, sure), sure
+    maybe: set[int] = set()
+    for (account,) in tx.all("select id from account where messages > 0"):
+        found = _narrowed(tx, query, account, sure)
+        if found is None and fulltext.behind(tx, account, 0)[0]:
+            return None, sure  # it is the query that the index does not help with
+        maybe |= fulltext.emails_of(tx, account) if found is None else found
+    return maybe, sure
+
+
+def _narrowed(tx: Tx, query: Query, account_id: int, sure: Sure) -> set[int] | None:
+    match query:
+        case Term("header", (_, str(text))) if text:
+            known = fulltext.look(tx, account_id, text, ("head",))
+            return None if known is None else known.maybe
+        case Term(kind, str(text)) if kind in _HALVES:
+            known = fulltext.look(tx, account_id, text, _HALVES[kind])
+            if known is not None and kind in TEXT:
+                sure.setdefault(query, set()).update(known.sure)
+            return None if known is None else known.maybe
+        case All(parts):
+            some = [found for part in parts if (found := _narrowed(tx, part, account_id, sure)) is not None]
+            return set.intersection(*some) if some else None
+        case Either(parts):
+            every = [_narrowed(tx, part, account_id, sure) for part in parts]
+            return None if None in every else set[int]().union(*(found for found in every if found is not None))
+    return None
+
+
+def candidates(
+    tx: Tx, query: Query, account_id: int | None, limit: int | None = None, within: set[int] | None = None
+) -> list[Hit]:
+    """Memberships that may match, newest first; with `limit`, of that many messages (only without text terms); with
+    `within`, of these only."""
     terms = leaves(query)
     unsure = needs_text(query)
     where, params = _compile(query, True)
+    if within is not None:
+        where, params = f"e.id in (select value from json_each(?)) and {where}", [json.dumps(list(within)), *params]
     if account_id is not None:
         where, params = f"x.account_id = ? and {where}", [account_id, *params]
     answers, values = [], list[Any]()

@@ -12,9 +12,10 @@ from typing import Any
 
 from daemon.mail.decode import header_text
 from daemon.mail.header import split_fields
-from daemon.mail.message import Part, unpack
-from daemon.mail.text import search_text
+from daemon.mail.message import Part, scan, unpack
+from daemon.mail.text import search_headers, search_text
 from daemon.store import messages
+from daemon.store.blobs import Place
 from daemon.store.db import Store
 from daemon.store.messages import Ranges
 from daemon.store.segments import SegmentDamaged
@@ -75,8 +76,8 @@ def matching(store: Store, mailbox_id: int, uids: Ranges, condition: Condition) 
         messages.fetch, mailbox_id, uids, ("uid", "prefix", "segment_id", "offset", "length", "parts")
     )
     found = []
-    for uid, prefix, segment, offset, length, parts in rows:
-        data = _Octets(store, segment, offset, length)
+    for uid, prefix, *place, parts in rows:
+        data = _Octets(store, *place)
         try:
             if _fits(data, prefix, unpack(parts), condition):
                 found.append(uid)
@@ -92,10 +93,24 @@ def _fits(data: _Octets, prefix: bytes, root: Part, condition: Field | Text) -> 
             field.lower() == name and (not condition.text or condition.text in header_text(value).lower())
             for field, value in split_fields(prefix + data[root.header : root.body])
         )
-    source: Any = data if data.length > _WHOLE else data[0 : data.length]
     if condition.headers and condition.text in prefix.decode("utf-8", "replace").lower():
         return True
-    return condition.text in search_text(source, root, headers=condition.headers)
+    return condition.text in search_text(_source(data), root, headers=condition.headers)
+
+
+def texts(store: Store, place: Place, prefix: bytes, parts: bytes) -> tuple[str, str]:
+    """All that conditions look in, for the full-text index: what stands in headers, and in the body. Raises
+    `SegmentDamaged`."""
+    source = _source(_Octets(store, *place))
+    root = unpack(parts) if parts else scan(source[0 : place.length]).root
+    head = [prefix.decode("utf-8", "replace").lower(), search_headers(source, root)]
+    if b"=?" in prefix or not prefix.isascii():
+        head += (header_text(value).lower() for _, value in split_fields(prefix))
+    return "\n".join(head), search_text(source, root)
+
+
+def _source(data: _Octets) -> Any:
+    return data if data.length > _WHOLE else data[0 : data.length]
 
 
 class _Octets:

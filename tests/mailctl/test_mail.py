@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from daemon.admin import mail, search
 from daemon.admin.errors import BadData
+from daemon.flow.indexing import Indexing
 from daemon.store import find
 from daemon.store import mailboxes as boxes
 from daemon.store import messages as kept
@@ -402,3 +403,52 @@ def test_a_mailbox_that_cannot_be_is_refused(town: Ctl, code: int, args: list[st
 def test_a_mailbox_is_made_for_a_use(town: Ctl) -> None:
     town.ok("mailbox", "rm", "alice@example.org", "Archive", "--yes")
     assert town.json("mailbox", "create", "alice@example.org", "Keep", "--use", "archive")["special_use"] == "\\Archive"
+
+
+# ------------------------------------------------------------------------------------------------------ full-text index
+
+
+def index(ctl: Ctl, *users: str) -> None:
+    """What the server does meanwhile."""
+
+    async def work() -> None:
+        store.attach(asyncio.get_running_loop())
+        await Indexing(store, tail=1, rest=0).round()
+
+    store = ctl.store()
+    asyncio.run(work())
+    store.close()
+
+
+QUERIES = (
+    ("body:meet",), ("body:LET",), ("body:gr\u00dcN",), ("text:carol",), ("subject:lans",), ("\u00e4rge",),
+    ("-body:meet",), ("body:--",), ('text:"on its"',),
+    ("body:meet", "or", "from:shop"), ("body:meet", "from:boss"), ("to:alice", "-subject:plans"), ("text:4711",),
+    ("body:xxxx", "or", "has:attachment"), ("in:Archive", "body:meet"), ("body:nowhere",),
+)  # fmt: skip
+
+
+def test_the_index_changes_nothing_that_is_found(post: Ctl) -> None:
+    before = {query: (found(post, *query), found(post, *query, "--user", "alice@example.org")) for query in QUERIES}
+    index(post)
+    assert post.json("mail", "index")["indexed"] == 6
+    after = {query: (found(post, *query), found(post, *query, "--user", "alice@example.org")) for query in QUERIES}
+    assert after == before
+    assert before[("text:4711",)] == ([3, 6], [3])
+
+
+def test_how_far_the_index_is_and_that_it_is_made_anew(post: Ctl) -> None:
+    assert post.json("mail", "index")["indexed"] == 0
+    index(post)
+    told = post.json("mail", "index", "--user", "bob@example.org")
+    assert (told["user"], told["messages"], told["indexed"]) == ("bob@example.org", 1, 1) and told["size"] > 0
+    assert post.json("status")["indexed"] == 6
+    assert "6 of 6 messages in" in post.ok("mail", "index")
+    post.ok("mail", "reindex", "--all", "--dry-run")
+    assert post.json("mail", "reindex", "--user", "bob@example.org", "--yes") == {"users": 1}
+    assert post.json("mail", "index")["indexed"] == 5
+    post.ok("mail", "reindex", "--all", "--yes")
+    assert post.json("status")["indexed"] == 0
+    assert post("mail", "reindex", "--yes").exit_code == 64
+    assert post("mail", "index", "--user", "nobody@example.org").exit_code == 1
+    post.ok("doctor", "--store")

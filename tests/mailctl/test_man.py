@@ -120,6 +120,7 @@ def test_every_json_key_is_documented(town: Ctl, letter: Path, tmp_path: Path) -
         ["mailbox", "list"], ["mail", "list"], ["mail", "show", "1"],
         ["mail", "deliver", str(letter), "--to", "bob@example.org"], ["mail", "import", "bob@example.org", str(letter)],
         ["mail", "export", "bob@example.org", str(tmp_path / "x.mbox")], ["mail", "rm", "2", "--yes"],
+        ["mail", "index"], ["mail", "reindex", "--all", "--yes"],
         ["queue", "list"],
         ["queue", "show", "1"], ["queue", "stats"], ["queue", "flush"], ["route", "list"],
         ["dns", "records", "example.org"], ["dkim", "list"], ["dkim", "rotate", "example.org"],

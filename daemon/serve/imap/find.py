@@ -1,8 +1,9 @@
 """SEARCH (RFC 3501 §6.4.4, ESEARCH of RFC 4731, WITHIN of RFC 5032).
 
 Sets of messages are masks, one octet a message. Keys on numbers and flags are answered out of memory at once; the
-others ask `store.search` about what is left after those, in batches. Whatever may take long runs in a reader thread,
-a little at a time, and ends with its connection.
+others ask `store.search` about what is left after those, in batches; where a text is sought, about what the full-text
+index does not rule out or know for sure. Whatever may take long runs in a reader thread, a little at a time, and ends
+with its connection.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from daemon.mail import object_ids
 from daemon.serve.imap import news
 from daemon.serve.imap.answer import DONE, Answer
 from daemon.serve.imap.places import batches, both, either, mask_of, places_of, runs, without
-from daemon.store import keywords
+from daemon.store import fulltext, keywords
 from daemon.store.search import Between, Condition, Contains, Field, matching
 from daemon.store.search import Text as TextIn
 from daemon.wire import imap_reply
@@ -30,6 +31,7 @@ _AT_ONCE = 500_000  # messages times keys that are looked at on the loop, out of
 _SLICE = 0.02  # seconds of searching before the loop may look whether the client is still there
 _ROWS = 2000  # messages asked about at once when rows answer
 _READ = 50  # when the messages themselves must be read
+_FEW = 100  # messages that are looked at without asking the index
 _DAY = 86_400_000  # milliseconds
 _EPOCH = date(1970, 1, 1).toordinal()
 _COLUMNS = {"FROM": "from_text", "TO": "to_text", "CC": "cc_text", "BCC": "bcc_text", "SUBJECT": "subject"}
@@ -170,7 +172,9 @@ class _Finder:
 
     def _asked(self, condition: Condition, most: int, within: bytes) -> Finding:
         """Out of the store, a batch at a time."""
-        found = bytearray(len(within))
+        within, sure = self._narrowed(condition, within)
+        yield
+        found = bytearray(sure)
         box, position = self.session.selected, self.known.position
         for group in _groups(within, most):
             for uid in matching(self.store, box.id, self.session.ranges(group), condition):
@@ -179,6 +183,32 @@ class _Finder:
                     found[place] = 1
             yield
         return bytes(found)
+
+    def _narrowed(self, condition: Condition, within: bytes) -> tuple[bytes, bytes]:
+        """What of `within` must be looked at, and what surely fits, as the full-text index knows it."""
+        nothing = bytes(len(within))
+        match condition:
+            case Contains(_, text) | Field(_, text):
+                halves: tuple[str, ...] = ("head",)
+            case TextIn(text, header):
+                halves = ("head", "body") if header else ("body",)
+            case _:
+                return within, nothing
+        if not text or within.count(1) <= _FEW:
+            return within, nothing
+        known = self.store.read_now(fulltext.look, self.session.account_id, text, halves)
+        if known is None:
+            return within, nothing
+        sure = both(within, self._mask(known.sure)) if isinstance(condition, TextIn) else nothing
+        return without(both(within, self._mask(known.maybe)), sure), sure
+
+    def _mask(self, emails: set[int]) -> bytes:
+        mask = bytearray(len(self.known))
+        for uid in self.store.read_now(fulltext.uids, self.session.selected.id, emails) if emails else ():
+            place = self.known.position(uid)
+            if place is not None:
+                mask[place] = 1
+        return bytes(mask)
 
 
 def _groups(within: bytes, most: int) -> Iterator[list[tuple[int, int]]]:

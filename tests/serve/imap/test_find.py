@@ -6,9 +6,10 @@ import asyncio
 
 import pytest
 
+from daemon.flow.indexing import Indexing
 from daemon.serve.imap import find
-from daemon.store import messages
-from tests.serve.imap.conftest import HELLO, MailHouse
+from daemon.store import fulltext, messages
+from tests.serve.imap.conftest import ALICE, HELLO, MailHouse
 
 DAY = 86_400_000
 OLD = 1_000_000_000_000  # 9-Sep-2001 01:46:40 UTC
@@ -67,6 +68,22 @@ async def test_every_key(five: MailHouse, monkeypatch: pytest.MonkeyPatch, batch
     monkeypatch.setattr(find, "_READ", batch)
     monkeypatch.setattr(find, "_AT_ONCE", 0 if batch == 2 else 1000)
     monkeypatch.setattr(find, "_SLICE", 0.0 if batch == 2 else 1.0)
+    async with five.client(select="INBOX") as client:
+        for keys, want in CASES:
+            lines = await client.ok(b"SEARCH " + keys)
+            assert lines == [b"* SEARCH" + b"".join(b" %d" % n for n in want)], keys
+
+
+@pytest.mark.parametrize("late", [0, 2])
+async def test_every_key_by_the_index(five: MailHouse, monkeypatch: pytest.MonkeyPatch, late: int) -> None:
+    monkeypatch.setattr(find, "_FEW", 0)
+    if late:  # the last ones came after the index was made
+        rows = await five.store.read(fulltext.waiting, five.accounts[ALICE], 0, 5 - late)
+        monkeypatch.setattr(
+            fulltext, "waiting", lambda tx, account, after, limit: [r for r in rows if r.email_id > after]
+        )
+    await Indexing(five.store, tail=1, rest=0).round()
+    assert (await five.store.read(fulltext.standing)).indexed == 5 - late
     async with five.client(select="INBOX") as client:
         for keys, want in CASES:
             lines = await client.ok(b"SEARCH " + keys)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import re
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -352,6 +354,22 @@ async def test_who_stays_long_is_looked_after(home: Site) -> None:
     assert visitors.is_here(home.store, browser) and visitors.is_here(home.store, program)
     sessions.end(home.store, ANN)
     assert not visitors.is_here(home.store, browser) and not visitors.is_here(home.store, program)
+
+
+async def test_behind_a_proxy_the_real_peer_counts(home: Site) -> None:
+    home.settings["proxy.trusted"] = "127.0.0.1"
+    reader, writer = await asyncio.open_connection("127.0.0.1", home.port("https"))
+    writer.write(b"PROXY TCP4 192.0.2.9 192.0.2.1 1234 443\r\n")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    await writer.start_tls(context, server_hostname=HOST)
+    body = msgspec.json.encode({"login": ANN, "password": PASSWORD}).decode()
+    head = f"POST /login HTTP/1.1\r\nHost: {HOST}\r\nOrigin: https://{HOST}\r\nConnection: close\r\n"
+    head += f"X-Forwarded-For: 203.0.113.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    writer.write((head + body).encode())
+    assert b" 200 " in await reader.readline()
+    await leave(writer)
+    assert [one.peer for one in listed(home)] == ["192.0.2.9"]
 
 
 async def test_every_answer_is_careful(home: Site) -> None:

@@ -10,16 +10,16 @@ from collections.abc import Callable
 from typing import Any
 
 from daemon.limits import LIMITS
-from daemon.mail import file_names, object_ids
+from daemon.mail import object_ids
 from daemon.mail.decode import header_text
 from daemon.mail.header import split_fields
-from daemon.mail.message import dress, scan, unpack
+from daemon.mail.message import scan, unpack
 from daemon.mail.text import search_text
 from daemon.serve.web.jmap import core, octets
 from daemon.serve.web.jmap.method import Arguments, MethodError
 from daemon.store import emails
 from daemon.store.db import Store
-from daemon.store.find import All, Either, Not, Query, Term
+from daemon.store.find import All, Either, Not, Query, Sure, Term
 from daemon.store.segments import SegmentDamaged
 from daemon.store.tx import Tx
 from daemon.wire.jmap import read_utc_date
@@ -121,20 +121,21 @@ _CONDITIONS: dict[str, tuple[core.Check, Callable[[Any], Query]]] = {
 
 
 class Looking:
-    """One email whose bytes are asked, read once. For a thread that may wait."""
+    """One email whose bytes are asked where the index is not `sure`, read once. For a thread that may wait."""
 
-    def __init__(self, tx: Tx, store: Store, account_id: int, email_id: int) -> None:
+    def __init__(self, tx: Tx, store: Store, account_id: int, email_id: int, sure: Sure) -> None:
         self._tx = tx
         self._store = store
         self._account_id = account_id
         self._email_id = email_id
+        self._sure = sure
         self._body: str | None = None
         self._fields: list[tuple[str, str]] | None = None
 
     def fits(self, term: Term) -> bool:
         try:
             if term.kind == "body":
-                return term.value in self.body()
+                return self._email_id in self._sure.get(term, ()) or term.value in self.body()
             name, text = term.value
             return any(name == field and text in value for field, value in self.fields())
         except SegmentDamaged:
@@ -149,9 +150,7 @@ class Looking:
                 return ""
             source: Any = data if data.length > _WHOLE else data[0 : data.length]
             root = unpack(row.parts) if row.parts else scan(data[0 : data.length]).root
-            dress(source, root)
-            names = "\n".join(name for part in root.walk() if part.fields for name in file_names.of_part(part))
-            self._body = f"{search_text(source, root)}\n{names.lower()}"
+            self._body = search_text(source, root)
         return self._body
 
     def fields(self) -> list[tuple[str, str]]:
