@@ -7,6 +7,7 @@ import dataclasses
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -14,7 +15,7 @@ import pytest
 
 from daemon.admin import people
 from daemon.limits import LIMITS
-from daemon.serve.web.jmap import events, lasting, news
+from daemon.serve.web.jmap import events, news
 from daemon.store import accounts, mailboxes, messages, sessions, states
 from daemon.store.db import Store
 from daemon.store.messages import ALL, SEEN
@@ -205,8 +206,9 @@ async def test_silence_is_broken_so_that_the_way_stays_open(house: Site, monkeyp
 
 
 async def test_a_user_has_so_many_streams_and_no_more(house: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with listening(house):
-        monkeypatch.setattr(house.web._loading.result().app[lasting.PUSH].news, "_most", 2)  # type: ignore[union-attr]
+    from daemon.serve.web import app
+
+    monkeypatch.setattr(app, "News", partial(news.News, most=2))
     async with listening(house), listening(house) as second, listening(house, user=BOB):
         with pytest.raises(AssertionError, match="too many streams"):
             async with listening(house):
