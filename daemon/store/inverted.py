@@ -126,9 +126,9 @@ class Half:
         if inner and words.is_word(text):
             sure = self._term(text)
             return sure, sure
-        if words.is_word(text) and piece.begins:
+        if words.is_inside(text) and piece.begins:
             sure = self._between(_octets(text), _octets(text) + b"\xff", total)
-        elif words.is_word(text):
+        elif words.is_inside(text):
             sure = self._containing(text + "\n" * piece.ends, self._marked, None, total)
         edged = piece.edged
         if len(edged) < 3:
