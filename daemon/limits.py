@@ -146,6 +146,18 @@ class Limits:
     http_fields: int = 50  # header fields of a request
     http_answer: int = 60  # seconds for an answer with its writing
     http_body: int = 64 * KIB  # octets of a request's body, where nothing says otherwise
+    view_html: int = 1 * MIB  # characters of HTML of one message that are shown; the rest is in its source
+    view_tags: int = 50_000  # tags of it: what a browser must build
+    view_depth: int = 100  # open elements: each text inside of formatting costs as many as are open
+    view_attributes: int = 50  # of one tag
+    view_ands: int = 50_000  # `&` in its text: the parser's time goes with their square
+    view_style: int = 128 * KIB  # characters of style sheets of one message
+    view_life: int = 900  # seconds that the address of a message in its frame is good for
+    view_picture: int = 25 * MIB  # octets of a picture that comes with a message, as it is shown in it
+    invitation: int = 256 * KIB  # characters of an invitation that is looked at
+    invitation_lines: int = 5000  # lines of it
+    invitation_text: int = 2000  # characters of what it says of itself
+    invitations: int = 10  # events of one message that are told
     web_sessions: int = 50  # browsers one user is signed in with; beyond, the one used least lately is signed out
     web_agent: int = 200  # characters of what a browser calls itself that are kept
     web_seen: int = 60  # seconds between two notes that a session is used: no write for each request
@@ -460,6 +472,29 @@ class Limits:
     sieve_again_slice: int = 20  # milliseconds of a reader thread that scripts take before others have their turn
     sieve_again_all: int = 300  # seconds of the processor that scripts take for one command of IMAP
     sieve_digits: int = 40  # of a number in a text: beyond, one is as large as the other
+
+    # -- what users write over JMAP -----------------------------------------------------------------------------------
+    compose_addresses: int = 20_000  # in one field of a draft; header_bytes ends it before
+    compose_name: int = 500  # characters of a display name in a draft
+    compose_ids: int = 200  # message ids, or URLs, of one field of a draft
+    compose_fields: int = 100  # fields of one name that one property of a draft makes
+    email_mailboxes: int = 1000  # mailboxes that one message is in
+    uploads_at_once: int = 4  # of one user
+    uploads: int = 1000  # of one user that wait to be used
+    uploads_storage: int = 500 * MIB  # octets of them
+    upload_memory: int = 86400  # seconds an upload waits to be used; RFC 8620 §6 asks for an hour
+    upload_kept: int = 3600  # seconds in which it does not make room for another one; RFC 8620 §6
+    upload_patience: int = 60  # seconds in which an upload brings an octet at least
+    upload_time: int = 3600  # seconds for a whole one
+    identities: int = 100  # of one user
+    identity_text: int = 64 * KIB  # characters of a signature
+    submissions: int = 1000  # messages of one user that wait for their time
+    submission_delay: int = 365 * 86400  # seconds a message may wait for its time at most; RFC 4865 §5
+    submission_memory: int = 90 * 86400  # seconds a submission that is over is listed
+    submission_batch: int = 20  # messages that go at their time in one round
+    submission_rest: int = 60  # seconds until one that could not go for now is tried again
+    blob_sources: int = 64  # pieces one Blob/upload is made of; RFC 9404 §3 asks for 64
+    blob_made: int = 5 * MIB  # octets of a blob made by Blob/upload, and of one told by Blob/get
 
     # -- store --------------------------------------------------------------------------------------------------------
     segment: int = 256 * MIB  # octets at which a segment is sealed

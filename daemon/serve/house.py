@@ -20,6 +20,7 @@ from daemon.flow.learning import Learning
 from daemon.flow.outbound import Outbound
 from daemon.flow.reporting import Reporting
 from daemon.flow.rotation import Rotation
+from daemon.flow.scheduled import Scheduled
 from daemon.limits import LIMITS
 from daemon.serve import tls
 from daemon.serve.connection import Connection, Owner
@@ -57,7 +58,7 @@ class House:
         self.outbound = Outbound(store, config)
         self.judge = Judge(store, self.outbound.resolver, greylist=greylist.passed)
         self.imap = Imap(store, config, self.door, self._context, tls.end_point_of)
-        self.web = Web(store, config, self.keyring, self.door, self.refusals, self.doors.counts)
+        self.web = Web(store, config, self.keyring, self.door, self.refusals, self.doors.counts, self.judge)
         self.pop3 = Pop3(store, config, self.door, self._context, tls.end_point_of)
         self.managesieve = ManageSieve(store, config, self.door, self._context, tls.end_point_of)
 
@@ -77,6 +78,7 @@ class House:
             indexing = workers.create_task(Indexing(self.store).run())
             trials = workers.create_task(Drills(self.store, self.config).run())
             alarms = workers.create_task(Alarms(self.store, self.config).run())
+            scheduled = workers.create_task(Scheduled(self.store, self.config, self.judge).run())
             await self.door.sessions.begin()
             self.doors.open(self._services(), bound)
             ready()
@@ -89,6 +91,7 @@ class House:
             indexing.cancel()
             trials.cancel()
             alarms.cancel()
+            scheduled.cancel()
         await self.imap.close()
         await self.web.close()
         await self.door.close()

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from daemon import log
 from daemon.config import Config
+from daemon.flow.judging import Judge
 from daemon.limits import LIMITS
 from daemon.mail import object_ids
 from daemon.serve.login import Door
@@ -38,8 +39,15 @@ class Api:
     """What answers requests; one per process."""
 
     def __init__(
-        self, store: Store, config: Callable[[], Config], door: Door, capabilities: Sequence[Capability]
+        self,
+        store: Store,
+        config: Callable[[], Config],
+        door: Door,
+        capabilities: Sequence[Capability],
+        judge: Judge | None = None,
     ) -> None:
+        """`judge` looks at what is sent."""
+        self.judge = judge
         self.store = store
         self.config = config
         self.door = door
@@ -72,7 +80,9 @@ class Api:
         created = dict(request.created or {})
         answers: list[Invocation] = []
         for name, arguments, mark in request.calls:
-            call = Call(self.store, config, self.door, visitor, visitor.account_id, request.using, created, [])
+            call = Call(
+                self.store, config, self.door, visitor, visitor.account_id, request.using, created, [], self.judge
+            )
             try:
                 if name not in methods:
                     raise MethodError("unknownMethod", f"{name} is no method of the capabilities in use")

@@ -4,7 +4,25 @@ from __future__ import annotations
 
 from daemon.config import Config
 from daemon.limits import LIMITS
-from daemon.serve.web.jmap import contacts, core, email, factors, mailbox, owner, quota, snippet, socket, thread
+from daemon.serve.web.jmap import (
+    blobs,
+    contacts,
+    core,
+    email,
+    email_set,
+    email_view,
+    factors,
+    identities,
+    mailbox,
+    mailbox_set,
+    owner,
+    quota,
+    snippet,
+    socket,
+    submissions,
+    thread,
+    vacations,
+)
 from daemon.serve.web.jmap.method import Arguments, Capability
 from daemon.serve.web.visitors import Visitor
 
@@ -39,11 +57,25 @@ CAPABILITIES: tuple[Capability, ...] = (
     Capability("urn:ietf:params:jmap:core", {"Core/echo": core.echo}, _core, None),
     Capability(
         "urn:ietf:params:jmap:mail",
-        {**mailbox.METHODS, **thread.METHODS, **email.METHODS, **snippet.METHODS},
+        {
+            **mailbox.METHODS,
+            "Mailbox/set": mailbox_set.set_,
+            **thread.METHODS,
+            **email.METHODS,
+            **email_set.METHODS,
+            **snippet.METHODS,
+        },
         account=_mail,
     ),
+    Capability(
+        "urn:ietf:params:jmap:submission",
+        {**identities.METHODS, **submissions.METHODS},
+        account=submissions.capability,
+    ),
+    Capability("urn:ietf:params:jmap:vacationresponse", vacations.METHODS, account=lambda config, visitor: {}),
+    Capability("urn:ietf:params:jmap:blob", blobs.METHODS, account=blobs.capability),
     Capability("urn:ietf:params:jmap:quota", quota.METHODS),
     socket.CAPABILITY,
     contacts.CAPABILITY,
-    Capability(owner.URN, {**owner.METHODS, **factors.METHODS}, account=owner.account),
+    Capability(owner.URN, {**owner.METHODS, **factors.METHODS, **email_view.METHODS}, account=owner.account),
 )

@@ -1,0 +1,118 @@
+"""A message in its frame: `/message/TOKEN`, and the pictures that come with it below that address.
+
+The page is framed by the webmail and is of no origin (`sandbox`): no cookie reaches it and it reaches nothing, so its
+address is the right to see it (`view_link`). Its policy admits no script, no font, no frame and no form, wherever one
+would come from; pictures from elsewhere only if the address says so.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from aiohttp import web
+
+from daemon.limits import LIMITS
+from daemon.mail import view_link
+from daemon.mail.decode import decode_transfer
+from daemon.mail.message import Message, scan
+from daemon.mail.view import View, picture, view
+from daemon.mail.view_link import ViewLink
+from daemon.store import emails, quarantine
+from daemon.store.db import Store
+
+STORE = web.AppKey("viewer-store", Store)
+PATH = "/message/"
+_PART = re.compile(r"[1-9][0-9]{0,3}(?:\.[1-9][0-9]{0,3}){0,60}")
+_SANDBOX = "sandbox allow-popups allow-popups-to-escape-sandbox"
+_PAGE = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:{remote}; base-uri 'none'; form-action 'none';"
+    f" frame-ancestors 'self'; {_SANDBOX}"
+)
+_PICTURE = "default-src 'none'; frame-ancestors 'none'; sandbox"
+_GONE = (
+    '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Message</title>'
+    "<style>:root{color-scheme:light dark}html{font:15px/1.5 system-ui,sans-serif}</style></head>"
+    "<body><p>This view is over. Open the message again to read it.</p></body></html>"
+)
+
+
+class Stored(NamedTuple):
+    """A message of an account: what we put before it, and itself."""
+
+    prefix: bytes
+    message: Message
+
+
+def address(store: Store, account_id: int, email_id: int, remote: bool) -> str:
+    """Where a message can be seen for some time; `remote`: with pictures from elsewhere."""
+    expires = store.clock() // 1000 + LIMITS.view_life
+    return PATH + view_link.make(ViewLink(account_id, email_id, remote, expires), store.peek(quarantine.link_key))
+
+
+def read(store: Store, account_id: int, email_id: int) -> Stored | None:
+    """The message, if the account has it. For a thread that may wait."""
+    row = store.read_now(emails.rows, account_id, [email_id]).get(email_id)
+    return None if row is None else Stored(row.prefix, scan(store.bytes_of(row.place)))
+
+
+def look(message: Message, base: str, remote: bool) -> View:
+    return view(message.data, message.root, base, remote=remote)
+
+
+async def show(request: web.Request) -> web.StreamResponse:
+    """The page."""
+    token = request.match_info["token"]
+    link = _link(request, token)
+    page = None if link is None else await request.app[STORE].aside(_page, request.app[STORE], link, f"{PATH}{token}/")
+    status, held = (410, headers(remote=False)) if link is None or page is None else (200, headers(remote=link.remote))
+    return web.Response(status=status, text=page or _GONE, content_type="text/html", headers=held)
+
+
+def headers(*, remote: bool) -> dict[str, str]:
+    """What the page is held to, whatever stands on it."""
+    return {
+        "Content-Security-Policy": _PAGE.format(remote=" http: https:" if remote else ""),
+        "X-Frame-Options": "SAMEORIGIN",
+        "X-DNS-Prefetch-Control": "off",
+        "Cross-Origin-Opener-Policy": "unsafe-none",
+    }
+
+
+async def part(request: web.Request) -> web.StreamResponse:
+    """A picture that came with the message."""
+    link = _link(request, request.match_info["token"])
+    number = request.match_info["part"]
+    found = None
+    if link is not None and _PART.fullmatch(number):
+        found = await request.app[STORE].aside(_picture, request.app[STORE], link, number)
+    if found is None:
+        raise web.HTTPNotFound
+    held = {
+        "Content-Security-Policy": _PICTURE,
+        "Cross-Origin-Resource-Policy": "cross-origin",  # the page that shows it is of no origin
+        "Content-Disposition": "attachment",
+        "Cache-Control": f"private, max-age={LIMITS.view_life}",
+    }
+    return web.Response(body=found[1], content_type=found[0], headers=held)
+
+
+def _link(request: web.Request, token: str) -> ViewLink | None:
+    store = request.app[STORE]
+    return view_link.read(token, store.peek(quarantine.link_key), store.clock() / 1000)
+
+
+def _page(store: Store, link: ViewLink, base: str) -> str | None:
+    found = read(store, link.account_id, link.email_id)
+    return None if found is None else look(found.message, base, link.remote).page
+
+
+def _picture(store: Store, link: ViewLink, number: str) -> tuple[str, bytes] | None:
+    found = read(store, link.account_id, link.email_id)
+    part = None if found is None else picture(found.message.root, number)
+    if found is None or part is None or part.size > LIMITS.view_picture:
+        return None
+    return part.media, decode_transfer(bytes(found.message.data[part.body : part.end]), part.encoding)
+
+
+ROUTES = (web.get(PATH + "{token}", show), web.get(PATH + "{token}/{part}", part))
