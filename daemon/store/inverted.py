@@ -66,8 +66,9 @@ class Postings:
         self.size += other.size
 
     def pack(self) -> Packed:
+        """As it is stored; nothing is left here."""
         terms = sorted(self.of)
-        packed = [_pack(self.of[term]) for term in terms]
+        packed = [_pack(self.of.pop(term)) for term in terms]
         lines = [_octets(f"\n{term}") for term in terms]
         places = list(accumulate(map(len, lines), initial=0))
         marked = bisect_left(terms, chr(ord(MARK) + 1))
