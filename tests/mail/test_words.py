@@ -85,3 +85,9 @@ def test_pieces(sought: str, want: list[Piece]) -> None:
 )
 def test_edges(sought: str, want: list[str]) -> None:
     assert [piece.edged for piece in pieces(sought)] == want
+
+
+@pytest.mark.parametrize("run,word", [("a-b", True), ("\x08b", False), ("1" * 17, False), ("x" * 73, False)])
+def test_words(run: str, word: bool) -> None:
+    assert words.is_word(run) is word
+    assert (run in (terms(run) or ())) is word
