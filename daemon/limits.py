@@ -185,8 +185,20 @@ class Limits:
     jmap_get: int = 500  # objects told in one /get; RFC 8620 §2
     jmap_set: int = 500  # objects changed in one /set; RFC 8620 §2
     jmap_query: int = 5000  # ids told in one /query
+    jmap_answer: int = 64 * MIB  # octets told in one request: 500 long texts in memory at once
     jmap_filter: int = 100  # conditions of one filter
     jmap_filter_depth: int = 20  # operators inside operators
+    push_subscriptions: int = 10  # of one user, for clients that are not connected
+    push_in_all: int = 10_000  # subscriptions of all users that are told
+    push_url: int = 2000  # characters of an address of a push service
+    push_memory: int = 30 * 86400  # seconds a subscription lives at most; RFC 8620 §7.2: no less than two days
+    push_codes: int = 10  # addresses of one user that are sent a code in an hour: nobody makes us knock at strangers'
+    push_gather: float = 1.0  # seconds in which changes gather before a push
+    push_at_once: int = 8  # pushes under way
+    push_patience: int = 20  # seconds for one
+    push_again: tuple[int, ...] = (60, 600, 3600)  # seconds before a push that was not taken is tried again
+    push_life: int = 86400  # seconds a push service keeps it for a client that is off (TTL; RFC 8030 §5.2)
+    push_proof: int = 12 * 3600  # seconds our proof is good for; RFC 8292 §2: a day at most
     owner_objects: int = 500  # objects of a type of urn:mailctl:owner set, or asked for by id, at a time
     exports: int = 2  # downloads of all mail at a time, one of a user: each has a thread
     owner_text: int = 200  # characters of a name or note a user gives
@@ -472,6 +484,29 @@ class Limits:
     sieve_again_slice: int = 20  # milliseconds of a reader thread that scripts take before others have their turn
     sieve_again_all: int = 300  # seconds of the processor that scripts take for one command of IMAP
     sieve_digits: int = 40  # of a number in a text: beyond, one is as large as the other
+
+    # -- what users write over JMAP -----------------------------------------------------------------------------------
+    compose_addresses: int = 20_000  # in one field of a draft; header_bytes ends it before
+    compose_name: int = 500  # characters of a display name in a draft
+    compose_ids: int = 200  # message ids, or URLs, of one field of a draft
+    compose_fields: int = 100  # fields of one name that one property of a draft makes
+    email_mailboxes: int = 1000  # mailboxes that one message is in
+    uploads_at_once: int = 4  # of one user
+    uploads: int = 1000  # of one user that wait to be used
+    uploads_storage: int = 500 * MIB  # octets of them
+    upload_memory: int = 86400  # seconds an upload waits to be used; RFC 8620 §6 asks for an hour
+    upload_kept: int = 3600  # seconds in which it does not make room for another one; RFC 8620 §6
+    upload_patience: int = 60  # seconds in which an upload brings an octet at least
+    upload_time: int = 3600  # seconds for a whole one
+    identities: int = 100  # of one user
+    identity_text: int = 64 * KIB  # characters of a signature
+    submissions: int = 1000  # messages of one user that wait for their time
+    submission_delay: int = 365 * 86400  # seconds a message may wait for its time at most; RFC 4865 §5
+    submission_memory: int = 90 * 86400  # seconds a submission that is over is listed
+    submission_batch: int = 20  # messages that go at their time in one round
+    submission_rest: int = 60  # seconds until one that could not go for now is tried again
+    blob_sources: int = 64  # pieces one Blob/upload is made of; RFC 9404 §3 asks for 64
+    blob_made: int = 5 * MIB  # octets of a blob made by Blob/upload, and of one told by Blob/get
 
     # -- store --------------------------------------------------------------------------------------------------------
     segment: int = 256 * MIB  # octets at which a segment is sealed

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import partial
+from typing import Any
 
 from daemon.admin import scripts, words
 from daemon.admin.errors import BadData
@@ -55,26 +57,32 @@ def set(
         "addresses": addresses,
     }
     given = {name: value for name, value in wanted.items() if value is not None}
-
-    def change(script: str) -> str:
-        there = simple.vacation(script)
-        if there is None and text is None:
-            raise BadData(f"{user} gives no answer yet; say what it is with --text or --text-file")
-        answer = replace(there or simple.Vacation(""), **given)  # type: ignore[arg-type]  # by their own names
-        if answer.last and answer.last < _today(store).isoformat():
-            raise BadData(f"the last day, {answer.last}, has gone by")
-        return simple.with_vacation(script, answer)
-
+    change = partial(_changed, user=user, given=given, today=_today(store).isoformat())
     shown = _shown(store, scripts.edit(store, user, change))
     assert shown is not None
     return shown
+
+
+def _changed(script: str, *, user: str, given: dict[str, Any], today: str) -> str:
+    """The script with the answer; at the top of the module, for the writer may be another process."""
+    there = simple.vacation(script)
+    if there is None and "text" not in given:
+        raise BadData(f"{user} gives no answer yet; say what it is with --text or --text-file")
+    answer = replace(there or simple.Vacation(""), **given)
+    if answer.last and answer.last < today:
+        raise BadData(f"the last day, {answer.last}, has gone by")
+    return simple.with_vacation(script, answer)
+
+
+def _without(script: str) -> str:
+    return simple.with_vacation(script, None)
 
 
 def off(store: Store, user: str) -> Vacation | None:
     """Give no answer any more; what it was, None: there was none. Raises `Missing`, `BadData`, `BadScript`."""
     before = show(store, user)
     if before is not None:
-        scripts.edit(store, user, lambda script: simple.with_vacation(script, None), activate=False)
+        scripts.edit(store, user, _without, activate=False)
     return before
 
 

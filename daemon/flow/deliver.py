@@ -33,6 +33,7 @@ from daemon.store.allowance import Limits
 from daemon.store.errors import Invalid, Missing, OverQuota
 from daemon.store.quarantine import Kept
 from daemon.store.spool import Body
+from daemon.store.submissions import Settlement
 from daemon.store.tx import Tx
 
 
@@ -111,7 +112,7 @@ class Plan:
     with it; `about` is what a notice tells (failure, success, vacation, ...), and one with `once` is done if nobody
     did it before. `judged` is there for mail from other servers, and `unsent` whom it is not forwarded to, since it is
     junk. `written_to`: the recipients of what a user hands in, `called`: with the names he gives them, `limits`: what
-    he may send.
+    he may send, `settlement`: what becomes of the submission that it is.
     Of the owners' rules: `versions` are what scripts made of the message, numbered from 1; `duplicates` what they
     remember; `ruled` tells what they did, and `discarded` that somebody's threw it away.
     """
@@ -132,6 +133,7 @@ class Plan:
     written_to: tuple[Address, ...] = ()
     called: tuple[tuple[Address, str], ...] = ()
     limits: Limits | None = None
+    settlement: Settlement | None = None
     once: Answer | Fault | None = None
     versions: list[Version] = field(default_factory=list)
     duplicates: list[Duplicate] = field(default_factory=list)
@@ -158,7 +160,9 @@ class Plan:
 
 
 def commit(tx: Tx, plan: Plan) -> None:
-    """Do it. Raises `Stale`."""
+    """Do it. Raises `Stale`, and `submissions.Settled` when it was sent before, or called back."""
+    if plan.settlement is not None:
+        plan.settlement.settle(tx, plan.trace)
     blob_ids = [_keep(tx, version, holders) for version, holders in plan.held]
     trace, origin = plan.trace, plan.origin
     message_id = (plan.summary.message_id if plan.summary is not None else message_id_in(plan.body.view())) or None

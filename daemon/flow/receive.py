@@ -35,6 +35,7 @@ from daemon.store.db import Store, StoreBusy, StoreFull
 from daemon.store.errors import Missing, OverQuota
 from daemon.store.quarantine import Kept
 from daemon.store.spool import Body
+from daemon.store.submissions import Settlement
 from daemon.store.tx import Tx
 from daemon.trust.verdict import Verdict
 
@@ -80,10 +81,12 @@ async def accept(
     *,
     config: Config | None = None,
     judged: Judged | None = None,
+    settlement: Settlement | None = None,
 ) -> Receipt:
     """Take a message whose content is complete, unless it was `judged` to be refused by all. The body is closed.
+    `settlement`: what is settled with it, if anybody takes it.
 
-    Raises `StoreFull`, `StoreBusy`, `StoreBroken`: then nothing of it is there.
+    Raises `StoreFull`, `StoreBusy`, `StoreBroken`, `submissions.Settled`: then nothing of it is there.
     """
     with body:
         refused = judged.whole if judged is not None else None
@@ -107,6 +110,7 @@ async def accept(
                 plan, receipt = store.peek(prepare, *about, True)
             except rules.Heavy:
                 plan, receipt = await store.read_long(prepare, *about)
+            plan.settlement = settlement
             try:
                 if not plan.empty:
                     await store.write(commit, plan, bodies=plan.bodies)

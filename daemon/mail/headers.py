@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from daemon.limits import LIMITS
@@ -51,6 +51,16 @@ def _date(at: int) -> str:
     return (
         f"{_DAYS[day.weekday()]}, {day.day} {_MONTHS[day.month - 1]} {day.year:04}"
         f" {day.hour:02}:{day.minute:02}:{day.second:02} +0000"
+    )
+
+
+def format_zoned(at: datetime) -> str:
+    """The same for a time that says its zone, which is kept: a reader may want to see the sender's clock."""
+    offset = int((at.utcoffset() or timedelta()).total_seconds()) // 60
+    sign, minutes = "-" if offset < 0 else "+", abs(offset)
+    return (
+        f"{_DAYS[at.weekday()]}, {at.day} {_MONTHS[at.month - 1]} {at.year:04}"
+        f" {at.hour:02}:{at.minute:02}:{at.second:02} {sign}{minutes // 60:02}{minutes % 60:02}"
     )
 
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from daemon.limits import LIMITS
-from daemon.mail.decode import decode_text, decode_words, unfold
+from daemon.mail.decode import UNFOLD, decode_text, decode_words, unfold
 
 _ATEXT = r"[^\s()<>\[\]:;,\\\"@]"
 # One mailbox as nearly all are written, with the comma behind it. No two neighbours here match the same character.
@@ -60,21 +60,29 @@ def mailboxes(value: bytes) -> tuple[Mailbox, ...]:
     return _remembered(value) if len(value) <= _SHORT else _read(value)
 
 
+def all_mailboxes(value: bytes, most: int) -> tuple[Mailbox, ...]:
+    """The same of a field of any length, for who sends a message to all it names: up to `most`."""
+    return _addresses(value.translate(UNFOLD, b"\r\n").strip(), most)
+
+
 def _read(value: bytes) -> tuple[Mailbox, ...]:
-    raw = unfold(value)
+    return _addresses(unfold(value), LIMITS.addresses)
+
+
+def _addresses(raw: bytes, most: int) -> tuple[Mailbox, ...]:
     text = raw.decode("ascii") if raw.isascii() else decode_text(raw, "")
     found: list[Mailbox] = []
     place = 0
     while place < len(text):
         simple = _SIMPLE.match(text, place)
         if not simple:
-            return tuple(_Reader(text, place, found).read())
+            return tuple(_Reader(text, place, found, most).read())
         quoted, words, local, host, bare, bare_host = simple.groups()
         if bare:
             found.append(Mailbox(None, None, bare, bare_host))
         else:
             found.append(Mailbox(quoted or (words.strip() if words else None) or None, None, local, host))
-        if len(found) >= LIMITS.addresses:
+        if len(found) >= most:
             break
         place = simple.end()
     return tuple(found)
@@ -86,10 +94,11 @@ _remembered = lru_cache(maxsize=512)(_read)  # each field is asked for three tim
 class _Reader:
     """The full grammar, token by token: phrases, groups, routes, comments, and what is none of it."""
 
-    __slots__ = ("text", "place", "found", "words", "comment", "grouped")
+    __slots__ = ("text", "place", "found", "most", "words", "comment", "grouped")
 
-    def __init__(self, text: str, place: int, found: list[Mailbox]) -> None:
+    def __init__(self, text: str, place: int, found: list[Mailbox], most: int) -> None:
         self.text = text
+        self.most = most
         self.place = place
         self.found = found
         self.words: list[tuple[str, bool]] = []  # of the address under way, and whether each was quoted
@@ -97,7 +106,7 @@ class _Reader:
         self.grouped = False
 
     def read(self) -> list[Mailbox]:
-        while len(self.found) < LIMITS.addresses:
+        while len(self.found) < self.most:
             token = _TOKEN.search(self.text, self.place)
             if not token:
                 break

@@ -20,6 +20,7 @@ from daemon.flow.learning import Learning
 from daemon.flow.outbound import Outbound
 from daemon.flow.reporting import Reporting
 from daemon.flow.rotation import Rotation
+from daemon.flow.scheduled import Scheduled
 from daemon.limits import LIMITS
 from daemon.serve import tls
 from daemon.serve.connection import Connection, Owner
@@ -37,6 +38,7 @@ from daemon.serve.throttle import Bans
 from daemon.serve.tls import Keyring
 from daemon.serve.web import door as web
 from daemon.serve.web.door import Visit, Web
+from daemon.serve.web.jmap.pushing import Pushing
 from daemon.store import greylist
 from daemon.store.compact import keep_house
 from daemon.store.db import Store
@@ -57,7 +59,7 @@ class House:
         self.outbound = Outbound(store, config)
         self.judge = Judge(store, self.outbound.resolver, greylist=greylist.passed)
         self.imap = Imap(store, config, self.door, self._context, tls.end_point_of)
-        self.web = Web(store, config, self.keyring, self.door, self.refusals, self.doors.counts)
+        self.web = Web(store, config, self.keyring, self.door, self.refusals, self.doors.counts, self.judge)
         self.pop3 = Pop3(store, config, self.door, self._context, tls.end_point_of)
         self.managesieve = ManageSieve(store, config, self.door, self._context, tls.end_point_of)
 
@@ -76,7 +78,9 @@ class House:
             learning = workers.create_task(Learning(self.store).run())
             indexing = workers.create_task(Indexing(self.store).run())
             trials = workers.create_task(Drills(self.store, self.config).run())
+            pushing = workers.create_task(Pushing(self.store, self.config, self.outbound.resolver).run())
             alarms = workers.create_task(Alarms(self.store, self.config).run())
+            scheduled = workers.create_task(Scheduled(self.store, self.config, self.judge).run())
             await self.door.sessions.begin()
             self.doors.open(self._services(), bound)
             ready()
@@ -89,6 +93,8 @@ class House:
             indexing.cancel()
             trials.cancel()
             alarms.cancel()
+            pushing.cancel()
+            scheduled.cancel()
         await self.imap.close()
         await self.web.close()
         await self.door.close()

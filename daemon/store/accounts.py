@@ -8,7 +8,19 @@ from typing import Any
 
 from daemon.limits import LIMITS
 from daemon.mail.address import Address, fold_local
-from daemon.store import domains, fulltext, greylist, incidents, mailboxes, quarantine, spam, states, web_sessions
+from daemon.store import (
+    domains,
+    fulltext,
+    greylist,
+    incidents,
+    mailboxes,
+    quarantine,
+    spam,
+    states,
+    submissions,
+    uploads,
+    web_sessions,
+)
 from daemon.store.errors import Exists, Invalid, Missing, OverQuota
 from daemon.store.tx import Tx
 
@@ -168,6 +180,8 @@ def remove(tx: Tx, account_id: int) -> None:
     for table in ("mailbox", "subscription", "mailbox_tombstone", "sender_list"):
         tx.run(f"delete from {table} where account_id = ?", account_id)
     quarantine.forget_user(tx, account_id)
+    uploads.forget_user(tx, account_id)
+    submissions.forget_user(tx, account_id)
     incidents.forget_user(tx, account_id)
     spam.forget_user(tx, account_id)
     fulltext.forget(tx, account_id)

@@ -26,6 +26,7 @@ from daemon.store import (
     settings,
     sieve,
     spam,
+    submissions,
     threads,
     web_sessions,
 )
@@ -70,6 +71,7 @@ def check(store: Store, progress: Progress | None = None, deep: bool = True) -> 
         _metadata,
         _fulltext,
         _web,
+        _web_mail,
         _segments,
         _bytes,
     ):
@@ -278,7 +280,8 @@ def _referred(tx: Tx, start: int, end: int) -> list[tuple[Any, ...]]:
     return tx.all(
         "select * from (select id, refs, (select count(*) from email where blob_id = b.id)"
         " + (select count(*) from queue_message where blob_id = b.id)"
-        " + (select count(*) from quarantine where blob_id = b.id) as counted, freed_at from blob b"
+        " + (select count(*) from quarantine where blob_id = b.id) + (select count(*) from upload where blob_id = b.id)"
+        " + (select count(*) from submission where blob_id = b.id) as counted, freed_at from blob b"
         f" where id >= ? and id < ?) where refs <> counted or (refs = 0) <> (freed_at is not null) limit {_MANY}",
         start, end,
     )  # fmt: skip
@@ -364,6 +367,11 @@ def _web(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
         yield Finding("error", "owner-state-wrong", subject, text)
     for subject, text in store.read_now(factors.wrong, _MANY):
         yield Finding("error", "two-factor-wrong", subject, text)
+
+
+def _web_mail(store: Store, tell: Progress, deep: bool) -> Iterator[Finding]:
+    for subject, text in store.read_now(submissions.wrong, _MANY):
+        yield Finding("error", "web-mail-wrong", subject, text)
 
 
 # ------------------------------------------------------------------------------------------------- segments and bytes

@@ -35,8 +35,11 @@ from daemon.store import (
     queue,
     sieve,
     standing,
+    submissions,
     threads,
     tls_memory,
+    uploads,
+    web_changes,
     web_sessions,
 )
 from daemon.store.db import Store
@@ -93,6 +96,7 @@ class Janitor:
             self.forget_addresses, self.forget_destinations,
             self.forget_orders, self.forget_tls, self.forget_senders, self.forget_greylist, self.end_quarantine,
             self.forget_allowances, self.forget_incidents, self.forget_rules, self.forget_web_sessions,
+            self.forget_web_mail,
         )  # fmt: skip
 
     async def forget_blobs(self) -> None:
@@ -159,6 +163,11 @@ class Janitor:
 
     async def forget_rules(self) -> None:
         await self._in_steps(_forget_rules, None)
+
+    async def forget_web_mail(self) -> None:
+        await self._in_steps(uploads.forget, self.store.clock() - LIMITS.upload_memory * 1000)
+        await self._in_steps(_forget_submissions, None)
+        await self._in_steps(_forget_web_changes, None)
 
     async def forget_web_sessions(self) -> None:
         await self._in_steps(_forget_web_sessions, None)
@@ -228,6 +237,14 @@ def _forget_allowances(tx: Tx, _: None, rows: int) -> int:
 
 def _forget_rules(tx: Tx, _: None, rows: int) -> int:
     return sieve.forget(tx, rows)
+
+
+def _forget_submissions(tx: Tx, _: None, rows: int) -> int:
+    return submissions.forget(tx, rows)
+
+
+def _forget_web_changes(tx: Tx, _: None, rows: int) -> int:
+    return web_changes.forget(tx, rows)
 
 
 def _forget_web_sessions(tx: Tx, _: None, rows: int) -> int:

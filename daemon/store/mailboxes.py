@@ -45,6 +45,7 @@ class Mailbox:
     unread: int
     threads: int | None
     unread_threads: int | None
+    sort_order: int | None
 
     def counted(self, threads: int, unread_threads: int) -> Mailbox:
         """The same, its threads counted again."""
@@ -53,7 +54,7 @@ class Mailbox:
 
 _COLUMNS = (
     "id, account_id, name, special_use, subscribed, uidvalidity, uidnext, modseq, recent_from, total, unseen, deleted,"
-    " size, tombstone_floor, created_modseq, described_modseq, unread, threads, unread_threads"
+    " size, tombstone_floor, created_modseq, described_modseq, unread, threads, unread_threads, sort_order"
 )
 
 
@@ -294,6 +295,13 @@ def next_uidvalidity(tx: Tx) -> int:
         "update counter set value = max(value + 1, ?) where name = 'uidvalidity' returning value", tx.now // 1000
     )
     return value
+
+
+def order(tx: Tx, mailbox: Mailbox, number: int) -> None:
+    """Where the user wants it among its neighbours."""
+    tx.run("update mailbox set sort_order = ? where id = ?", number, mailbox.id)
+    _described(tx, mailbox.id, next_modseq(tx, mailbox.account_id))
+    tx.touched(mailbox.id)
 
 
 def _described(tx: Tx, mailbox_id: int, modseq: int) -> None:

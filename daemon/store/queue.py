@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from daemon.store import blobs, events, routes
+from daemon.store import blobs, events, routes, submissions
 from daemon.store.blobs import Place
 from daemon.store.tx import Tx
 
@@ -361,6 +361,7 @@ def settle(tx: Tx, outcomes: Sequence[Outcome], standings: Sequence[Standing] = 
     events.record_all(
         tx, [_event(tx.now, o) for o in outcomes if not o.quiet and (o.kind == "sent" or o.recipient_id in there)]
     )
+    submissions.heard(tx, {o.trace for o in outcomes if not o.quiet})
     for standing in standings:
         _note(tx, standing)
     return there

@@ -336,3 +336,21 @@ def _domain_id(tx: Tx, domain: str) -> int | None:
 
 def _missing(name: str) -> Missing:
     return Missing(f"there is no script {name!r}")
+
+
+# ------------------------------------------------------------------------------------------------ an answer not given
+
+
+def vacation_kept(tx: Tx, account_id: int) -> tuple[str, str, str, str] | None:
+    """What a user's answer says when it is given: text, subject, first and last day."""
+    row = tx.one("select text, subject, first_day, last_day from vacation_response where account_id = ?", account_id)
+    return None if row is None else (row[0], row[1], row[2], row[3])
+
+
+def keep_vacation(tx: Tx, account_id: int, text: str, subject: str, first: str, last: str) -> None:
+    tx.run(
+        "insert into vacation_response (account_id, text, subject, first_day, last_day) values (?, ?, ?, ?, ?)"
+        " on conflict (account_id) do update set text = excluded.text, subject = excluded.subject,"
+        " first_day = excluded.first_day, last_day = excluded.last_day",
+        account_id, text, subject, first, last,
+    )  # fmt: skip

@@ -138,7 +138,7 @@ def test_pictures_and_links_are_what_a_reader_asked_for(house: House, page: Page
     page.on("request", lambda request: asked.add((request.resource_type, request.url)))
     where = house.views(True)["pictures"]
     page.evaluate(FRAME, [where])
-    elsewhere = ("image", "https://canary.example/tracker")  # browsers fetch pictures by HTTPS on a page that came by it
+    elsewhere = ("image", "https://canary.example/tracker")  # by HTTPS, as the page came
     assert asked == {("document", where), ("image", f"{where}/2"), elsewhere}
     assert canary.heard
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.limits import LIMITS
-from daemon.mail.mailboxes import Mailbox, mailboxes
+from daemon.mail.mailboxes import Mailbox, all_mailboxes, mailboxes
 
 END = (None, None, None, None)
 
@@ -75,3 +75,11 @@ def test_a_mailbox_shows_its_name_or_its_address() -> None:
 def test_any_bytes_are_an_address_field(value: bytes) -> None:
     for mailbox in mailboxes(value):
         mailbox.display.encode()
+
+
+def test_all_of_a_long_field_are_named_to_who_sends_to_them() -> None:
+    field = b",\r\n ".join(b"Number %d <n%d@many.example>" % (n, n) for n in range(10_000))
+    assert len(mailboxes(field)) == LIMITS.addresses
+    found = all_mailboxes(field, 20_000)
+    assert len(found) == 10_000 and found[-1].address == "n9999@many.example"
+    assert len(all_mailboxes(field, 300)) == 300

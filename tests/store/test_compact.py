@@ -224,6 +224,7 @@ async def test_events_refusals_bans_addresses_and_tombstones_are_trimmed(
     class Small:
         blob_grace, step, compact_step, house_round = 3600, 2, 1 << 20, 0
         refusals, tombstones, good_address = 3, 4, 1000
+        upload_memory = 1000
 
     box, _ = fill(store, 10)
 

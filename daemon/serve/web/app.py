@@ -14,18 +14,20 @@ from aiohttp import web
 
 from daemon.admin import mtasts
 from daemon.config import BadSetting, Config, hostname
+from daemon.flow.judging import Judge
 from daemon.limits import LIMITS
 from daemon.serve.login import Door
 from daemon.serve.web import clients, export, pages, quarantine, signin, viewer
 from daemon.serve.web import health as healths
 from daemon.serve.web.frame import Handler, guarded, started
 from daemon.serve.web.health import HEALTH, Health
-from daemon.serve.web.jmap import api, contacts, download, events, owner, socket
+from daemon.serve.web.jmap import api, contacts, download, events, owner, socket, subscriptions, uploads
 from daemon.serve.web.jmap.capabilities import CAPABILITIES
 from daemon.serve.web.jmap.lasting import PUSH, Push
 from daemon.serve.web.jmap.news import News
-from daemon.store import acme, domains
+from daemon.store import acme, domains, push
 from daemon.store.db import Store
+from daemon.trust import web_push
 
 CHALLENGE = "/.well-known/acme-challenge/"
 
@@ -69,6 +71,7 @@ ROUTES = (
     *signin.ROUTES,
     *healths.ROUTES,
     *events.ROUTES,
+    *uploads.ROUTES,
     *socket.ROUTES,
     *export.ROUTES,
     *api.ROUTES,
@@ -76,11 +79,12 @@ ROUTES = (
     *clients.ROUTES,
     *download.ROUTES,
 )
-LASTING = (  # answers that have no end in time: they look after themselves
+LASTING = (  # answers that have no end in time, or patience of their own: they look after themselves
     events.PATH,
     socket.PATH,
     export.PATH,
     download.PREFIX,
+    uploads.PATH,
 )
 
 
@@ -114,15 +118,19 @@ async def _deaf(app: web.Application) -> None:
     app[PUSH].news.close()
 
 
-async def runner(store: Store, config: Callable[[], Config], door: Door, health: Health) -> web.AppRunner:
-    """The pages, ready to be asked: its `server()` is a protocol for one connection."""
+async def runner(
+    store: Store, config: Callable[[], Config], door: Door, health: Health, judge: Judge | None = None
+) -> web.AppRunner:
+    """The pages, ready to be asked: its `server()` is a protocol for one connection. `judge` looks at what is sent."""
     app = web.Application(middlewares=[guarded(LASTING), only_https], client_max_size=LIMITS.http_body)
     app[HOUSE] = House(store, config)
     signin.install(app, store, config, door)
     app[quarantine.STORE] = app[viewer.STORE] = store
     app[clients.SETTINGS] = clients.Settings(store, config)
+    app[uploads.UPLOADS] = uploads.Uploads(store, config)
     app[HEALTH] = health
-    app[api.API] = api.Api(store, config, door, CAPABILITIES)
+    number = await store.write(push.vapid_key, web_push.new_number())
+    app[api.API] = api.Api(store, config, door, (*CAPABILITIES, subscriptions.capability(number)), judge)
     news = News(store, (*owner.TYPES, *contacts.TYPES))
     app[PUSH] = Push(store, news, door.sessions)
     app.add_routes(ROUTES)

@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from daemon.config import Config
+from daemon.flow.judging import Judge
 from daemon.serve.connection import Connection, Owner
 from daemon.serve.login import Door
 from daemon.serve.tls import Keyring
@@ -126,7 +127,10 @@ class Web:
         door: Door,
         refusals: Refusals,
         counts: Counts,
+        judge: Judge | None = None,
     ) -> None:
+        """`judge` looks at what users send."""
+        self._judge = judge
         self._store = store
         self._config = config
         self._keyring = keyring
@@ -161,7 +165,7 @@ class Web:
         await asyncio.to_thread(__import__, "daemon.serve.web.app")
         from daemon.serve.web import app
 
-        return await app.runner(self._store, self._config, self._door, self._healthy())
+        return await app.runner(self._store, self._config, self._door, self._healthy(), self._judge)
 
     async def _metrics(self) -> web.AppRunner:
         await asyncio.to_thread(__import__, "daemon.serve.web.metrics")

@@ -5,18 +5,25 @@ from __future__ import annotations
 from daemon.config import Config
 from daemon.limits import LIMITS
 from daemon.serve.web.jmap import (
+    blobs,
     contacts,
     core,
     email,
+    email_set,
     email_view,
     factors,
+    identities,
     mailbox,
+    mailbox_set,
     owner,
     quota,
     snippet,
     socket,
+    submissions,
+    subscriptions,
     thread,
-)  # fmt: skip
+    vacations,
+)
 from daemon.serve.web.jmap.method import Arguments, Capability
 from daemon.serve.web.visitors import Visitor
 
@@ -48,12 +55,26 @@ def _mail(config: Config, visitor: Visitor) -> Arguments:
 
 
 CAPABILITIES: tuple[Capability, ...] = (
-    Capability("urn:ietf:params:jmap:core", {"Core/echo": core.echo}, _core, None),
+    Capability("urn:ietf:params:jmap:core", {"Core/echo": core.echo, **subscriptions.METHODS}, _core, None),
     Capability(
         "urn:ietf:params:jmap:mail",
-        {**mailbox.METHODS, **thread.METHODS, **email.METHODS, **snippet.METHODS},
+        {
+            **mailbox.METHODS,
+            "Mailbox/set": mailbox_set.set_,
+            **thread.METHODS,
+            **email.METHODS,
+            **email_set.METHODS,
+            **snippet.METHODS,
+        },
         account=_mail,
     ),
+    Capability(
+        "urn:ietf:params:jmap:submission",
+        {**identities.METHODS, **submissions.METHODS},
+        account=submissions.capability,
+    ),
+    Capability("urn:ietf:params:jmap:vacationresponse", vacations.METHODS, account=lambda config, visitor: {}),
+    Capability("urn:ietf:params:jmap:blob", blobs.METHODS, account=blobs.capability),
     Capability("urn:ietf:params:jmap:quota", quota.METHODS),
     socket.CAPABILITY,
     contacts.CAPABILITY,

@@ -15,7 +15,7 @@ from aiohttp import web
 from daemon.limits import LIMITS
 from daemon.mail import object_ids
 from daemon.serve.web import visitors
-from daemon.serve.web.jmap import api, octets
+from daemon.serve.web.jmap import api, blob_ids
 from daemon.serve.web.jmap.octets import Blob
 from daemon.wire.jmap import Problem
 
@@ -42,7 +42,7 @@ async def download(request: web.Request) -> web.StreamResponse:
         raise visitors.problem(web.HTTPBadRequest, "type is a media type without parameters")
     try:
         with desk.turn(visitor):
-            blob = await desk.store.aside(octets.find, desk.store, visitor.account_id, asked["blob"])
+            blob = await desk.store.aside(blob_ids.blob, desk.store, visitor.account_id, asked["blob"])
             if blob is None:
                 raise web.HTTPNotFound
             headers = {"Content-Disposition": disposition(asked["name"]), "ETag": f'"{asked["blob"]}"', **_HEADERS}

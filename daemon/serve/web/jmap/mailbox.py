@@ -77,6 +77,8 @@ class Tree:
         return None, box.name
 
     def order(self, box: Mailbox) -> int:
+        if box.sort_order is not None:
+            return box.sort_order
         return _ORDER.get(self.roles.get(box.id, ""), _LAST)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from daemon.config import Config
+from daemon.flow.judging import Judge
 from daemon.serve.login import Door
 from daemon.serve.web.visitors import Visitor
 from daemon.store.db import Store
@@ -19,7 +20,7 @@ class Call:
     """One method call of a request. `account_id` is the visitor's own, as the store numbers it: another one in
     `accountId` was refused before. `created`: creation ids of this request and what they became, shared by its calls.
     `door`: whom to ask whether a password is his. `more`: answers beside the method's own, in order (RFC 8621 §7.5 has
-    a method call another one).
+    a method call another one). `judge`: who looks at what is sent.
     """
 
     store: Store
@@ -30,6 +31,7 @@ class Call:
     using: frozenset[str]
     created: dict[str, str] = field(default_factory=dict)
     more: list[tuple[str, Arguments]] = field(default_factory=list)
+    judge: Judge | None = None
 
 
 class MethodError(Exception):

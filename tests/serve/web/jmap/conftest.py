@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -12,10 +13,12 @@ from daemon import passwords
 from daemon.config import DataDir
 from daemon.mail.address import parse_address
 from daemon.store import accounts
+from tests.flow.house import Clock, House
 from tests.serve.web.conftest import Site
 from tests.serve.web.jmap.caller import ALICE, BOB, PASSWORD
 from tests.serve.web.jmap.desk import Desk
-from tests.store.stage import open_store
+from tests.serve.web.jmap.writing import Client
+from tests.store.stage import MEMORY, open_store
 
 
 @pytest.fixture
@@ -23,6 +26,34 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     store = open_store(DataDir(tmp_path / "desk"))
     yield Desk(store)
     store.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def home(tmp_path: Path, clock: Clock) -> Iterator[House]:
+    """Ann and Bob, in memory where the machine has such a place."""
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else tmp_path) as folder:
+        home = House(DataDir(Path(folder) / "home"), clock)
+        yield home
+        home.close()
+
+
+@pytest.fixture
+async def ann(home: House) -> AsyncIterator[Client]:
+    client = Client(home.store, home.config, "ann@here.example")
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+async def bob(home: House) -> AsyncIterator[Client]:
+    client = Client(home.store, home.config, "bob@here.example")
+    yield client
+    await client.close()
 
 
 @pytest.fixture

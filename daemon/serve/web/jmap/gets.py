@@ -1,0 +1,102 @@
+"""The frames of `/get`, `/changes` and `/query` for types that have few objects (RFC 8620 §5.1, §5.2, §5.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from daemon.limits import LIMITS
+from daemon.mail import object_ids
+from daemon.serve.web.jmap import sets
+from daemon.serve.web.jmap.method import Arguments, Call, MethodError
+from daemon.store import web_changes
+
+
+def number(kind: str, name: str) -> int:
+    """The number in an id; 0, which is nobody's, when it is none of ours."""
+    return object_ids.number(kind, name) or 0
+
+
+def answer(call: Call, arguments: Arguments, objects: Mapping[str, Arguments], known: Sequence[str]) -> Arguments:
+    """What `/get` says of these objects. Raises `MethodError`."""
+    ids, properties = wanted(arguments, known)
+    ids = list(objects) if ids is None else [sets.real_id(call, name) for name in ids]
+    shown = [name for name in dict.fromkeys(ids) if name in objects]
+    return {
+        "accountId": sets.account_name(call),
+        "state": sets.state(call),
+        "list": [{p: objects[name][p] for p in properties} for name in shown],
+        "notFound": [name for name in dict.fromkeys(ids) if name not in objects],
+    }
+
+
+def wanted(
+    arguments: Arguments, known: Sequence[str], more: tuple[str, ...] = ()
+) -> tuple[list[str] | None, Sequence[str]]:
+    """Ids (None: all) and properties that are asked for. Raises `MethodError`."""
+    for name in arguments:
+        if name not in ("accountId", "ids", "properties", *more):
+            raise MethodError("invalidArguments", f"there is no argument {name}")
+    ids, properties = arguments.get("ids"), arguments.get("properties")
+    for given in (ids, properties):
+        if given is not None and (not isinstance(given, list) or not all(isinstance(each, str) for each in given)):
+            raise MethodError("invalidArguments", "ids and properties are lists of texts, or null")
+    if ids is not None and len(ids) > LIMITS.jmap_get:
+        raise MethodError("requestTooLarge", f"at most {LIMITS.jmap_get} objects at once")
+    if properties is None:
+        return ids, known
+    strange = [name for name in properties if name not in known]
+    if strange:
+        raise MethodError("invalidArguments", f"there is no property {strange[0]}")
+    return ids, ["id", *[name for name in dict.fromkeys(properties) if name != "id"]]
+
+
+def changes(call: Call, arguments: Arguments, kind: str, letter: str) -> Arguments:
+    """`/changes` of what `web_changes` knows. Raises `MethodError`."""
+    since, most = arguments.get("sinceState"), arguments.get("maxChanges")
+    if set(arguments) - {"accountId", "sinceState", "maxChanges"}:
+        raise MethodError("invalidArguments", "its arguments are accountId, sinceState, maxChanges")
+    if not isinstance(since, str) or (most is not None and (type(most) is not int or most < 1)):
+        raise MethodError("invalidArguments", "sinceState is a text, maxChanges a number from 1 on")
+    tx, account_id = call.store.peek, call.account_id
+    if not since.isascii() or not since.isdigit() or len(since) > 18 or int(since) > tx(web_changes.state, account_id):
+        raise MethodError("cannotCalculateChanges", "there was no such state")
+    if int(since) < tx(web_changes.floor, account_id):
+        raise MethodError("cannotCalculateChanges", "that is too long ago")
+    found = tx(web_changes.since, account_id, kind, int(since), min(most or LIMITS.step, LIMITS.step))
+    return {
+        "accountId": sets.account_name(call),
+        "oldState": since,
+        "newState": str(found.until),
+        "hasMoreChanges": found.more,
+        "created": [f"{letter}{each}" for each in found.created],
+        "updated": [f"{letter}{each}" for each in found.updated],
+        "destroyed": [f"{letter}{each}" for each in found.destroyed],
+    }
+
+
+def page(call: Call, arguments: Arguments, ids: Sequence[str]) -> Arguments:
+    """What `/query` says of ids in their order: the stretch that is asked for. Raises `MethodError`."""
+    position, anchor = arguments.get("position", 0), arguments.get("anchor")
+    limit, offset = arguments.get("limit"), arguments.get("anchorOffset", 0)
+    numbers = (position, offset, *([] if limit is None else [limit]))
+    if not all(type(each) is int for each in numbers) or (limit is not None and limit < 0):
+        raise MethodError("invalidArguments", "position, anchorOffset and limit are numbers")
+    if anchor is not None:
+        if anchor not in ids:
+            raise MethodError("anchorNotFound")
+        position = max(0, list(ids).index(anchor) + offset)
+    elif position < 0:
+        position = max(0, len(ids) + position)
+    most = LIMITS.jmap_get if limit is None else min(limit, LIMITS.jmap_get)
+    found: Arguments = {
+        "accountId": sets.account_name(call),
+        "queryState": sets.state(call),
+        "canCalculateChanges": False,
+        "position": position,
+        "ids": list(ids[position : position + most]),
+    }
+    if arguments.get("calculateTotal"):
+        found["total"] = len(ids)
+    if limit is not None and limit > most:
+        found["limit"] = most
+    return found

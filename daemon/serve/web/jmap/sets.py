@@ -1,0 +1,207 @@
+"""The frame of every `/set` (RFC 8620 §5.3): what is created, updated and destroyed, each for itself, with its error.
+
+A type gives three functions; each does one object and returns what the client cannot know, or raises `SetError`. Order
+is created, updated, destroyed; an id that begins with `#` is that of an object created in this request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from daemon.limits import LIMITS
+from daemon.serve.web.jmap.method import Arguments, Call, MethodError
+from daemon.store import web_changes
+from daemon.store.errors import Missing, OverQuota, Refusal, StoreBusy, StoreFull
+
+T = TypeVar("T")
+
+_ARGUMENTS = ("accountId", "ifInState", "create", "update", "destroy")
+
+
+class SetError(Exception):
+    """Why nothing was done about one object: a type of RFC 8620 §5.3 or of its own, words, and what the type tells."""
+
+    def __init__(self, type: str, text: str = "", **more: Any) -> None:
+        super().__init__(type, text)
+        self.answer: Arguments = {"type": type, **({"description": text} if text else {}), **more}
+
+
+def bad(properties: list[str], text: str) -> SetError:
+    return SetError("invalidProperties", text, properties=properties)
+
+
+Create = Callable[[Call, Arguments], Awaitable[Arguments]]
+Update = Callable[[Call, str, Arguments], Awaitable[Arguments | None]]
+Destroy = Callable[[Call, str], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """What can be done with the objects of a type; None: it cannot. `more`: arguments that its `/set` has beside the
+    common ones. `single`: there is always one."""
+
+    create: Create | None = None
+    update: Update | None = None
+    destroy: Destroy | None = None
+    more: tuple[str, ...] = ()
+    single: bool = False
+
+    @property
+    def forbidden(self) -> SetError:
+        return SetError("singleton" if self.single else "forbidden", "that is not done with objects of this type")
+
+
+@dataclass(slots=True)
+class Done:
+    """What became of what was asked for."""
+
+    old_state: str
+    created: dict[str, Arguments] = field(default_factory=dict)
+    updated: dict[str, Arguments | None] = field(default_factory=dict)
+    destroyed: list[str] = field(default_factory=list)
+    not_created: dict[str, Arguments] = field(default_factory=dict)
+    not_updated: dict[str, Arguments] = field(default_factory=dict)
+    not_destroyed: dict[str, Arguments] = field(default_factory=dict)
+
+    def answer(self, call: Call) -> Arguments:
+        return {
+            "accountId": account_name(call),
+            "oldState": self.old_state,
+            "newState": state(call),
+            "created": self.created or None,
+            "updated": self.updated or None,
+            "destroyed": self.destroyed or None,
+            "notCreated": self.not_created or None,
+            "notUpdated": self.not_updated or None,
+            "notDestroyed": self.not_destroyed or None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The arguments of a `/set`, of their right types."""
+
+    create: Mapping[str, Arguments]
+    update: Mapping[str, Arguments]
+    destroy: list[str]
+    if_in_state: str | None
+
+
+def account_name(call: Call) -> str:
+    return f"u{call.account_id}"
+
+
+def state(call: Call) -> str:
+    """One sequence for all types of an account."""
+    return str(call.store.peek(web_changes.state, call.account_id))
+
+
+def asked(arguments: Arguments, more: tuple[str, ...] = ()) -> Asked:
+    """Raises `MethodError`: invalidArguments, requestTooLarge."""
+    for name in arguments:
+        if name not in _ARGUMENTS and name not in more:
+            raise MethodError("invalidArguments", f"there is no argument {name}")
+    create, update = _objects(arguments, "create"), _objects(arguments, "update")
+    destroy, if_in_state = arguments.get("destroy") or [], arguments.get("ifInState")
+    if not isinstance(destroy, list) or not all(isinstance(each, str) for each in destroy):
+        raise MethodError("invalidArguments", "destroy is a list of ids")
+    if if_in_state is not None and not isinstance(if_in_state, str):
+        raise MethodError("invalidArguments", "ifInState is a text")
+    if len(create) + len(update) + len(destroy) > LIMITS.jmap_set:
+        raise MethodError("requestTooLarge", f"at most {LIMITS.jmap_set} objects at once")
+    return Asked(create, update, list(dict.fromkeys(destroy)), if_in_state)
+
+
+def _objects(arguments: Arguments, name: str) -> Mapping[str, Arguments]:
+    given = arguments.get(name)
+    if given is None:
+        return {}
+    if not isinstance(given, dict) or not all(isinstance(each, dict) for each in given.values()):
+        raise MethodError("invalidArguments", f"{name} is an object of objects")
+    return given
+
+
+def begin(call: Call, wanted: Asked) -> Done:
+    """Raises `MethodError`: stateMismatch."""
+    now = state(call)
+    if wanted.if_in_state is not None and wanted.if_in_state != now:
+        raise MethodError("stateMismatch", f"the state is {now}")
+    return Done(now)
+
+
+async def run(call: Call, arguments: Arguments, type: Type) -> Arguments:
+    """All of a `/set`."""
+    wanted = asked(arguments, type.more)
+    done = begin(call, wanted)
+    for mark, given in wanted.create.items():
+        try:
+            if type.create is None:
+                raise type.forbidden
+            done.created[mark] = made = await guarded(type.create(call, given))
+            call.created[mark] = made["id"]
+        except SetError as no:
+            done.not_created[mark] = no.answer
+    gone = {real_id(call, name) for name in wanted.destroy}
+    for name, patch in wanted.update.items():
+        try:
+            number = real_id(call, name)
+            if number in gone:
+                raise SetError("willDestroy", "it is destroyed in the same call")
+            if type.update is None:
+                raise type.forbidden
+            done.updated[number] = await guarded(type.update(call, number, patch))
+        except SetError as no:
+            done.not_updated[name] = no.answer
+    for name in wanted.destroy:
+        try:
+            if type.destroy is None:
+                raise type.forbidden
+            await guarded(type.destroy(call, real_id(call, name)))
+            done.destroyed.append(real_id(call, name))
+        except SetError as no:
+            done.not_destroyed[name] = no.answer
+    return done.answer(call)
+
+
+def real_id(call: Call, name: str) -> str:
+    """The id of an object, also of one that was created in this request (RFC 8620 §5.3)."""
+    return call.created.get(name[1:], name) if name.startswith("#") else name
+
+
+async def guarded(work: Awaitable[T]) -> T:
+    """What the store says no to, as JMAP says it."""
+    try:
+        return await work
+    except (Refusal, StoreFull, StoreBusy) as no:
+        raise error_of(no) from None
+
+
+def error_of(no: Exception) -> SetError:
+    if isinstance(no, Missing):
+        return SetError("notFound", str(no))
+    if isinstance(no, OverQuota):
+        return SetError("overQuota", str(no))
+    if isinstance(no, StoreFull | StoreBusy):
+        return SetError("serverUnavailable", "not just now; try again later")
+    properties = getattr(no, "properties", None)
+    more = {"properties": properties} if properties else {}
+    return SetError(getattr(no, "type", "invalidProperties"), str(no), **more)
+
+
+def flat(patch: Arguments, allowed: Mapping[str, Callable[[Any], bool]], immutable: tuple[str, ...] = ()) -> Arguments:
+    """A patch of an object whose properties are changed as a whole: each to what its check takes.
+
+    Raises `SetError`."""
+    wrong = []
+    for name, value in patch.items():
+        if "/" in name and name.split("/")[0] in allowed:
+            raise SetError("invalidPatch", f"{name.split('/')[0]} is changed as a whole")
+        check = allowed.get(name)
+        if check is None or not check(value):
+            wrong.append(name)
+    if wrong:
+        text = "cannot be changed" if set(wrong) <= set(immutable) else "unknown, not to be set, or of a wrong type"
+        raise bad(wrong, text)
+    return patch

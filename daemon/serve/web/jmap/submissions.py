@@ -1,0 +1,304 @@
+"""EmailSubmission/get, /changes, /query, /set (RFC 8621 §7): messages go out, at once or at their time, and back again.
+
+Sending obeys what submission over SMTP obeys (`flow/handing_in`). A message with HOLDFOR or HOLDUNTIL waits as a row
+and can be called back until it goes (`flow/scheduled`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from daemon.config import Config
+from daemon.flow import handing_in
+from daemon.flow.handing_in import Asked, BadEnvelope, HandIn
+from daemon.flow.submit import NotTaken
+from daemon.limits import LIMITS
+from daemon.mail import object_ids
+from daemon.mail.address import Address, parse_address
+from daemon.serve.web.jmap import email_set, gets, identities, sets
+from daemon.serve.web.jmap.method import Arguments, Call, Method, MethodError
+from daemon.serve.web.jmap.sets import SetError, bad
+from daemon.serve.web.visitors import Visitor
+from daemon.store import addresses, email_sets, submissions
+from daemon.store import identities as kept_identities
+from daemon.store.email_sets import Stored
+from daemon.store.submissions import New, Settled, Settlement, Submission
+from daemon.wire import jmap
+
+KIND = "s"
+_PROPERTIES = (
+    "id", "identityId", "emailId", "threadId", "envelope", "sendAt", "undoStatus", "deliveryStatus", "dsnBlobIds",
+    "mdnBlobIds",
+)  # fmt: skip
+_DELIVERED = {"delivered": "yes", "sent": "unknown", "failed": "no", "expired": "no"}
+_REASONS = {"not-his-address": "forbiddenFrom", "too-large": "tooLarge"}
+_INCOMPLETE = ("no-from", "several-from", "too-many-authors", "header-too-large")
+_FILTERS = ("identityIds", "emailIds", "threadIds", "undoStatus", "before", "after")
+_SORTS = {"emailId": 3, "threadId": 4, "sentAt": 7}
+
+
+async def get(call: Call, arguments: Arguments) -> Arguments:
+    ids, _ = gets.wanted(arguments, _PROPERTIES)
+    found = await call.store.read(submissions.everyone, call.account_id)
+    if ids is not None:
+        names = {sets.real_id(call, name) for name in ids}
+        found = [one for one in found if f"{KIND}{one.id}" in names]
+    traces = [one.trace for one in found if one.trace]
+    fates = await call.store.read(submissions.fates, traces) if traces else {}
+    return gets.answer(call, arguments, {f"{KIND}{one.id}": _told(one, fates) for one in found}, _PROPERTIES)
+
+
+def _told(one: Submission, fates: dict[tuple[str, str], tuple[str, str]]) -> Arguments:
+    return {
+        "id": f"{KIND}{one.id}",
+        "identityId": f"{identities.KIND}{one.identity_id}",
+        "emailId": f"{object_ids.EMAIL}{one.email_id}",
+        "threadId": f"{object_ids.THREAD}{one.thread_id}",
+        "envelope": one.envelope,
+        "sendAt": jmap.utc_date(one.send_at),
+        "undoStatus": one.state,
+        "deliveryStatus": _statuses(one, fates),
+        "dsnBlobIds": [],
+        "mdnBlobIds": [],
+    }
+
+
+def _statuses(one: Submission, fates: dict[tuple[str, str], tuple[str, str]]) -> Arguments | None:
+    """What became of each recipient. Before it goes there is nothing to say."""
+    if one.state != "final":
+        return None
+    found: Arguments = {}
+    for each in one.envelope["rcptTo"]:
+        kind, words = fates.get((one.trace or "", each["email"]), ("", ""))
+        if one.refusal is not None:
+            kind, words = "failed", f"550 5.7.1 {one.refusal}"
+        found[each["email"]] = {
+            "smtpReply": words or "250 2.0.0 taken",
+            "delivered": _DELIVERED.get(kind, "queued"),
+            "displayed": "unknown",
+        }
+    return found
+
+
+async def changes(call: Call, arguments: Arguments) -> Arguments:
+    return gets.changes(call, arguments, "submission", KIND)
+
+
+# -- EmailSubmission/query (RFC 8621 §7.3) -----------------------------------------------------------------------------
+
+
+async def query(call: Call, arguments: Arguments) -> Arguments:
+    known = ("accountId", "filter", "sort", "position", "anchor", "anchorOffset", "limit", "calculateTotal")
+    if strange := [name for name in arguments if name not in known]:
+        raise MethodError("invalidArguments", f"there is no argument {strange[0]}")
+    found = await call.store.read(submissions.everyone, call.account_id)
+    found = [one for one in found if _matches(arguments.get("filter"), one, 0)]
+    for step in reversed(arguments.get("sort") or []):
+        if not isinstance(step, dict) or step.get("property") not in _SORTS:
+            raise MethodError("unsupportedSort", f"submissions are sorted by {', '.join(_SORTS)}")
+        at = _SORTS[step["property"]]
+        found.sort(key=lambda one, at=at: one[at], reverse=step.get("isAscending") is False)  # type: ignore[misc]
+    return gets.page(call, arguments, [f"{KIND}{one.id}" for one in found])
+
+
+async def query_changes(call: Call, arguments: Arguments) -> Arguments:
+    raise MethodError("cannotCalculateChanges", "ask again with EmailSubmission/query")
+
+
+def _matches(condition: Any, one: Submission, depth: int) -> bool:
+    """Raises `MethodError`."""
+    if condition is None:
+        return True
+    if not isinstance(condition, dict) or depth > LIMITS.mime_depth:
+        raise MethodError("unsupportedFilter", "a filter is a condition, or an operator with conditions")
+    if "operator" in condition:
+        inner = condition.get("conditions")
+        if not isinstance(inner, list):
+            raise MethodError("invalidArguments", "an operator has conditions")
+        results = [_matches(each, one, depth + 1) for each in inner]
+        match condition["operator"]:
+            case "AND":
+                return all(results)
+            case "OR":
+                return any(results)
+            case "NOT":
+                return not any(results)
+        raise MethodError("unsupportedFilter", "an operator is AND, OR or NOT")
+    if strange := [name for name in condition if name not in _FILTERS]:
+        raise MethodError("unsupportedFilter", f"there is no condition {strange[0]}")
+    told = _told(one, {})
+    for name, prop in (("identityIds", "identityId"), ("emailIds", "emailId"), ("threadIds", "threadId")):
+        if name in condition and told[prop] not in (condition[name] or []):
+            return False
+    if "undoStatus" in condition and condition["undoStatus"] != one.state:
+        return False
+    before, after = (jmap.read_utc_date(condition.get(name)) for name in ("before", "after"))
+    return (before is None or one.send_at < before) and (after is None or one.send_at >= after)
+
+
+# -- EmailSubmission/set (RFC 8621 §7.5) -------------------------------------------------------------------------------
+
+
+async def set_(call: Call, arguments: Arguments) -> Arguments:
+    update, destroy = arguments.get("onSuccessUpdateEmail") or {}, arguments.get("onSuccessDestroyEmail") or []
+    if not isinstance(update, dict) or not isinstance(destroy, list):
+        raise MethodError("invalidArguments", "onSuccessUpdateEmail is an object, onSuccessDestroyEmail a list")
+    emails_of: dict[str, str] = {}
+    type = sets.Type(_Create(emails_of), _update, _destroy, ("onSuccessUpdateEmail", "onSuccessDestroyEmail"))
+    answer = await sets.run(call, arguments, type)
+    done = {*(made["id"] for made in (answer["created"] or {}).values()), *(answer["updated"] or {})}
+    done |= set(answer["destroyed"] or ())
+    named = {name: sets.real_id(call, name) for name in [*update, *destroy]}
+    for name in named.values():
+        if name in done and name not in emails_of:
+            one = call.store.peek(submissions.find, call.account_id, gets.number(KIND, name))
+            if one is not None:
+                emails_of[name] = f"{object_ids.EMAIL}{one.email_id}"
+    changes = {emails_of[named[n]]: patch for n, patch in update.items() if named[n] in done and named[n] in emails_of}
+    gone = [emails_of[named[n]] for n in destroy if named[n] in done and named[n] in emails_of]
+    if not changes and not gone:
+        return answer
+    call.more.append(("Email/set", await email_set.implicit(call, changes, gone)))
+    return answer
+
+
+class _Create:
+    """Notes which message each submission is of."""
+
+    def __init__(self, emails_of: dict[str, str]) -> None:
+        self.emails_of = emails_of
+
+    async def __call__(self, call: Call, given: Arguments) -> Arguments:
+        if strange := [name for name in given if name not in ("identityId", "emailId", "envelope")]:
+            raise bad(strange, "is set by the server, or is no property of an EmailSubmission")
+        identity = _identity(call, given)
+        stored = _message(call, given)
+        asked, envelope_given = await _asked(call, given, identity, stored)
+        send_at = _time(call, asked)
+        new = New(
+            call.account_id, identity.id, stored.id, stored.thread_id, stored.blob_id, handing_in.told(asked.envelope),
+            send_at,
+        )  # fmt: skip
+        try:
+            made = await _hand_in(call, asked, stored, new)
+        except BadEnvelope as no:
+            raise SetError(no.type, no.text, **no.more) from None
+        except NotTaken as no:
+            raise _refused(call, no) from None
+        number = f"{KIND}{made.id}"
+        self.emails_of[number] = f"{object_ids.EMAIL}{stored.id}"
+        told = _told(made, {})
+        return {
+            name: told[name] for name in _PROPERTIES if name not in given and (name != "envelope" or not envelope_given)
+        }
+
+
+def _identity(call: Call, given: Arguments) -> kept_identities.Identity:
+    name = given.get("identityId")
+    number = gets.number(identities.KIND, sets.real_id(call, name)) if isinstance(name, str) else 0
+    found = call.store.peek(kept_identities.find, call.account_id, number)
+    if found is None:
+        raise bad(["identityId"], "there is no such identity")
+    return found
+
+
+def _message(call: Call, given: Arguments) -> Stored:
+    name = given.get("emailId")
+    number = gets.number(object_ids.EMAIL, sets.real_id(call, name)) if isinstance(name, str) else 0
+    found = call.store.peek(email_sets.find, call.account_id, number)
+    if found is None:
+        raise bad(["emailId"], "there is no such message")
+    return found
+
+
+async def _asked(
+    call: Call, given: Arguments, identity: kept_identities.Identity, stored: Stored
+) -> tuple[Asked, bool]:
+    """The envelope, and whether it was given. Raises `SetError`."""
+    envelope = given.get("envelope")
+    try:
+        if envelope is not None:
+            if not isinstance(envelope, dict):
+                raise bad(["envelope"], "is no envelope")
+            return handing_in.read(envelope, jmap.read_utc_date), True
+        data = await call.store.aside(call.store.bytes_of, stored.place)
+
+        def may(address: Address) -> bool:
+            return call.store.peek(addresses.may_send_as, call.account_id, address)
+
+        return Asked(await call.store.aside(handing_in.derived, data, may, parse_address(identity.email))), False
+    except BadEnvelope as no:
+        raise SetError(no.type, no.text, **no.more) from None
+
+
+def _time(call: Call, asked: Asked) -> int:
+    now = call.store.clock()
+    at = now + asked.hold_for * 1000 if asked.hold_for is not None else asked.hold_until
+    if at is None:
+        return now
+    if at > now + LIMITS.submission_delay * 1000:
+        raise bad(["envelope/mailFrom"], f"a message waits for at most {LIMITS.submission_delay} seconds")
+    return max(at, now)
+
+
+async def _hand_in(call: Call, asked: Asked, stored: Stored, new: New) -> Submission:
+    """At once, or into the rows that wait. Raises `BadEnvelope`, `NotTaken`, what the store raises."""
+    road = HandIn(call.store, lambda: call.config, call.judge)
+    if new.send_at <= call.store.clock():
+        receipt = await road.send(call.account_id, asked.envelope, stored.place, Settlement(new=new))
+        made = call.store.peek(submissions.of_trace, receipt.trace)
+    else:
+        await road.look(call.account_id, asked.envelope, stored.place)
+        made = call.store.peek(submissions.find, call.account_id, await call.store.write(submissions.put, new))
+    assert made is not None
+    return made
+
+
+def _refused(call: Call, no: NotTaken) -> SetError:
+    most = call.config["limits.message_size"]
+    if no.reason in _INCOMPLETE:
+        return SetError("invalidEmail", no.text, properties=["from"])
+    if no.code < 500:
+        return SetError("serverUnavailable", no.text)
+    return SetError(
+        _REASONS.get(no.reason, "forbiddenToSend"), no.text, **({"maxSize": most} if no.reason == "too-large" else {})
+    )
+
+
+async def _update(call: Call, name: str, patch: Arguments) -> Arguments | None:
+    """Its undoing, and nothing else."""
+    number = gets.number(KIND, name)
+    found = call.store.peek(submissions.find, call.account_id, number)
+    if found is None:
+        raise SetError("notFound", "there is no such submission")
+    sets.flat(patch, {"undoStatus": lambda value: value in ("canceled", found.state)}, _PROPERTIES)
+    if patch.get("undoStatus", found.state) == found.state:
+        return None
+    try:
+        await call.store.write(submissions.cancel, call.account_id, number)
+    except Settled:
+        raise SetError("cannotUnsend", "it went already") from None
+    return None
+
+
+async def _destroy(call: Call, name: str) -> None:
+    number = gets.number(KIND, name)
+    found = call.store.peek(submissions.find, call.account_id, number)
+    if found is not None and found.state == "pending":
+        raise SetError("forbidden", "the message waits for its time; undo it first")
+    await call.store.write(submissions.remove, call.account_id, number)
+
+
+def capability(config: Config, visitor: Visitor) -> Arguments:
+    """RFC 8621 §1.3.2: how long a message may wait, and what of SMTP an envelope can say."""
+    extensions = {"FUTURERELEASE": [], "DSN": [], "SIZE": [str(config["limits.message_size"])], "REQUIRETLS": []}
+    return {"maxDelayedSend": LIMITS.submission_delay, "submissionExtensions": extensions}
+
+
+METHODS: dict[str, Method] = {
+    "EmailSubmission/get": get,
+    "EmailSubmission/changes": changes,
+    "EmailSubmission/query": query,
+    "EmailSubmission/queryChanges": query_changes,
+    "EmailSubmission/set": set_,
+}
