@@ -63,12 +63,12 @@ def _room_style(user: User) -> str:
 @at_desk
 def show(desk: Desk, user: str) -> None:
     """Show one user."""
-    from daemon.admin import people
+    from daemon.admin import factors, people
 
-    _show(desk, people.show(desk.store, user))
+    _show(desk, people.show(desk.store, user), factors.state(desk.store, user))
 
 
-def _show(desk: Desk, user: User) -> None:
+def _show(desk: Desk, user: User, beside: State) -> None:
     room = size(user.room) if user.room else "no limit"
     share = f" ({user.used * 100 // user.room} %)" if user.room else ""
     forwards = ", ".join(user.forwards)
@@ -83,6 +83,7 @@ def _show(desk: Desk, user: User) -> None:
             ("Quota", room + (" (the setting limits.quota)" if user.quota is None else "")),
             ("May send", _allowance(user)),
             ("Forwards to", forwards + (("; a copy stays" if user.keep else "; no copy stays") if forwards else "")),
+            ("Two-factor", "on" if beside.since_at else ""),
             ("App passwords", str(user.app_passwords) if user.app_passwords else ""),
             ("Created", when(user.created_at)),
             ("Last login", when(user.last_login_at) or "never"),

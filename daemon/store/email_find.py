@@ -66,13 +66,8 @@ class Order(NamedTuple):
     keyword: str | None = None
 
 
-class Row(NamedTuple):
-    """An email that may fit. `answers` are those of SQL to the terms of `told`, in order."""
-
-    id: int
-    thread_id: int
-    blob_id: int
-    answers: tuple[bool, ...]
+Row = tuple[int, ...]
+"""An email that may fit: its id, its thread, and the answers of SQL to the terms of `told`, in order."""
 
 
 def told(query: Query) -> list[Term]:
@@ -113,8 +108,9 @@ def decided(query: Query, answers: dict[Term, bool], ask: Callable[[Term], bool]
 def rows(
     tx: Tx, account_id: int, query: Query, orders: Sequence[Order], within: set[int] | None = None
 ) -> Iterator[Row]:
-    """Those that may fit, in order, each once; with `within`, of these only."""
-    box, rest = _driver(query)
+    """Those that may fit, in order, each once; with the answers to the terms of what `driver` leaves of the query.
+    `within`: of these only."""
+    box, rest = driver(query)
     if box is not None and not tx.value("select 1 from mailbox where id = ? and account_id = ?", box, account_id):
         return
     seen: set[int] = set()
@@ -122,12 +118,12 @@ def rows(
     for row in tx.each(sql, *params):
         if row[0] not in seen:
             seen.add(row[0])
-            yield Row(row[0], row[1], row[2], tuple(map(bool, row[3:])))
+            yield row
 
 
 def only_mailbox(query: Query) -> int | None:
     """The mailbox, of a query that asks for all of one and for nothing else."""
-    box, rest = _driver(query)
+    box, rest = driver(query)
     return box if rest == All() else None
 
 
@@ -140,14 +136,14 @@ def count_in(tx: Tx, mailbox_id: int) -> int:
     return count
 
 
-def _driver(query: Query) -> tuple[int | None, Query]:
-    """A mailbox that all must be in, and the rest of the query."""
+def driver(query: Query) -> tuple[int | None, Query]:
+    """A mailbox that all must be in, if there is one, and the rest of the query."""
     match query:
         case Term("mailbox", value):
             return int(value), All()
         case All(parts):
             for at, part in enumerate(parts):
-                box, rest = _driver(part)
+                box, rest = driver(part)
                 if box is not None:
                     kept = (rest,) if rest != All() else ()
                     return box, All((*parts[:at], *kept, *parts[at + 1 :]))
@@ -166,8 +162,7 @@ def _statement(
     by = [_order(order, "m" if box is not None else "e") for order in orders]
     direction = "asc" if orders[-1].ascending else "desc"
     source = "m.email_id, m.thread_id" if box is not None else "e.id, e.thread_id"
-    blob = "0" if is_sure(query) else "e.blob_id"
-    columns = ", ".join((source, blob, *(f"coalesce({sql}, 0)" for sql, _ in answers)))
+    columns = ", ".join((source, *(f"coalesce({sql}, 0)" for sql, _ in answers)))
     ending = ", ".join((*(sql for sql, _ in by), f"{source.partition(',')[0]} {direction}"))
     needed = f"{where} {columns} {ending}"
     values = [value for _, own in answers for value in own]

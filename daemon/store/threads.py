@@ -38,8 +38,17 @@ def join(tx: Tx, account_id: int, blob_id: int, modseq: int) -> int:
     """The thread of a message that is put with this MODSEQ; its keys are known from now on."""
     row = tx.one("select message_id, reference_ids, base_subject from content where blob_id = ?", blob_id)
     keys = [] if row is None else keys_of(account_id, *row)
-    if not keys:
-        return modseq
+    if len(keys) == 1:  # nearly all mail: one statement, for every delivery waits for this
+        thread_id: int = tx.value(
+            "insert into thread_key (key, account_id, thread_id) values (?, ?, ?)"
+            " on conflict (key) do update set key = key returning thread_id",
+            keys[0], account_id, modseq,
+        )  # fmt: skip
+        return thread_id if thread_id == modseq else _joined(tx, account_id, keys, modseq)
+    return _joined(tx, account_id, keys, modseq) if keys else modseq
+
+
+def _joined(tx: Tx, account_id: int, keys: Sequence[int], modseq: int) -> int:
     known = dict(
         tx.all(
             f"select key, thread_id from thread_key where key in ({_marks(keys)}) and account_id = ?",
@@ -51,11 +60,10 @@ def join(tx: Tx, account_id: int, blob_id: int, modseq: int) -> int:
         thread_id = modseq
         tx.run(f"delete from thread_key where key in ({_marks(keys)})", *keys)  # what comes next follows the new one
         known = {}
-    new = [key for key in keys if key not in known]
-    if new:
-        rows = ", ".join([f"(?, {account_id:d}, {thread_id:d})"] * len(new)) if len(new) > 1 else "(?, ?, ?)"
-        params = new if len(new) > 1 else [new[0], account_id, thread_id]
-        tx.run(f"insert into thread_key (key, account_id, thread_id) values {rows} on conflict do nothing", *params)
+    tx.many(
+        "insert into thread_key (key, account_id, thread_id) values (?, ?, ?) on conflict do nothing",
+        [(key, account_id, thread_id) for key in keys if key not in known],
+    )
     return thread_id
 
 

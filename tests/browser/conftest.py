@@ -48,6 +48,7 @@ def watched(browser: Browser, *, width: int = 1440, height: int = 900, dark: boo
         viewport={"width": width, "height": height},
         color_scheme="dark" if dark else "light",
         has_touch=width < 720,
+        reduced_motion="reduce",
         locale="en-GB",
         timezone_id="Europe/Berlin",
     )

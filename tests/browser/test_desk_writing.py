@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.resources import files
 
 from playwright.sync_api import Browser, Locator, Page, expect
 
@@ -15,6 +16,11 @@ PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63f8cfc0000003010100"
     "c9fe92ef0000000049454e44ae426082"
 )
+
+
+def hold(page: Page, seconds: int) -> None:
+    """How long sending can be undone: most stories do not wait for that."""
+    page.evaluate("(undo) => localStorage.setItem('mail-habits', JSON.stringify({undo}))", seconds)
 
 
 def composer(page: Page) -> Locator:
@@ -38,6 +44,7 @@ def test_an_answer_with_a_file(chromium: Browser, server: Server) -> None:
     deliver(server, letter("The plan", "The plan is here.", html, Reply_To=f"Bob <{BOB}>"))
     with visiting(chromium, server, "desk-answer") as visit:
         page = visit.inside()
+        hold(page, 0)
         page.get_by_text("The plan").first.click()
         expect(page.get_by_text("ann@a.test").first).to_be_visible()
         page.keyboard.press("r")
@@ -70,6 +77,7 @@ def test_an_answer_with_a_file(chromium: Browser, server: Server) -> None:
 def test_sending_undone(chromium: Browser, server: Server) -> None:
     with visiting(chromium, server, "desk-undo") as visit:
         page = visit.inside()
+        hold(page, 30)
         write(page, BOB, "Too hasty", "I quit!")
         page.keyboard.press("Control+Enter")
         page.get_by_role("button", name="Undo").click()
@@ -79,9 +87,11 @@ def test_sending_undone(chromium: Browser, server: Server) -> None:
         until(lambda: found(server, ALICE, "Too hasty", "Drafts"), "it is a draft again")
         assert not found(server, ALICE, "Too hasty", "Sent") and not found(server, BOB, "Too hasty")
         window.get_by_label("Subject").fill("Thought over")
+        hold(page, 0)
         page.keyboard.press("Control+Enter")
         assert "I quit!" in str(arrived(server, BOB, "Thought over").get_body())
         assert not found(server, BOB, "Too hasty")
+        until(lambda: not found(server, ALICE, "", "Drafts"), "no draft is left")
 
 
 def test_a_draft_is_kept_as_one_types(chromium: Browser, server: Server) -> None:
@@ -108,11 +118,12 @@ def test_a_draft_is_kept_as_one_types(chromium: Browser, server: Server) -> None
 def test_a_message_waits_for_the_line_and_goes_once(chromium: Browser, server: Server) -> None:
     with visiting(chromium, server, "desk-offline") as visit:
         page = visit.inside()
+        hold(page, 0)
         write(page, BOB, "From the train", "Tunnel ahead")
-        visit.context.set_offline(True)
+        visit.seen.context.set_offline(True)
         page.keyboard.press("Control+Enter")
         expect(page.get_by_text("it is sent as soon as there is one")).to_be_visible()
-        visit.context.set_offline(False)
+        visit.seen.context.set_offline(False)
         assert "Tunnel ahead" in str(arrived(server, BOB, "From the train").get_body())
         until(lambda: not found(server, ALICE, "From the train", "Drafts"), "no draft is left")
         assert len(found(server, ALICE, "From the train", "Sent")) == 1
@@ -139,6 +150,7 @@ def test_what_is_asked_before_it_goes(chromium: Browser, server: Server) -> None
 def test_a_picture_is_pasted_into_the_text(chromium: Browser, server: Server) -> None:
     with visiting(chromium, server, "desk-picture") as visit:
         page = visit.inside()
+        hold(page, 0)
         window = write(page, BOB, "Look at this", "Here: ")
         window.get_by_role("textbox", name="Message").evaluate(
             """(target, octets) => {
@@ -160,3 +172,57 @@ def test_a_picture_is_pasted_into_the_text(chromium: Browser, server: Server) ->
         (picture,) = [part for part in message.walk() if part.get_content_type() == "image/png"]
         assert picture["Content-ID"] == f"<{cid}>" and picture.get_payload(decode=True) == PNG
         assert picture.get_content_disposition() == "inline"
+
+
+def test_a_message_for_later_is_called_back(chromium: Browser, server: Server) -> None:
+    with visiting(chromium, server, "desk-later", width=360, height=740, dark=True) as visit:
+        page = visit.inside()
+        window = write(page, BOB, "Good morning", "Are you up?")
+        window.get_by_role("button", name="Send later").click()
+        page.get_by_role("button", name=re.compile("^Tomorrow morning")).click()
+        expect(page.get_by_text("It will be sent")).to_be_visible()
+        page = visit.settings("scheduled")
+        expect(page.get_by_text("Good morning")).to_be_visible()
+        page.get_by_role("button", name="Cancel sending Good morning").click()
+        expect(page.get_by_text("it is a draft again")).to_be_visible()
+        until(lambda: found(server, ALICE, "Good morning", "Drafts"), "the draft")
+        assert not found(server, BOB, "Good morning")
+
+
+def test_whom_one_wrote_to_is_offered(chromium: Browser, server: Server) -> None:
+    with visiting(chromium, server, "desk-people") as visit:
+        page = visit.inside()
+        hold(page, 0)
+        write(page, "Robert Builder <bob+builder@example.test>", "First", "Hello")
+        page.keyboard.press("Control+Enter")
+        arrived(server, BOB, "First")
+        page.keyboard.press("c")
+        page.keyboard.type("buil")
+        expect(page.get_by_role("option", name=re.compile("Robert Builder"))).to_be_visible()
+        page.keyboard.press("Enter")
+        expect(composer(page).get_by_role("button", name=re.compile("^Robert Builder <bob"))).to_be_visible()
+        page.keyboard.press("Escape")
+
+
+def test_axe_finds_nothing_serious(chromium: Browser, server: Server) -> None:
+    with visiting(chromium, server, "desk-axe") as visit:
+        page = visit.inside()
+        script = (files("axe_playwright_python") / "axe.min.js").read_text()
+        window = write(page, "nonsense", "Axe", "Words")
+        window.locator("input[type=file]").set_input_files({"name": "a.txt", "mimeType": "text/plain", "buffer": b"a"})
+        assert serious(page, script) == []
+        window.get_by_role("button", name="Discard draft").click()
+        expect(page.locator(".composer")).to_have_count(0)
+        sections = page.evaluate("import('/static/settings.js').then((module) => module.NAMES)")
+        assert len(sections) == 14
+        for section in sections:
+            visit.settings(section)
+            expect(page.locator("#settings .loading")).to_have_count(0)
+            assert serious(page, script) == [], section
+
+
+def serious(page: Page, script: str) -> list[str]:
+    """What axe calls serious or worse; by the debugger's hand, which the page's policy does not bind."""
+    page.evaluate(script)
+    found = page.evaluate("axe.run().then(({violations}) => violations.map((v) => [v.impact, v.id, v.nodes[0].html]))")
+    return [" ".join(map(str, one)) for one in found if one[0] in ("serious", "critical")]

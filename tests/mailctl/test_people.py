@@ -347,6 +347,8 @@ def test_two_factor_is_shown_and_turned_off(town: Ctl) -> None:
     on = town.json("user", "two-factor", "bob@example.org")
     assert on == on | {"user": "bob@example.org", "program": True, "passkeys": 0, "recovery_codes": 1}
     assert on["since_at"] and "on, since" in town.ok("user", "two-factor", "bob@example.org")
+    assert "Two-factor" in town.ok("user", "show", "bob@example.org")
+    assert "Two-factor" not in town.ok("user", "show", "alice@example.org")
     (session,) = town.lines("session", "list")
     assert (session["protocol"], session["agent"], session["peer"]) == ("web", "Lynx/1", "192.0.2.1")
     town.fails(64, "user", "two-factor", "bob@example.org", "off")

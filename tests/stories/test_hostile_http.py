@@ -63,6 +63,16 @@ def answers(said: bytes) -> list[bytes]:
     return re.findall(rb"HTTP/1\.[01] ([0-9]{3}) ", said)
 
 
+def heard(peer: Peer) -> bytes:
+    """What comes until the server closes, or says nothing for a while: it may wait for the rest of a request."""
+    said = b""
+    peer.socket.settimeout(1)
+    with contextlib.suppress(OSError):
+        while piece := peer.socket.recv(1 << 16):
+            said += piece
+    return said
+
+
 # -- heads -------------------------------------------------------------------------------------------------------------
 
 
@@ -160,8 +170,9 @@ def test_a_body_whose_end_is_in_doubt_is_refused_and_ends_the_connection(strange
 )  # fmt: skip
 def test_chunks_that_are_none_end_the_connection(stranger: Stranger, chunks: bytes) -> None:
     peer = stranger.at("https", tls=True)
-    peer.pour(b"POST /login HTTP/1.1\r\n" + OURS.encode() + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + SMUGGLED)
-    said = peer.rest()
+    head = b"POST /login HTTP/1.1\r\n" + OURS.encode() + b"Transfer-Encoding: chunked\r\n\r\n"
+    peer.pour(head + chunks + SMUGGLED)
+    said = heard(peer)
     assert b"\r\n\r\nok\n" not in said and set(answers(said)) <= {b"400"}, said[:300]
 
 
@@ -185,7 +196,7 @@ def test_a_body_that_unpacks_to_a_gigabyte_is_refused(stranger: Stranger) -> Non
     for _ in range(5):
         peer = stranger.at("https", tls=True)
         peer.pour(head.encode() + bomb)
-        assert answers(peer.line()) and answers(b"HTTP/1.1 413 ") == [b"413"]
+        assert answers(peer.line() + b" ") == [b"413"]
         stranger.unharmed()
 
 

@@ -1,7 +1,7 @@
 """`GET /metrics` on `listen.metrics`: what Prometheus asks every few seconds, in its own words.
 
-Numbers of what there is come from the store, numbers of what happened are its events added up since this process began
-(they start anew with it, as Prometheus expects). Labels are words from short lists, never an address.
+Numbers of what there is come from the store, numbers of what happened are its events added up since they were asked for
+first (anew in each process, as Prometheus expects). Labels are words from short lists, never an address.
 """
 
 from __future__ import annotations

@@ -250,7 +250,10 @@ async def _let_in(request: web.Request, identity: Identity, factor: str, remembe
 
 def refused(error: LoginRefused) -> web.Response:
     said = {"state": "refused", "reason": error.reason, "text": error.text, "isTemporary": error.temporary}
-    return _json(said, _STATUS.get(error.reason, 401))
+    response = _json(said, _STATUS.get(error.reason, 401))
+    if error.temporary:
+        response.headers["Retry-After"] = str(LIMITS.ban)
+    return response
 
 
 def _begin(

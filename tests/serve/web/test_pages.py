@@ -97,3 +97,16 @@ async def test_every_module_that_a_module_asks_for_is_there() -> None:
                 elif part != ".":
                     parts.append(part)
             assert "/".join(parts) in files, f"{name} asks for {path}"
+
+
+async def test_the_page_asks_for_all_modules_at_once_that_it_needs_to_begin() -> None:
+    files = pages.shelf().files
+    needed: set[str] = set()
+    new = ["main.js"]
+    while new:
+        name = new.pop()
+        asked = set(re.findall(r'^import[^;]*?"\./([^"]+)"', files[name].body.decode(), re.MULTILINE)) - needed
+        needed |= asked
+        new += asked
+    preloaded = set(re.findall(r'"modulepreload" href="/static/v-\w+/([^"]+)"', files["index.html"].body.decode()))
+    assert preloaded == needed

@@ -207,6 +207,7 @@ async def test_wrong_passwords_are_all_the_same_and_cost_a_ban(home: Site, monke
     monkeypatch.setattr(home.door, "_bans", AllBanned())
     answer = await browser.sign_in(user=BOB)
     assert (answer.status, answer.json["reason"], answer.json["isTemporary"]) == (429, "banned", True)
+    assert answer.field("Retry-After") == str(LIMITS.ban)
     assert await Client(home, Authorization=basic(BOB, PASSWORD)).who() == 429
 
 

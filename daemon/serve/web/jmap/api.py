@@ -23,7 +23,7 @@ from daemon.mail import object_ids
 from daemon.serve.login import Door
 from daemon.serve.web import visitors
 from daemon.serve.web.jmap import session
-from daemon.serve.web.jmap.method import Arguments, Call, Capability, MethodError
+from daemon.serve.web.jmap.method import Arguments, Call, Capability, Method, MethodError
 from daemon.serve.web.visitors import Visitor
 from daemon.store.db import Store, StoreBusy, StoreError, StoreFull
 from daemon.wire import jmap
@@ -79,24 +79,14 @@ class Api:
         config = self.config()
         created = dict(request.created or {})
         answers: list[Invocation] = []
-        for name, arguments, mark in request.calls:
+        octets = 0
+        for asked in request.calls:
             call = Call(
                 self.store, config, self.door, visitor, visitor.account_id, request.using, created, [], self.judge
             )
-            try:
-                if name not in methods:
-                    raise MethodError("unknownMethod", f"{name} is no method of the capabilities in use")
-                arguments = _resolved(arguments, answers)
-                _same_account(name, arguments, visitor)
-                answers.append(Invocation(name, await methods[name](call, arguments), mark))
-                answers += [Invocation(*each, mark) for each in call.more]
-            except MethodError as error:
-                answers.append(Invocation("error", error.answer, mark))
-            except (StoreError, sqlite3.OperationalError) as error:
-                answers.append(Invocation("error", _trouble(error), mark))
-            except Exception as error:  # RFC 8620 §3.6.2: the other calls go on
-                log.fault("jmap-fault", error, method=name)
-                answers.append(Invocation("error", {"type": "serverFail", "description": "a fault of ours"}, mark))
+            method = methods.get(asked.name) if octets <= LIMITS.jmap_answer else _too_much
+            answers += await _answered(call, method, asked, answers)
+            octets += len(msgspec.json.encode(answers[-1]))
         response: Arguments = {
             "methodResponses": answers,
             "sessionState": session.state(self.capabilities, config, visitor),
@@ -157,7 +147,9 @@ def refusal(problem: Problem) -> web.Response:
     """The whole request is refused (RFC 8620 §3.6.1, RFC 7807)."""
     status = 429 if problem.limit == "maxConcurrentRequests" else 400
     return web.Response(
-        status=status, body=msgspec.json.encode(told(problem, status)), content_type="application/problem+json"
+        status=status,
+        body=msgspec.json.encode(told(problem, status)),
+        content_type="application/problem+json",
     )
 
 
@@ -165,6 +157,31 @@ def told(problem: Problem, status: int = 400) -> Arguments:
     """A problem as an object."""
     found: Arguments = {"type": problem.type, "status": status, "detail": problem.detail}
     return {**found, "limit": problem.limit} if problem.limit else found
+
+
+async def _answered(
+    call: Call, method: Method | None, asked: Invocation, before: Sequence[Invocation]
+) -> list[Invocation]:
+    """What one call is answered: a fault in it is told, and the other calls go on (RFC 8620 §3.6.2)."""
+    try:
+        if method is None:
+            raise MethodError("unknownMethod", f"{asked.name} is no method of the capabilities in use")
+        arguments = _resolved(asked.arguments, before)
+        _same_account(asked.name, arguments, call.visitor)
+        answer = await method(call, arguments)
+        return [Invocation(asked.name, answer, asked.mark), *(Invocation(*each, asked.mark) for each in call.more)]
+    except MethodError as error:
+        said = error.answer
+    except (StoreError, sqlite3.OperationalError) as error:
+        said = _trouble(error)
+    except Exception as error:
+        log.fault("jmap-fault", error, method=asked.name)
+        said = {"type": "serverFail", "description": "a fault of ours"}
+    return [Invocation("error", said, asked.mark)]
+
+
+async def _too_much(call: Call, arguments: Arguments) -> Arguments:
+    raise MethodError("requestTooLarge", "the answers before this one are too long")
 
 
 def _resolved(arguments: Arguments, answers: Sequence[Invocation]) -> Arguments:

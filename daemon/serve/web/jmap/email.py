@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec.json
+
 from daemon.limits import LIMITS
 from daemon.mail import object_ids
 from daemon.mail.message import Part, scan, unpack
 from daemon.serve.web.jmap import core, email_content, email_query, octets
 from daemon.serve.web.jmap.core import Fetched
 from daemon.serve.web.jmap.email_content import Content, Wanted
-from daemon.serve.web.jmap.method import Arguments, Call, Method
+from daemon.serve.web.jmap.method import Arguments, Call, Method, MethodError
 from daemon.store import changes, emails
 from daemon.store.db import Store
 from daemon.store.email_find import ORDERS
@@ -36,7 +38,14 @@ def _fetch(store: Store, account_id: int, ids: Sequence[str] | None, wanted: Wan
     state, rows, standings = store.read_now(_rows, account_id, ids)
     if len(rows) > LIMITS.jmap_get:
         return state, [{"id": f"e{row.id}"} for row in rows]
-    return state, [show(store, row, standings.get(row.id, Standing([], [])), wanted) for row in rows]
+    told: list[Arguments] = []
+    octets_told = 0
+    for row in rows:
+        told.append(show(store, row, standings.get(row.id, Standing([], [])), wanted))
+        octets_told += len(msgspec.json.encode(told[-1]))
+        if octets_told > LIMITS.jmap_answer:
+            raise MethodError("requestTooLarge", "these emails are too long to be told at once: ask for fewer")
+    return state, told
 
 
 def _rows(tx: Tx, account_id: int, ids: Sequence[str] | None) -> tuple[str, list[Email], dict[int, Standing]]:

@@ -13,7 +13,7 @@ from daemon.serve.web.jmap import core, email_filter
 from daemon.serve.web.jmap.method import Arguments, Call, MethodError
 from daemon.store import changes, email_find, emails, find, mailboxes
 from daemon.store.db import Store
-from daemon.store.email_find import Order, Row
+from daemon.store.email_find import Order
 from daemon.store.find import Query
 from daemon.store.tx import Tx
 
@@ -54,10 +54,10 @@ def _page_in(tx: Tx, store: Store, asked: Asked, found: Arguments) -> Arguments:
     all_needed = total is None or found["anchor"] is not None or found["position"] < 0
     end = found["position"] + core.limit_of(found)
     ids: list[str] = []
-    for row in _fitting(tx, store, asked):
+    for number in _fitting(tx, store, asked):
         if not all_needed and len(ids) >= end:
             break
-        ids.append(f"e{row.id}")
+        ids.append(f"e{number}")
     answer = {
         "accountId": found["accountId"],
         "queryState": state,
@@ -76,20 +76,22 @@ def _counted(tx: Tx, asked: Asked) -> int | None:
     return box.threads if asked.collapse else email_find.count_in(tx, box.id)
 
 
-def _fitting(tx: Tx, store: Store, asked: Asked) -> Iterator[Row]:
-    """All that fit, in order; with `collapse` the first of each thread."""
-    terms = [] if email_find.is_sure(asked.query) else email_find.told(asked.query)
+def _fitting(tx: Tx, store: Store, asked: Asked) -> Iterator[int]:
+    """The ids of all that fit, in order; with `collapse` the first of each thread."""
+    _, rest = email_find.driver(asked.query)
+    decided = email_find.is_sure(rest)
+    terms = email_find.told(rest)
     within, sure = find.narrowed(tx, asked.query, asked.account_id)
     threads: set[int] = set()
-    for row in email_find.rows(tx, asked.account_id, asked.query, asked.orders, within):
-        if asked.collapse and row.thread_id in threads:
+    for email_id, thread_id, *answers in email_find.rows(tx, asked.account_id, asked.query, asked.orders, within):
+        if asked.collapse and thread_id in threads:
             continue
-        if not email_find.is_sure(asked.query):
-            looking = email_filter.Looking(tx, store, asked.account_id, row.id, sure)
-            if not email_find.decided(asked.query, dict(zip(terms, row.answers, strict=True)), looking.fits):
+        if not decided:
+            looking = email_filter.Looking(tx, store, asked.account_id, email_id, sure)
+            if not email_find.decided(rest, dict(zip(terms, map(bool, answers), strict=True)), looking.fits):
                 continue
-        threads.add(row.thread_id)
-        yield row
+        threads.add(thread_id)
+        yield email_id
 
 
 async def query_changes(call: Call, arguments: Arguments) -> Arguments:
@@ -111,6 +113,6 @@ def _changes_in(tx: Tx, store: Store, asked: Asked, found: Arguments) -> Argumen
     touched = [*done.destroyed, *done.updated, *done.created]
     of_threads = changes.threads_touched(tx, asked.account_id, found["sinceQueryState"], touched)
     touched += [each for members in emails.members(tx, asked.account_id, of_threads).values() for each in members]
-    ids = [f"e{row.id}" for row in _fitting(tx, store, asked)]
+    ids = [f"e{number}" for number in _fitting(tx, store, asked)]
     state = str(changes.state(tx, asked.account_id))
     return core.query_changed(found, state, ids, [f"e{each}" for each in dict.fromkeys(touched)])

@@ -8,6 +8,8 @@ import { fillRow, makeRow } from "./row.js";
 import { state } from "./state.js";
 
 const AHEAD = 8; // rows kept above and below what one sees
+/** Before anything is known: rows that are still coming. */
+const COMING = { total: null, error: null, ids: [], route: {}, threadAt: () => undefined, emailsOf: () => [], ensure: () => {} };
 
 export class ListView {
   /** @param {{open: (threadId: string) => void, act: (name: string, threadIds: string[]) => void}} hands */
@@ -27,7 +29,7 @@ export class ListView {
   }
 
   get listing() {
-    return state.listing;
+    return state.listing ?? COMING;
   }
 
   _listen() {
@@ -48,7 +50,7 @@ export class ListView {
     this.anchor = null;
     this.grid.scrollTop = 0;
     this.draw();
-    this.listing.ensure(0, this.seen()[1]);
+    this.want();
   }
 
   resized() {
@@ -58,13 +60,19 @@ export class ListView {
       this.height = height;
     }
     this.draw();
-    this.listing?.ensure(...this.seen());
+    this.want();
   }
 
   /** Positions of the first and the last row that one sees. */
   seen() {
     const first = Math.floor(this.grid.scrollTop / this.height);
     return [first, first + Math.ceil(this.grid.clientHeight / this.height)];
+  }
+
+  /** See to it that what one sees is there, and a little around it. */
+  want() {
+    const [first, last] = this.seen();
+    return this.listing.ensure(Math.max(0, first - AHEAD), last + AHEAD);
   }
 
   later() {
@@ -74,7 +82,7 @@ export class ListView {
       this.draw(true);
     });
     clearTimeout(this._fetching);
-    this._fetching = setTimeout(() => this.listing?.ensure(...this.seen()), 60); // a long drag of the bar asks once
+    this._fetching = setTimeout(() => this.want(), 60); // a long drag of the bar asks once
   }
 
   /** The list was read anew: what one looks at stays where it is, though mail arrived above it. */
@@ -90,7 +98,7 @@ export class ListView {
       }
     }
     this.draw();
-    this.listing.ensure(...this.seen());
+    this.want();
   }
 
   size() {
@@ -102,7 +110,6 @@ export class ListView {
 
   /** Show what is in sight. `moved`: it was only scrolled, and rows that stand are right already. */
   draw(moved = false) {
-    if (!this.listing) return;
     const total = this.size();
     this.cursor = Math.max(0, Math.min(this.cursor, total - 1));
     const [first, last] = this.seen();
@@ -235,7 +242,7 @@ export class ListView {
   }
 
   current() {
-    return this.listing?.threadAt(this.cursor);
+    return this.listing.threadAt(this.cursor);
   }
 
   /** The cursor some rows on, in sight. Returns the thread there. */
@@ -263,7 +270,7 @@ export class ListView {
 
   /** The cursor on a thread, if it is in the list. */
   point(threadId) {
-    const index = this.listing?.indexOf(threadId) ?? -1;
+    const index = state.listing?.indexOf(threadId) ?? -1;
     if (index >= 0) this.moveTo(index);
     else this.draw();
   }

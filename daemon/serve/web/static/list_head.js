@@ -47,7 +47,7 @@ function title(page, listing) {
   const total = listing.total;
   return [
     h("h1", { class: "head-title" }, listing.title),
-    h("span", { class: "head-count", aria: { label: total === null ? null : `${total} conversations` } }, total ? new Intl.NumberFormat().format(total) : ""),
+    total > 0 && h("span", { class: "head-count" }, new Intl.NumberFormat().format(total), h("span", { class: "unseen" }, total === 1 ? " conversation" : " conversations")),
     h("span", { class: "spring" }),
     listing.narrow && h("button", { type: "button", class: "chip", aria: { label: `Show all, not only: ${WORDS[listing.narrow]}` }, on: { click: () => page.narrow(listing.narrow) } }, WORDS[listing.narrow], icon("close")),
     iconButton("sort", "Show only…", open, { aria: { label: "Show only…", haspopup: "menu" } }),

@@ -30,6 +30,8 @@ export class Listing {
     this.total = null;
     this.error = null;
     this.looked = [0, WINDOW];
+    /** What a search found in an email, marked (RFC 8621 §5). @type {Map<string, {subject: string, preview: string}>} */
+    this.snippets = new Map();
     this._coming = new Map();
     this._round = 0;
   }
@@ -126,6 +128,18 @@ export class Listing {
     if (this.total === null) this.total = query.ids.length;
     this.error = null;
     state.emit("list", { listing: this, before });
+    if (this.route.place === "search" && query.ids.length) this._snip(query.ids);
+  }
+
+  /** Where the words of a search stand: after the list, which does not wait for it. */
+  async _snip(ids) {
+    try {
+      const { list } = await jmap.call("SearchSnippet/get", { filter: this.filter, emailIds: ids });
+      for (const { emailId, subject, preview } of list) this.snippets.set(emailId, { subject, preview });
+      state.emit("list", { listing: this });
+    } catch {
+      // the list is whole without
+    }
   }
 
   _failed(error) {

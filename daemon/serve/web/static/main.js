@@ -2,12 +2,13 @@
 
 import { $, $$, fill, h, icon, iconButton, mark } from "./dom.js";
 import { Commands } from "./commands.js";
+import { isUnread } from "./conversations.js";
 import { menu } from "./dialogs.js";
 import { drawFolders } from "./folders.js";
 import { jmap } from "./jmap.js";
 import { Keys, showKeys } from "./keys.js";
 import { notice } from "./labels.js";
-import { listen } from "./live.js";
+import { listen, setNotices, wantsNotices } from "./live.js";
 import { drawListHead } from "./list_head.js";
 import { ListView } from "./list.js";
 import { Listing } from "./listing.js";
@@ -17,9 +18,10 @@ import { SearchBox } from "./searchbox.js";
 import { forget, maybeInside, signIn, signOut } from "./signin.js";
 import { state } from "./state.js";
 import { load, sync } from "./sync.js";
+import { swiped } from "./swipe.js";
 import { setTheme, theme } from "./theme.js";
 import { Tools } from "./tools.js";
-import { failed } from "./toasts.js";
+import { failed, toast } from "./toasts.js";
 
 const html = document.documentElement;
 
@@ -30,6 +32,9 @@ async function start() {
   fill($("#menu-button"), icon("menu"));
   fill($("#brand-mark"), icon("unread"));
   if (!maybeInside()) await signIn();
+  build();
+  html.dataset.view = "mail"; // its rows are still coming
+  page.list.draw();
   try {
     await jmap.open();
   } catch (error) {
@@ -37,13 +42,12 @@ async function start() {
     forget();
     return start();
   }
-  build();
+  account();
   try {
     await load();
   } catch (error) {
     return trouble(error);
   }
-  html.dataset.view = "mail";
   window.addEventListener("hashchange", showRoute);
   showRoute();
   listen();
@@ -75,10 +79,14 @@ function build() {
     step: (by) => commands.step(by),
   });
   page.search = new SearchBox();
+  swiped($("#grid"), {
+    left: (id) => commands.deeds.archive([id]),
+    right: (id) => (state.emailsOf(id).some(isUnread) ? commands.deeds.read([id]) : commands.deeds.unread([id])),
+  });
   new Keys(commands.keys);
-  account();
   drawer();
   jmap.addEventListener("signedout", () => {
+    if (!state.listing) return; // not in yet: `start` asks
     forget();
     location.reload();
   });
@@ -183,6 +191,7 @@ function account() {
   const open = (event) => menu(event.currentTarget, [
     { label: "Settings", icon: "settings", run: () => go({ place: "settings", name: "" }) },
     { label: "Keyboard shortcuts", icon: "keyboard", key: "?", run: showKeys },
+    { label: "Tell me of new mail", icon: "bell", checked: wantsNotices(), run: notices },
     null,
     { label: "Light", icon: "sun", checked: theme() === "light", run: () => setTheme("light") },
     { label: "Dark", icon: "sun", checked: theme() === "dark", run: () => setTheme("dark") },
@@ -195,6 +204,12 @@ function account() {
     iconButton("compose", "Write", () => page.commands.keys.compose(), { key: "c", className: "icon-button bar-compose" }),
     h("button", { type: "button", class: "account-button", title: name, aria: { label: `Account: ${name}`, haspopup: "menu" }, on: { click: open } }, (name[0] ?? "?").toUpperCase()),
   );
+}
+
+async function notices() {
+  const wanted = !wantsNotices();
+  const on = await setNotices(wanted);
+  toast(on ? "New mail is told here while you look elsewhere" : wanted ? "This browser does not allow it" : "New mail is not told any more");
 }
 
 function drawer() {

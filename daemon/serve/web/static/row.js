@@ -59,7 +59,7 @@ export function fillRow(row, { index, threadId, listing, cursor, open, selected 
     "row", about.unread && "unread", cursor && "cursor", open && "open", selected && "selected", about.starred && "starred",
   ].filter(Boolean).join(" ");
   mark(row, "selected", selected);
-  show(row.parts, about, faceOf(emails, listing.outgoing), selected, listing.snippets?.get(listing.ids[index]));
+  show(row.parts, about, faceOf(emails, listing.outgoing), selected, listing.snippets.get(listing.ids[index]));
 }
 
 function faceOf(emails, outgoing) {

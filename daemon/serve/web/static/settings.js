@@ -32,6 +32,8 @@ const GROUPS = [
   ],
 ];
 const SECTIONS = GROUPS.flatMap(([, sections]) => sections);
+/** What showSettings takes. */
+export const NAMES = SECTIONS.map(([name]) => name);
 const FIRST = "writing";
 
 const NARROW = "(max-width: 700px)";
@@ -56,7 +58,7 @@ export async function showSettings(section = "") {
   if (shown.place.hidden) shown.before = document.activeElement;
   shown.place.hidden = false;
   document.documentElement.dataset.view = "settings"; // the keys of the mail rest
-  await draw(shown, SECTIONS.some(([each]) => each === section) ? section : "");
+  await draw(shown, NAMES.includes(section) ? section : "");
 }
 
 async function frame() {

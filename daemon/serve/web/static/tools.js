@@ -64,11 +64,14 @@ export class Tools {
   messageMenu(at, email) {
     const { commands } = this;
     const lists = email["header:List-Unsubscribe:asURLs"] ?? [];
+    const byList = (email["header:List-Post:asURLs"] ?? []).some((url) => /^mailto:/i.test(url));
     const answer = (mode, label, sign, key) => ({ label, icon: sign, key, run: () => commands.answer(mode, email) });
     menu(at, [
       answer("reply", "Reply", "reply", "r"),
       answer("replyAll", "Reply to all", "replyall", "a"),
+      byList && answer("replyList", "Reply to the list", "reply"),
       answer("forward", "Forward", "forward", "f"),
+      answer("forwardAttached", "Forward as attachment", "attach"),
       null,
       { label: "Mark as unread", icon: "unread", run: () => this.unread(email) },
       { label: "Move this message…", icon: "move", run: () => this.moveOne(email) },

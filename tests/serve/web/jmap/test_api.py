@@ -161,3 +161,19 @@ async def test_filters_are_bounded(desk: Desk) -> None:
         assert (await desk.one("Email/query", filter=good))["ids"] == []
     for bad in (nested(LIMITS.jmap_filter_depth + 1), wide(LIMITS.jmap_filter + 1)):
         assert (await desk.one("Email/query", filter=bad)) == {"error": "invalidArguments"}
+
+
+async def test_what_is_told_at_once_is_bounded(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = replace(LIMITS, jmap_answer=6000)
+    monkeypatch.setattr("daemon.serve.web.jmap.api.LIMITS", small)
+    monkeypatch.setattr("daemon.serve.web.jmap.email.LIMITS", small)
+    ids = [desk.put(f"Number {n}", body="long " * 500) for n in range(3)]
+    asked = {"properties": ["bodyValues"], "fetchTextBodyValues": True}
+    one, all_, more, last = await desk.ask(
+        ("Email/get", {"ids": ids[:1], **asked}),
+        ("Email/get", {"ids": ids, **asked}),
+        ("Email/get", {"ids": ids[:2], **asked}),
+        ("Email/get", {"ids": []}),
+    )
+    assert one[0] == more[0] == "Email/get"
+    assert all_[1]["type"] == "requestTooLarge" and last[1]["type"] == "requestTooLarge"

@@ -1,0 +1,218 @@
+"""Email/query and Email/queryChanges (RFC 8621 §4.4, §4.5), by examples and against a naive reading of the filter."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from daemon.store import keywords, messages
+from tests.serve.web.jmap.desk import Desk
+
+BASE = 1_700_000_000_000
+
+
+def letter(subject: str, author: str, body: str, **fields: str) -> bytes:
+    more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in fields.items())
+    return f"From: {author}\r\nSubject: {subject}\r\n{more}\r\n{body}\r\n".encode()
+
+
+FILE = (
+    b"From: Carl <carl@c.example>\r\nSubject: plan\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
+    b"Content-Type: text/html\r\n\r\n<p>Gr\xc3\xbc\xc3\x9fe aus <b>K\xc3\xb6ln</b></p>\r\n--b\r\n"
+    b"Content-Type: application/pdf; name=Budget.pdf\r\nContent-Disposition: attachment\r\n\r\nx\r\n--b--\r\n"
+)
+
+
+@pytest.fixture
+def mail(desk: Desk) -> dict[str, str]:
+    """Some messages, by a name; the later in the list, the newer."""
+    sent: list[tuple[str, bytes, dict[str, Any]]] = [
+        ("a", letter("Dinner", "Ann <ann@a.example>", "At noon?", To="bob@b.example", Message_ID="<a@x>"), {}),
+        ("b", letter("Re: Dinner", "Bob <bob@b.example>", "Yes, at the harbour.", References="<a@x>"), {"flags": 1}),
+        ("c", letter("Invoice 7", "Carl <carl@c.example>", "x" * 3000, Cc="ann@a.example"), {"flags": 5}),
+        ("d", letter("日本の旅", "Ann <ann@a.example>", "京都へ行きたい"), {"keyword_names": ["Work"]}),
+        ("e", FILE, {}),
+        ("f", letter("Old", "Zoe <zoe@z.example>", "gone", Bcc="x@x.example"), {"mailbox": "Trash", "flags": 16}),
+    ]
+    return {n: desk.raw(d, received_at=BASE + at * 1000, **more) for at, (n, d, more) in enumerate(sent)}
+
+
+FOUND: list[tuple[Any, str]] = [
+    (None, "f e d c b a"),
+    ({}, "f e d c b a"),
+    ({"inMailbox": "INBOX"}, "e d c b a"),
+    ({"inMailboxOtherThan": ["INBOX"]}, "f"),
+    ({"inMailboxOtherThan": []}, "f e d c b a"),
+    ({"before": "2023-11-14T22:13:22Z"}, "b a"),
+    ({"after": "2023-11-14T22:13:24Z"}, "f e"),
+    ({"minSize": 3000}, "c"),
+    ({"maxSize": 3000}, "f e d b a"),
+    ({"hasKeyword": "$seen"}, "c b"),
+    ({"notKeyword": "$seen"}, "f e d a"),
+    ({"hasKeyword": "WORK"}, "d"),
+    ({"hasKeyword": "$flagged", "inMailbox": "INBOX"}, "c"),
+    ({"hasKeyword": "$draft"}, "f"),
+    ({"allInThreadHaveKeyword": "$seen"}, "c"),
+    ({"someInThreadHaveKeyword": "$seen"}, "c b a"),
+    ({"noneInThreadHaveKeyword": "$seen"}, "f e d"),
+    ({"hasAttachment": True}, "e"),
+    ({"hasAttachment": False, "inMailbox": "INBOX"}, "d c b a"),
+    ({"from": "ANN"}, "d a"),
+    ({"from": "ann@a"}, "d a"),
+    ({"to": "bob"}, "a"),
+    ({"cc": "ann"}, "c"),
+    ({"bcc": "x@x"}, "f"),
+    ({"subject": "dinner"}, "b a"),
+    ({"subject": "re: dinner"}, "b"),
+    ({"subject": "本の"}, "d"),
+    ({"body": "harbour"}, "b"),
+    ({"body": "the harb"}, "b"),
+    ({"body": '"at the harb"'}, "b"),
+    ({"body": '"the at"'}, ""),
+    ({"body": "grüße köln"}, "e"),
+    ({"body": "budget.pdf"}, "e"),
+    ({"body": "京都"}, "d"),
+    ({"text": "ann noon"}, "a"),
+    ({"text": "dinner"}, "b a"),
+    ({"text": "旅"}, "d"),
+    ({"header": ["Bcc"]}, "f"),
+    ({"header": ["references", "A@X"]}, "b"),
+    ({"header": ["X-None", ""]}, ""),
+    ({"operator": "OR", "conditions": [{"from": "zoe"}, {"body": "noon"}]}, "f a"),
+    ({"operator": "AND", "conditions": [{"inMailbox": "INBOX"}, {"from": "carl"}, {"body": "köln"}]}, "e"),
+    ({"operator": "NOT", "conditions": [{"inMailbox": "INBOX"}, {"from": "zoe"}]}, ""),
+    ({"operator": "NOT", "conditions": [{"body": "noon"}, {"from": "carl"}]}, "f d b"),
+    ({"operator": "NOT", "conditions": []}, "f e d c b a"),
+    ({"operator": "OR", "conditions": []}, ""),
+    ({"inMailbox": "m999"}, ""),
+    ({"inMailbox": "nonsense"}, ""),
+]
+
+
+def with_ids(desk: Desk, filter: Any) -> Any:
+    if isinstance(filter, dict):
+        return {name: with_ids(desk, value) for name, value in filter.items()}
+    if isinstance(filter, list):
+        return [with_ids(desk, value) for value in filter]
+    return desk.box() if filter == "INBOX" else filter
+
+
+@pytest.mark.parametrize(("filter", "names"), FOUND, ids=[str(f) for f, _ in FOUND])
+async def test_filters(desk: Desk, mail: dict[str, str], filter: Any, names: str) -> None:
+    answer = await desk.one("Email/query", filter=with_ids(desk, filter), calculateTotal=True)
+    assert answer["ids"] == [mail[name] for name in names.split()]
+    assert answer["total"] == len(names.split())
+
+
+SORTED = [
+    ([{"property": "receivedAt"}], "a b c d e f"),
+    ([{"property": "size", "isAscending": False}], "c e a b d f"),
+    ([{"property": "from"}], "a d b c e f"),
+    ([{"property": "from", "isAscending": False}, {"property": "receivedAt"}], "f c e b a d"),
+    ([{"property": "subject"}, {"property": "receivedAt"}], "a b c f e d"),
+    ([{"property": "hasKeyword", "keyword": "$seen"}, {"property": "receivedAt"}], "a d e f b c"),
+    ([{"property": "someInThreadHaveKeyword", "keyword": "$seen", "isAscending": False}], "a b c d e f"),
+    ([{"property": "allInThreadHaveKeyword", "keyword": "$seen", "isAscending": False}], "c a b d e f"),
+    ([{"property": "to", "isAscending": False}, {"property": "sentAt"}], "a b c d e f"),
+]
+
+
+@pytest.mark.parametrize(("sort", "names"), SORTED, ids=[n for _, n in SORTED])
+async def test_sorts(desk: Desk, mail: dict[str, str], sort: list[dict[str, Any]], names: str) -> None:
+    by_id = {email: name for name, email in mail.items()}
+    sort = [*sort, {"property": "receivedAt"}]
+    found = (await desk.one("Email/query", sort=sort))["ids"]
+    assert " ".join(by_id[each] for each in found) == names
+
+
+async def test_pages(desk: Desk) -> None:
+    ids = [desk.put(f"Number {n}", received_at=BASE + n) for n in range(6)][::-1]
+    inbox = {"inMailbox": desk.box()}
+    for arguments, part, position in (
+        ({"position": 2, "limit": 2}, ids[2:4], 2),
+        ({"position": -2}, ids[4:], 4),
+        ({"position": -9, "limit": 1}, ids[:1], 0),
+        ({"position": 9}, [], 9),
+        ({"anchor": ids[3], "limit": 2}, ids[3:5], 3),
+        ({"anchor": ids[3], "anchorOffset": -2, "limit": 2}, ids[1:3], 1),
+        ({"anchor": ids[0], "anchorOffset": -2, "limit": 2}, ids[:2], 0),
+        ({"limit": 0}, [], 0),
+    ):
+        for filter in (inbox, None):
+            answer = await desk.one("Email/query", filter=filter, calculateTotal=True, **arguments)
+            assert (answer["ids"], answer["position"], answer["total"]) == (part, position, 6)
+    assert "total" not in await desk.one("Email/query", limit=1)
+
+
+async def test_conversations_are_told_once(desk: Desk) -> None:
+    one = desk.put("One")
+    two = desk.put("Two")
+    answer = desk.put("Re: One", answers="<One@remote.example>")
+    inbox = {"inMailbox": desk.box()}
+    for filter in (inbox, None):
+        found = await desk.one("Email/query", filter=filter, collapseThreads=True, calculateTotal=True)
+        assert (found["ids"], found["total"]) == ([answer, two], 2)
+    desk.store.write_now(messages.copy, desk.number(), [(1, 1)], desk.number())  # the same message twice here
+    assert (await desk.one("Email/query", filter=inbox, calculateTotal=True))["ids"] == [answer, two, one]
+    assert (await desk.one("Email/query", filter=inbox, calculateTotal=True))["total"] == 3
+
+
+def changed(before: list[str], answer: dict[str, Any]) -> list[str]:
+    """What a client does with the answer of a /queryChanges (RFC 8620 §5.6)."""
+    ids = [each for each in before if each not in answer["removed"]]
+    for each in answer["added"]:
+        ids.insert(each["index"], each["id"])
+    return ids
+
+
+FILTERS: list[Any] = [
+    {"inMailbox": "INBOX"},
+    {"notKeyword": "$seen"},
+    {"someInThreadHaveKeyword": "$flagged"},
+    None,
+    {"operator": "NOT", "conditions": [{"inMailbox": "INBOX"}]},
+]
+
+
+@pytest.mark.parametrize("collapse", [False, True])
+async def test_what_changes_in_a_list(desk: Desk, collapse: bool) -> None:
+    """Whatever happens, the list that a client keeps up by /queryChanges is the list it would get."""
+    chance = random.Random(7)
+    inbox, archive = desk.number(), desk.number("Archive")
+    asked = [{"filter": with_ids(desk, filter), "collapseThreads": collapse} for filter in FILTERS]
+    kept = [((await desk.one("Email/query", **each))["queryState"], list[str]()) for each in asked]
+    names: list[str] = []
+    for turn in range(40):
+        for _ in range(chance.randint(1, 3)):
+            box = chance.choice((inbox, archive))
+            uid = chance.randint(1, 12)
+            match chance.randint(0, 4):
+                case 0 | 1:
+                    refs = f"<{chance.choice(names)}@remote.example>" if names and chance.random() < 0.7 else ""
+                    body = f"From: a@a.example\r\nSubject: X\r\nMessage-ID: <n{turn}x{len(names)}@remote.example>\r\n"
+                    names.append(f"n{turn}x{len(names)}")
+                    desk.raw(f"{body}References: {refs}\r\n\r\nx".encode(), received_at=BASE + chance.randint(0, 9000))
+                case 2:
+                    desk.store.write_now(messages.move, box, [(uid, uid + 2)], inbox + archive - box)
+                case 3:
+                    flag = chance.choice((keywords.SEEN, keywords.FLAGGED))
+                    desk.store.write_now(messages.set_flags, box, [(uid, uid + 2)], chance.choice("+-"), flag)
+                case _:
+                    desk.store.write_now(messages.remove, box, [(uid, uid)])
+        for at, each in enumerate(asked):
+            state, before = kept[at]
+            answer = await desk.one("Email/queryChanges", sinceQueryState=state, calculateTotal=True, **each)
+            now = await desk.one("Email/query", calculateTotal=True, **each)
+            assert changed(before, answer) == now["ids"]
+            assert answer["total"] == now["total"] == len(now["ids"])
+            kept[at] = answer["newQueryState"], now["ids"]
+
+
+async def test_changes_of_a_list_that_nobody_knows(desk: Desk) -> None:
+    state = (await desk.one("Email/query"))["queryState"]
+    for n in range(3):
+        desk.put(f"Number {n}")
+    assert (await desk.one("Email/queryChanges", sinceQueryState="x")) == {"error": "cannotCalculateChanges"}
+    assert (await desk.one("Email/queryChanges", sinceQueryState=state, maxChanges=2)) == {"error": "tooManyChanges"}
