@@ -126,8 +126,8 @@ async def runner(
     app[HOUSE] = House(store, config)
     signin.install(app, store, config, door)
     app[quarantine.STORE] = app[viewer.STORE] = store
-    app[uploads.UPLOADS] = uploads.Uploads(store, config)
     app[clients.SETTINGS] = clients.Settings(store, config)
+    app[uploads.UPLOADS] = uploads.Uploads(store, config)
     app[HEALTH] = health
     number = await store.write(push.vapid_key, web_push.new_number())
     app[api.API] = api.Api(store, config, door, (*CAPABILITIES, subscriptions.capability(number)), judge)
