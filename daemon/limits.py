@@ -504,6 +504,7 @@ class Limits:
     submission_batch: int = 20  # messages that go at their time in one round
     submission_rest: int = 60  # seconds until one that could not go for now is tried again
     blob_sources: int = 64  # pieces one Blob/upload is made of; RFC 9404 §3 asks for 64
+    blob_depth: int = 8  # messages inside of messages, of which a part's blob is asked for: each is read anew
     blob_made: int = 5 * MIB  # octets of a blob made by Blob/upload, and of one told by Blob/get
 
     # -- store --------------------------------------------------------------------------------------------------------
