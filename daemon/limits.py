@@ -202,7 +202,7 @@ class Limits:
     owner_text: int = 200  # characters of a name or note a user gives
     owner_forwards: int = 20  # addresses a user sends all his mail on to
     contacts: int = 10_000  # of one user; as many that are gone are remembered
-    contact_card: int = 64 * KIB  # octets of one card
+    contact_card: int = 32 * KIB  # octets of one card
     contact_addresses: int = 100  # of one card
     contact_uid: int = 255  # characters
     contact_name: int = 200  # characters of a name that is collected from a message
