@@ -90,7 +90,7 @@ def test_what_refers_to_nothing(reference: Any) -> None:
 def test_nothing_is_given_twice() -> None:
     with pytest.raises(BadArguments):
         jmap.resolve({"ids": [], "#ids": {"resultOf": "q", "name": "Email/query", "path": "/ids"}}, ANSWERS)
-    given = {"ids": []}
+    given: dict[str, Any] = {"ids": []}
     assert jmap.resolve(given, ANSWERS) is given
 
 
