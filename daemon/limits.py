@@ -356,6 +356,9 @@ class Limits:
     evidence_signatures: int = 10  # DKIM signatures told of one message: they make rows differ
 
     # -- administration -----------------------------------------------------------------------------------------------
+    admin_threads: int = 4  # verbs of the administration page done at a time: some take long, all use the same disk
+    admin_rows: int = 1000  # lines one verb of that page is asked for or works on
+    traffic_hours: int = 24 * 31  # hours of mail counted in one look: it reads all events of that time
     doctor_patience: int = 8  # seconds for one check of the doctor; they run side by side, an answer in 10 is promised
     # -- trust --------------------------------------------------------------------------------------------------------
     ptr_names: int = 10  # names of a connecting address looked at; RFC 7208 §4.6.4, RFC 8601 §3

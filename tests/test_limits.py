@@ -272,6 +272,8 @@ PROOFS = {
     "test_beyond_the_limits_messages_are_counted_without_their_facts": "evidence_rows evidence_day",
     "test_hostile_reports_are_refused_in_bounded_memory_and_time": "report_elements report_record",
     "test_what_is_no_report_about_tls_is_refused": "report_count",
+    "test_what_is_no_request_of_ours_is_told_so": "admin_rows traffic_hours",
+    "test_so_many_verbs_are_done_at_a_time": "admin_threads",
     "test_a_check_that_hangs_or_breaks_hinders_no_other": "doctor_patience",
     "test_a_list_that_is_silent_or_lists_everything_is_no_listing": "blocklists blocklist_patience",
     "test_a_policy_s_host_that_is_silent_holds_nothing": "policy_check_patience",
