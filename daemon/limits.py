@@ -190,6 +190,17 @@ class Limits:
     jmap_kept: int = 1_000_000  # numbers in all lists that are kept: 8 MB
     jmap_filter: int = 100  # conditions of one filter
     jmap_filter_depth: int = 20  # operators inside operators
+    push_subscriptions: int = 10  # of one user, for clients that are not connected
+    push_in_all: int = 10_000  # subscriptions of all users that are told
+    push_url: int = 2000  # characters of an address of a push service
+    push_memory: int = 30 * 86400  # seconds a subscription lives at most; RFC 8620 §7.2: no less than two days
+    push_codes: int = 10  # addresses of one user that are sent a code in an hour: nobody makes us knock at strangers'
+    push_gather: float = 1.0  # seconds in which changes gather before a push
+    push_at_once: int = 8  # pushes under way
+    push_patience: int = 20  # seconds for one
+    push_again: tuple[int, ...] = (60, 600, 3600)  # seconds before a push that was not taken is tried again
+    push_life: int = 86400  # seconds a push service keeps it for a client that is off (TTL; RFC 8030 §5.2)
+    push_proof: int = 12 * 3600  # seconds our proof is good for; RFC 8292 §2: a day at most
     owner_objects: int = 500  # objects of a type of urn:mailctl:owner set, or asked for by id, at a time
     exports: int = 2  # downloads of all mail at a time, one of a user: each has a thread
     owner_text: int = 200  # characters of a name or note a user gives

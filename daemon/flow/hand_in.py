@@ -1,4 +1,4 @@
-"""A report about TLS handed in over HTTPS (RFC 8460 §5.4): one POST, to the public Internet only, no redirects.
+"""One POST over HTTPS to the public Internet only, without redirects: a report about TLS (RFC 8460 §5.4), a push.
 
 The address was written by a stranger: a name that leads into this machine or its network is not asked.
 """
@@ -8,7 +8,8 @@ from __future__ import annotations
 import ipaddress
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from daemon.limits import LIMITS
@@ -33,6 +34,32 @@ async def hand_in(
     public: Callable[[str], bool] = is_public,
 ) -> str:
     """POST a packed report; what went wrong, '' if nothing did. `context` and `public` are for tests."""
+    fields, patience = {"Content-Type": _MEDIA}, LIMITS.report_post_patience
+    answer = await post(resolver, uri, content, fields, patience, context=context, public=public)
+    if answer.status:
+        return "" if 200 <= answer.status < 300 else f"the answer is {answer.status}"
+    return answer.trouble
+
+
+class Answer(NamedTuple):
+    """What came of a POST: the status with what `Retry-After` says, or what went wrong (status 0)."""
+
+    status: int
+    trouble: str = ""
+    retry_after: str = ""
+
+
+async def post(
+    resolver: Resolver,
+    uri: str,
+    content: bytes,
+    fields: Mapping[str, str],
+    patience: float,
+    *,
+    context: ssl.SSLContext | None = None,
+    public: Callable[[str], bool] = is_public,
+) -> Answer:
+    """POST to an address that a stranger wrote. Its body is not read."""
     import aiohttp  # late: half a second, and few reports go this way
     from aiohttp.abc import AbstractResolver, ResolveResult
 
@@ -54,19 +81,19 @@ async def hand_in(
         async def close(self) -> None: ...
 
     if urlsplit(uri).scheme.lower() != "https" or not _may_be(urlsplit(uri).hostname or "", public):
-        return _INSIDE
-    timeout = aiohttp.ClientTimeout(total=LIMITS.report_post_patience)
+        return Answer(0, _INSIDE)
+    timeout = aiohttp.ClientTimeout(total=patience)
     connector = aiohttp.TCPConnector(resolver=Public(), ssl=context or True)
     try:
         async with (
             aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
-            session.post(uri, data=content, headers={"Content-Type": _MEDIA}, allow_redirects=False) as answer,
+            session.post(uri, data=content, headers=fields, allow_redirects=False) as answer,
         ):
-            return "" if 200 <= answer.status < 300 else f"the answer is {answer.status}"
+            return Answer(answer.status, retry_after=answer.headers.get("Retry-After", ""))
     except TimeoutError:
-        return f"no answer within {LIMITS.report_post_patience} s"
+        return Answer(0, f"no answer within {patience} s")
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        return str(error)[:200] or type(error).__name__
+        return Answer(0, str(error)[:200] or type(error).__name__)
 
 
 async def _addresses(resolver: Resolver, name: str) -> list[str]:

@@ -38,6 +38,7 @@ from daemon.serve.throttle import Bans
 from daemon.serve.tls import Keyring
 from daemon.serve.web import door as web
 from daemon.serve.web.door import Visit, Web
+from daemon.serve.web.jmap.pushing import Pushing
 from daemon.store import greylist
 from daemon.store.compact import keep_house
 from daemon.store.db import Store
@@ -77,6 +78,7 @@ class House:
             learning = workers.create_task(Learning(self.store).run())
             indexing = workers.create_task(Indexing(self.store).run())
             trials = workers.create_task(Drills(self.store, self.config).run())
+            pushing = workers.create_task(Pushing(self.store, self.config, self.outbound.resolver).run())
             alarms = workers.create_task(Alarms(self.store, self.config).run())
             scheduled = workers.create_task(Scheduled(self.store, self.config, self.judge).run())
             await self.door.sessions.begin()
@@ -91,6 +93,7 @@ class House:
             indexing.cancel()
             trials.cancel()
             alarms.cancel()
+            pushing.cancel()
             scheduled.cancel()
         await self.imap.close()
         await self.web.close()

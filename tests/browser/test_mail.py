@@ -241,7 +241,7 @@ def test_search_finds_as_one_types(chromium: Browser, server: Server) -> None:
         field.fill("from:zoe noon")
         expect(row(page, "Lunch")).to_have_count(0)
         expect(row(page, "The zeppelin")).to_be_visible()
-        alice.seen.shot("mail-search")
+        alice.seen.shot("mail-search-found")
         field.fill("noon -zeppelin is:unread")
         expect(row(page, "The zeppelin")).to_have_count(0)
         expect(row(page, "Lunch")).to_be_visible()
@@ -306,6 +306,17 @@ def test_what_others_do_is_seen_at_once(chromium: Browser, server: Server) -> No
             client.store(number.decode(), "+FLAGS", r"(\Deleted)")
             client.expunge()
             expect(row(page, "Fresh from the oven")).to_have_count(0)
+
+
+def test_two_browsers_see_what_each_other_does(chromium: Browser, server: Server) -> None:
+    put(server, "Seen by both")
+    with visiting(chromium, server, "mail-one") as desk, visiting(chromium, server, "mail-other", width=360) as phone:
+        row(desk.inside(), "Seen by both").wait_for()
+        row(phone.inside(), "Seen by both").wait_for()
+        row(desk.page, "Seen by both").get_by_role("button", name="Star").click()
+        expect(row(phone.page, "Seen by both")).to_have_class(re.compile("starred"))
+        row(phone.page, "Seen by both").tap()
+        expect(row(desk.page, "Seen by both")).not_to_have_class(re.compile("unread"))
 
 
 def test_a_phone(chromium: Browser, server: Server) -> None:

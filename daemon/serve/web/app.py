@@ -21,12 +21,13 @@ from daemon.serve.web import export, pages, quarantine, signin, viewer
 from daemon.serve.web import health as healths
 from daemon.serve.web.frame import Handler, guarded, started
 from daemon.serve.web.health import HEALTH, Health
-from daemon.serve.web.jmap import api, contacts, download, events, owner, socket, uploads
+from daemon.serve.web.jmap import api, contacts, download, events, owner, socket, subscriptions, uploads
 from daemon.serve.web.jmap.capabilities import CAPABILITIES
 from daemon.serve.web.jmap.lasting import PUSH, Push
 from daemon.serve.web.jmap.news import News
-from daemon.store import acme, domains
+from daemon.store import acme, domains, push
 from daemon.store.db import Store
+from daemon.trust import web_push
 
 CHALLENGE = "/.well-known/acme-challenge/"
 
@@ -126,7 +127,8 @@ async def runner(
     app[quarantine.STORE] = app[viewer.STORE] = store
     app[uploads.UPLOADS] = uploads.Uploads(store, config)
     app[HEALTH] = health
-    app[api.API] = api.Api(store, config, door, CAPABILITIES, judge)
+    number = await store.write(push.vapid_key, web_push.new_number())
+    app[api.API] = api.Api(store, config, door, (*CAPABILITIES, subscriptions.capability(number)), judge)
     news = News(store, (*owner.TYPES, *contacts.TYPES))
     app[PUSH] = Push(store, news, door.sessions)
     app.add_routes(ROUTES)

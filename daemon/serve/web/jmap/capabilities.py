@@ -20,6 +20,7 @@ from daemon.serve.web.jmap import (
     snippet,
     socket,
     submissions,
+    subscriptions,
     thread,
     vacations,
 )
@@ -54,7 +55,7 @@ def _mail(config: Config, visitor: Visitor) -> Arguments:
 
 
 CAPABILITIES: tuple[Capability, ...] = (
-    Capability("urn:ietf:params:jmap:core", {"Core/echo": core.echo}, _core, None),
+    Capability("urn:ietf:params:jmap:core", {"Core/echo": core.echo, **subscriptions.METHODS}, _core, None),
     Capability(
         "urn:ietf:params:jmap:mail",
         {

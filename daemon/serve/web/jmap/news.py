@@ -71,10 +71,12 @@ class Ear:
 
 
 class News:
-    """One per process. `more`: the names of further types that a change of unknown nature may be about."""
+    """One per process. `more`: the names of further types that a change of unknown nature may be about; `most`:
+    ears of one account."""
 
-    def __init__(self, store: Store, more: Iterable[str] = ()) -> None:
+    def __init__(self, store: Store, more: Iterable[str] = (), most: int = LIMITS.push_streams) -> None:
         self._store = store
+        self._most = most
         self._more = frozenset(more)
         self._types = (*MAIL, *OTHERS, *self._more)
         self._ears: dict[int, set[Ear]] = {}
@@ -83,7 +85,7 @@ class News:
     def listen(self, account_id: int, types: frozenset[str] | None, since: State | None = None) -> Ear:
         """Told from now on; with `since`, first of what may have changed from then on. Raises `TooMany`."""
         mine = self._ears.setdefault(account_id, set())
-        if len(mine) >= LIMITS.push_streams:
+        if len(mine) >= self._most:
             raise TooMany
         ear = Ear(self, account_id, types)
         mine.add(ear)

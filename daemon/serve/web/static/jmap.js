@@ -27,6 +27,8 @@ export class Jmap extends EventTarget {
     this._ask = ask;
     this._queue = [];
     this._count = 0;
+    this._running = 0;
+    this._waiting = [];
     this.session = null;
     this.online = true;
   }
@@ -82,7 +84,19 @@ export class Jmap extends EventTarget {
     send(request);
   }
 
+  /** As many requests at once as the server takes (RFC 8620 §2); the others wait for their turn. */
   async _send(calls) {
+    while (this._running >= (this.limits?.maxConcurrentRequests ?? 4)) await new Promise((wake) => this._waiting.push(wake));
+    this._running++;
+    try {
+      await this._request(calls);
+    } finally {
+      this._running--;
+      this._waiting.shift()?.();
+    }
+  }
+
+  async _request(calls) {
     const body = JSON.stringify({ using: this.using, methodCalls: calls.map(({ name, args, id }) => [name, args, id]) });
     const asked = { method: "POST", headers: { "Content-Type": "application/json" }, body };
     let answer;

@@ -89,9 +89,9 @@ export class Message {
     };
     return h(
       "div",
-      { class: "notice" },
+      { class: "notice", title: "Who sent them would learn that and when you read this." },
       icon("shield"),
-      h("span", {}, view.remoteImages === 1 ? "A picture from elsewhere is blocked: its sender would learn that you read this." : `${view.remoteImages} pictures from elsewhere are blocked: their sender would learn that you read this.`),
+      h("span", {}, view.remoteImages === 1 ? "A picture from elsewhere is blocked." : `${view.remoteImages} pictures from elsewhere are blocked.`),
       h("button", { type: "button", class: "link-button", on: { click: () => this.showBody(true) } }, "Show"),
       sender && h("button", { type: "button", class: "link-button", on: { click: always } }, `Always from ${sender}`),
     );

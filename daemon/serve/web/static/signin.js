@@ -79,8 +79,13 @@ async function after({ place, answer, said, entered, next }) {
     const { secondFactor } = await import("./signin_factor.js");
     secondFactor({ place, answer, card, field, post, next, again: () => first(place, entered) });
   } else {
-    said.textContent = answer.text || "This address and password do not fit.";
+    said.textContent = wordsOf(answer);
   }
+}
+
+function wordsOf({ reason, text }) {
+  if (!text || reason === "wrong-password" || reason === "unknown-user") return "This address and password do not fit.";
+  return `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 }
 
 /** JSON to the server and back; what is wrong with the line is told as a refusal. */

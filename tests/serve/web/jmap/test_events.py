@@ -7,6 +7,7 @@ import dataclasses
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -205,7 +206,9 @@ async def test_silence_is_broken_so_that_the_way_stays_open(house: Site, monkeyp
 
 
 async def test_a_user_has_so_many_streams_and_no_more(house: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(news, "LIMITS", dataclasses.replace(LIMITS, push_streams=2))
+    from daemon.serve.web import app
+
+    monkeypatch.setattr(app, "News", partial(news.News, most=2))
     async with listening(house), listening(house) as second, listening(house, user=BOB):
         with pytest.raises(AssertionError, match="too many streams"):
             async with listening(house):
