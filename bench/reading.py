@@ -48,16 +48,24 @@ def _count(connection: Any, mailbox: str) -> int:
 
 def fetched(mailbox: str, items: str) -> Callable[[Field, Server, Row], Figures]:
     """`FETCH 1:* items`, again and again on one connection; the first (cold) one is not counted."""
+    return _answered(mailbox, f"FETCH 1:* {items}")
 
+
+def searched(mailbox: str, keys: str) -> Callable[[Field, Server, Row], Figures]:
+    """The same for `SEARCH keys`. Whoever keeps an index had the time that the server took to become quiet."""
+    return _answered(mailbox, f"SEARCH {keys}")
+
+
+def _answered(mailbox: str, command: str) -> Callable[[Field, Server, Row], Figures]:
     def measure(field: Field, server: Server, row: Row) -> Figures:
         field.suite.big_mailboxes(server, field.messages)
         connection = field.suite.imap(server)
         try:
             connection.cmd(f"SELECT {mailbox}")
             messages = _count(connection, mailbox)
-            first = connection.timed(f"FETCH 1:* {items}")
+            first = connection.timed(command)
             settle(field, server)
-            took = repeated(field, lambda: float(connection.timed(f"FETCH 1:* {items}")), lambda: None)
+            took = repeated(field, lambda: float(connection.timed(command)), lambda: None)
             size = connection.bytes
         finally:
             connection.close()

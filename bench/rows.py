@@ -6,7 +6,7 @@ from bench.believed import BELIEVED, FILTERED, Judged, judged
 from bench.delivering import delivered, relayed
 from bench.peers_filters import names
 from bench.pushing import pushed
-from bench.reading import copied, fetched, logins, retrieved
+from bench.reading import copied, fetched, logins, retrieved, searched
 from bench.resting import alone, idling
 from bench.row import DEFAULT_PEERS, Figure, Row, Target
 from bench.ruling import costing
@@ -125,6 +125,9 @@ ROWS = (
     Row("envelope", "FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE) of 100,000",
         fetched("Box100k", "(UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE)"),
         (Figure("ms", "answer", "ms", False, Target("at most", 0.7)),
+         Figure("first", "the connection's first", "ms", False))),
+    Row("search", "SEARCH BODY xylophone in 100,000, of which 2,000 have it", searched("Box100k", "BODY xylophone"),
+        (Figure("ms", "answer", "ms", False, Target("at most", 1)),
          Figure("first", "the connection's first", "ms", False))),
     Row("copy", "COPY of 10,000", copied,
         (Figure("ms", "answer", "ms", False, Target("at most", 1)),)),

@@ -56,9 +56,7 @@ class Limits:
     search_text: int = 1 * MIB  # characters of decoded text of one message that SEARCH BODY looks at
     fulltext_terms: int = 20_000  # distinct terms of one text; one with more is a candidate of every search
     fulltext_block: int = 4096  # messages of one block of the full-text index; their numbers take two octets there
-    fulltext_weight: int = (
-        3_000_000  # octets or so of one block while it is made, so that 4096 long messages are no more
-    )
+    fulltext_weight: int = 2_000_000  # octets or so of one block while it is made: 4096 long messages are no more
     fulltext_part: int = 64 * KIB  # octets of one piece of a block, that a search reads and a transaction writes
     fulltext_tail: int = 64  # messages of an account that a search reads itself before they are worth a block
     fulltext_batch: int = 16  # messages read for the index at once: others go between

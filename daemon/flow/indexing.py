@@ -158,9 +158,10 @@ class Indexing:
 
     async def _keep(self, account: int, making: Making, instead_of: Sequence[Block], before: int, up_to: int) -> bool:
         """Write a block in steps; whether it is used now."""
+        weight = making.weight
         packed = await self._gently(self._store.aside, making.pack)
         last = up_to if before != up_to else max(block.last_email for block in instead_of)
-        block = await self._store.write(fulltext.begin, account, making.ids, last, making.weight)
+        block = await self._store.write(fulltext.begin, account, making.ids, last, weight)
         for name, half in packed.items():
             terms = (half.vocabulary, half.marked, half.steps, half.offsets)
             await self._gently(self._store.write, fulltext.add_half, block, name, *terms)

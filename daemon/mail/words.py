@@ -30,8 +30,8 @@ _SPACED_RUNS = re.compile(f"[^\\s{_UNSPACED}]+").findall
 _UNSPACED_RUNS = re.compile(f"[{_UNSPACED}]+").findall
 _IS_UNSPACED = re.compile(f"[{_UNSPACED}]").match
 _DIGIT = re.compile("[0-9]").search
-_SHORT = 12  # the longest word that is a term itself
-_LONG = 40  # the same without digits
+_SHORT = 16  # the longest word that is a term itself
+_LONG = 72  # the same without digits
 _STRETCH = 4096  # characters of a run that are cut up before the terms are counted
 MARK = "\t"  # before a group of three; sorts before all else, and is a blank, which no run has inside
 _EDGE = "\x1f"  # another one: the edge of a run
@@ -41,7 +41,7 @@ def terms(text: str) -> set[str] | None:
     """The terms of a text, which is in lower case; None when there are more than `LIMITS.fulltext_terms`."""
     unspaced = set() if text.isascii() else set(_UNSPACED_RUNS(text))
     runs = set(_SPACED_RUNS(text) if unspaced else text.split())
-    found = {run for run in runs if len(run) <= _SHORT or is_word(run)}
+    found = {run for run in runs if (len(run) <= _SHORT or is_inside(run)) and run[0] > MARK}  # as `is_word`
     more = [(threes, f"{_EDGE}{run}{_EDGE}", 2) for run in runs - found] + [(pairs, run, 1) for run in unspaced]
     for cut, run, shared in more:
         for at in range(0, max(len(run) - shared, 1), _STRETCH):
@@ -52,8 +52,13 @@ def terms(text: str) -> set[str] | None:
 
 
 def is_word(run: str) -> bool:
-    """Whether a run between blanks is a term itself."""
-    return len(run) <= _SHORT or (len(run) <= _LONG and not _DIGIT(run))
+    """Whether a run between blanks is a term itself. One that begins with a control would come before marked terms."""
+    return is_inside(run) and run[0] > MARK
+
+
+def is_inside(piece: str) -> bool:
+    """Whether it may be a piece of such a run."""
+    return len(piece) <= _SHORT or (len(piece) <= _LONG and not _DIGIT(piece))
 
 
 def pairs(run: str) -> set[str]:

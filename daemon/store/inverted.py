@@ -66,8 +66,9 @@ class Postings:
         self.size += other.size
 
     def pack(self) -> Packed:
+        """As it is stored; nothing is left here."""
         terms = sorted(self.of)
-        packed = [_pack(self.of[term]) for term in terms]
+        packed = [_pack(self.of.pop(term)) for term in terms]
         lines = [_octets(f"\n{term}") for term in terms]
         places = list(accumulate(map(len, lines), initial=0))
         marked = bisect_left(terms, chr(ord(MARK) + 1))
@@ -126,9 +127,9 @@ class Half:
         if inner and words.is_word(text):
             sure = self._term(text)
             return sure, sure
-        if words.is_word(text) and piece.begins:
+        if words.is_inside(text) and piece.begins:
             sure = self._between(_octets(text), _octets(text) + b"\xff", total)
-        elif words.is_word(text):
+        elif words.is_inside(text):
             sure = self._containing(text + "\n" * piece.ends, self._marked, None, total)
         edged = piece.edged
         if len(edged) < 3:

@@ -89,6 +89,18 @@ def test_search_text_is_decoded_and_in_lower_case() -> None:
     assert "subject: été" in whole and "content-type: application/x" in whole and "hidden" not in whole
 
 
+def test_search_text_has_the_names_of_parts() -> None:
+    data = multipart(
+        b"b",
+        b"Content-Type: application/pdf; name=Old.pdf\r\nContent-Disposition: attachment;"
+        b" filename*=utf-8''R%C3%89SUM%C3%89.pdf\r\n\r\nhidden",
+        b"Content-Disposition: attachment; filename=Bare\r\n\r\ntext",
+        b"Name: none=\r\n\r\nmore",
+    )
+    root = unpack(pack(scan(data).root))
+    assert search_text(data, root) == "résumé.pdf\nold.pdf\nbare\ntext\nmore"
+
+
 def test_search_text_is_bounded() -> None:
     data = b"\n" + b"x" * (3 * LIMITS.search_text)
     assert len(search_text(data, scan(data).root)) == LIMITS.search_text

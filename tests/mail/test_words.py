@@ -18,11 +18,12 @@ THREES = ("123", "234", "345", "456", "567", "678", "789", "890", "901", "012", 
         (" \n\t\u2028", set()),
         ("the plan, the plan", {"the", "plan,", "plan"}),
         ("it's snake_case: alice@mail.example", {"it's", "snake_case:", "alice@mail.example"}),
-        ("123456789012 a1b2c3d4", {"123456789012", "a1b2c3d4"}),
-        ("1234567890123", {"\t\x1f12"} | {f"\t{three}" for three in THREES} | {"\t23\x1f"}),
-        ("x" * 40, {"x" * 40}),
-        ("x" * 41, {"\t\x1fxx", "\txxx", "\txx\x1f"}),
+        ("1234567890123456 a1b2c3d4", {"1234567890123456", "a1b2c3d4"}),
+        ("12345678901234567", {"\t\x1f12"} | {f"\t{three}" for three in THREES} | {"\t67\x1f"}),
+        ("x" * 72, {"x" * 72}),
+        ("x" * 73, {"\t\x1fxx", "\txxx", "\txx\x1f"}),
         ("grüße", {"grüße"}),
+        ("\x08ab c\x08", {"\t\x1f\x08a", "\t\x08ab", "\tab\x1f", "c\x08"}),
         ("cafe\u0301", {"cafe\u0301"}),
         ("日", {"日"}),
         ("日本語", {"日本", "本語"}),
@@ -84,3 +85,9 @@ def test_pieces(sought: str, want: list[Piece]) -> None:
 )
 def test_edges(sought: str, want: list[str]) -> None:
     assert [piece.edged for piece in pieces(sought)] == want
+
+
+@pytest.mark.parametrize("run,word", [("a-b", True), ("\x08b", False), ("1" * 17, False), ("x" * 73, False)])
+def test_words(run: str, word: bool) -> None:
+    assert words.is_word(run) is word
+    assert (run in (terms(run) or ())) is word

@@ -18,6 +18,7 @@ _ALPHABETS = (
     "אבגשלום مرحبا नमस्ते привет",
     "日a本b語1 ",
     "\ud800\x00\n\r\tab",
+    "\x00\x08\x0e01ab ",  # controls that come before or behind the mark
 )
 _TEXT = st.sampled_from(_ALPHABETS).flatmap(lambda letters: st.text(letters, max_size=80))
 _ANY = st.one_of(_TEXT, st.text(max_size=40))
