@@ -184,6 +184,8 @@ class Limits:
     jmap_set: int = 500  # objects changed in one /set; RFC 8620 §2
     jmap_query: int = 5000  # ids told in one /query
     jmap_answer: int = 64 * MIB  # octets told in one request: 500 long texts in memory at once
+    jmap_quick: int = 1000  # rows of a list looked through for one page; farther down it is found whole, and kept
+    jmap_kept: int = 1_000_000  # numbers in all lists that are kept: 8 MB
     jmap_filter: int = 100  # conditions of one filter
     jmap_filter_depth: int = 20  # operators inside operators
     push_subscriptions: int = 10  # of one user, for clients that are not connected
