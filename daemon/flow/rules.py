@@ -267,11 +267,11 @@ def _went_wrong(ruling: Ruling, case: Case, script: Script, text: str) -> None:
 
 def _sent(case: Case) -> Sent:
     recipient, envelope = case.recipient, case.envelope
-    given = {
-        "orcpt": from_xtext(recipient.orcpt or ""), "notify": recipient.notify,
-        "ret": envelope.ret, "envid": from_xtext(envelope.envid or ""),
-    }  # fmt: skip
-    extra = tuple([(name, value) for name, value in given.items() if value])
+    given = (
+        ("orcpt", recipient.orcpt and from_xtext(recipient.orcpt)), ("notify", recipient.notify),
+        ("ret", envelope.ret), ("envid", envelope.envid and from_xtext(envelope.envid)),
+    )  # fmt: skip
+    extra = tuple([(name, value) for name, value in given if value])
     return Sent(envelope.reverse_path, str(case.address), str(recipient.address), extra)
 
 
@@ -341,7 +341,7 @@ def located(tx: Tx, account_id: int, action: FileInto) -> Place | str:
             name = mailboxes.normal_name(action.mailbox)
         except Invalid as error:
             return f"{action.mailbox[:100]!r}: {error}"
-        if mailboxes.find(tx, account_id, name) is None:
+        if not mailboxes.exists(tx, account_id, name):
             if not action.create:
                 return f"there is no mailbox {name!r}"
             if not mailboxes.has_room(tx, account_id, name):
@@ -379,7 +379,7 @@ def facts(tx: Tx, case: Case) -> Facts:
         duplicate=lambda handle: sieve.seen(tx, account_id, handle),
         has_list=lambda name: name == ADDRESS_BOOK,
         in_list=lambda name, value: name == ADDRESS_BOOK and _known(tx, account_id, value),
-        environment=_environment(case).get,
+        environment=lambda item: _environment(case).get(item),
         addresses=(str(case.address),),
         spam=spam,
         virus=_VIRUS.get(judged.signals.scan.result, "") if judged is not None else "",
