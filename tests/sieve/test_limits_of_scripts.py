@@ -181,3 +181,13 @@ def test_letters_of_all_the_world_cost_what_they_take(comparator: str, how: str)
 
 def test_ascii_letters_alone_have_no_case() -> None:
     assert casemap("aäß\ud800z") == "Aäß\ud800Z" and casemap("aZ") == "AZ"
+
+
+def test_what_is_inside_of_a_replaced_part_is_gone_with_it() -> None:
+    inner = b"--a\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\ninner\r\n--b--\r\n\r\n"
+    letter = b"Content-Type: multipart/mixed; boundary=a\r\n\r\n" + inner + b"--a\r\n\r\nlast\r\n--a--\r\n"
+    script = 'if not header :mime :contains "content-type" "boundary=a" { replace "new"; }'
+    (kept,) = run('require ["foreverypart", "mime", "replace"]; foreverypart {' + script + "}", letter).actions
+    assert isinstance(kept, Keep) and kept.message is not None
+    assert kept.message.count(b"new") == 2 and kept.message.endswith(b"\r\nnew\r\n--a--\r\n")
+    assert b"inner" not in kept.message and b"--b" not in kept.message
