@@ -184,6 +184,8 @@ class Limits:
     jmap_set: int = 500  # objects changed in one /set; RFC 8620 §2
     jmap_query: int = 5000  # ids told in one /query
     jmap_answer: int = 64 * MIB  # octets told in one request: 500 long texts in memory at once
+    jmap_quick: int = 1000  # rows of a list looked through for one page; farther down it is found whole, and kept
+    jmap_kept: int = 1_000_000  # numbers in all lists that are kept: 8 MB
     jmap_filter: int = 100  # conditions of one filter
     jmap_filter_depth: int = 20  # operators inside operators
     push_subscriptions: int = 10  # of one user, for clients that are not connected
@@ -202,7 +204,7 @@ class Limits:
     owner_text: int = 200  # characters of a name or note a user gives
     owner_forwards: int = 20  # addresses a user sends all his mail on to
     contacts: int = 10_000  # of one user; as many that are gone are remembered
-    contact_card: int = 64 * KIB  # octets of one card
+    contact_card: int = 32 * KIB  # octets of one card
     contact_addresses: int = 100  # of one card
     contact_uid: int = 255  # characters
     contact_name: int = 200  # characters of a name that is collected from a message
@@ -507,6 +509,7 @@ class Limits:
     submission_batch: int = 20  # messages that go at their time in one round
     submission_rest: int = 60  # seconds until one that could not go for now is tried again
     blob_sources: int = 64  # pieces one Blob/upload is made of; RFC 9404 §3 asks for 64
+    blob_depth: int = 8  # messages inside of messages, of which a part's blob is asked for: each is read anew
     blob_made: int = 5 * MIB  # octets of a blob made by Blob/upload, and of one told by Blob/get
 
     # -- store --------------------------------------------------------------------------------------------------------

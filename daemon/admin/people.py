@@ -346,16 +346,19 @@ def forwards(store: Store, address: str | None = None) -> list[Forward]:
 
     def work(tx: Tx) -> list[Forward]:
         found = accounts.everyone(tx) if address is None else [accounts.get(tx, words.address(address))]
-        told: dict[str, list[events.Event]] = {}
-        for event in events.of_forwards(tx):
-            told.setdefault(event.recipient or "", []).append(event)
-        return [
-            _forward(account, f, told.get(f.address, []))
-            for account in found
-            for f in accounts.forwards(tx, account.id)
-        ]
+        return forwards_of(tx, found)
 
     return store.read_now(work)
+
+
+def forwards_of(tx: Tx, found: Sequence[Account]) -> list[Forward]:
+    """Those of these users, with what became of the mail that went on."""
+    told: dict[str, list[events.Event]] = {}
+    for event in events.of_forwards(tx):
+        told.setdefault(event.recipient or "", []).append(event)
+    return [
+        _forward(account, f, told.get(f.address, [])) for account in found for f in accounts.forwards(tx, account.id)
+    ]
 
 
 def add_forwards(store: Store, address: str, targets: Sequence[str], *, keep: bool | None = None) -> list[Forward]:

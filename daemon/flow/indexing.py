@@ -18,6 +18,7 @@ from daemon.limits import LIMITS
 from daemon.mail import words
 from daemon.store import fulltext
 from daemon.store.db import Store
+from daemon.store.errors import StoreError
 from daemon.store.fulltext import HALVES, Block, Waiting
 from daemon.store.inverted import Packed, Postings
 from daemon.store.search import texts
@@ -92,7 +93,12 @@ class Indexing:
         accounts, seen = await self._store.read(fulltext.arrived, self._seen)
         again = await self._store.read(fulltext.unbegun, self._tail)
         for account in sorted({*accounts, *again}):
-            await self.index(account)
+            try:
+                await self.index(account)
+            except StoreError:
+                raise
+            except Exception as error:  # his searches read his mail; the others' indexes are made
+                log.fault("indexing", error, account=account)
         self._seen = seen
         if self._now() >= self._ghosts_at:
             self._ghosts_at = self._now() + LIMITS.fulltext_ghosts

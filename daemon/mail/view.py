@@ -37,7 +37,7 @@ pre{white-space:pre-wrap}
 .mailctl-text{white-space:pre-wrap;margin:0 0 1em}
 .mailctl-more{margin-top:2em;font-style:italic;opacity:.7}
 """
-_PAPER = ":root{color-scheme:light}html{background:#fff;color:#1f1f1f}"
+_PAPER = ":root{color-scheme:light}body{background:#fff;color:#1f1f1f}"  # of the body: what it has fills the page
 _MORE = '<p class="mailctl-more">The rest of this message is left out here: it is very long.</p>'
 
 

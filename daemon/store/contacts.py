@@ -56,12 +56,12 @@ ORDERS = {"name": "name", "created": "created_at", "updated": "updated_at", "use
 _COLUMNS = "id, card, created_at, updated_at"
 
 
-def get(tx: Tx, account_id: int, ids: Iterable[int] | None = None) -> list[Contact]:
-    """Those of these ids that are there; None: all."""
+def get(tx: Tx, account_id: int, ids: Iterable[int] | None = None, limit: int = -1) -> list[Contact]:
+    """Those of these ids that are there; None: all, up to a limit."""
     rows = tx.all(
         f"select {_COLUMNS} from contact where account_id = ?1 and (?2 is null or id in"
-        " (select value from json_each(?2))) order by id",
-        account_id, None if ids is None else json.dumps(list(ids)),
+        " (select value from json_each(?2))) order by id limit ?3",
+        account_id, None if ids is None else json.dumps(list(ids)), limit,
     )  # fmt: skip
     return [_contact(row) for row in rows]
 

@@ -49,7 +49,11 @@ def look(tx: Tx, account_id: int, text: str, halves: Sequence[str] = HALVES) -> 
     ):
         ids = struct.unpack(f"<{count}q", packed)
         for half in halves:
-            maybe, sure = half_of(tx, block, half).search(pieces, whole, count)
+            try:
+                maybe, sure = half_of(tx, block, half).search(pieces, whole, count)
+            except (LookupError, ValueError, struct.error):  # damaged, as `wrong` tells: its messages are read
+                found.maybe.update(ids)
+                continue
             found.maybe.update(map(ids.__getitem__, maybe))
             found.sure.update(map(ids.__getitem__, sure))
     found.maybe.update(r[0] for r in tx.all("select id from email where account_id = ? and id > ?", account_id, up_to))
@@ -98,10 +102,13 @@ def half_of(tx: Tx, block_id: int, half: str) -> Half:
 
     def part(number: int) -> bytes:
         if number not in known:
-            known[number] = tx.value(
+            octets = tx.value(
                 "select octets from fulltext_numbers where block_id = ? and half = ? and part = ?",
                 block_id, half, number,
             )  # fmt: skip
+            if octets is None:
+                raise LookupError(f"numbers of the full-text block {block_id} are gone")
+            known[number] = octets
         return known[number]
 
     vocabulary, marked, steps, offsets = row

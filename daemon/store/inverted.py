@@ -187,14 +187,18 @@ class Half:
 
 
 def reader(part: Callable[[int], bytes], size: int) -> Read:
-    """What reads out of numbers that were cut into parts of `size` octets, which are asked for by their number."""
+    """What reads out of numbers that were cut into parts of `size` octets, which are asked for by their number.
+    It raises `ValueError` where they end too soon."""
 
     def read(start: int, end: int) -> bytes:
         if start == end:
             return b""
         first, last = start // size, (end - 1) // size
         octets = part(first) if first == last else b"".join(map(part, range(first, last + 1)))
-        return octets[start - first * size : end - first * size]
+        octets = octets[start - first * size : end - first * size]
+        if len(octets) != end - start:
+            raise ValueError("the numbers are cut short")
+        return octets
 
     return read
 

@@ -342,6 +342,19 @@ def test_a_phone(chromium: Browser, server: Server) -> None:
         expect(row(page, "Small screen")).to_be_visible()
 
 
+def test_a_row_is_drawn_aside(chromium: Browser, server: Server) -> None:
+    put(server, "Drawn aside")
+    with visiting(chromium, server, "mail-swipe", width=360, height=740) as alice:
+        line = row(alice.inside(), "Drawn aside")
+        for kind, x in (("pointerdown", 300), ("pointermove", 260), ("pointermove", 180)):
+            touch = {"pointerType": "touch", "clientX": x, "clientY": 200, "bubbles": True}
+            line.locator(".row-text").dispatch_event(kind, touch)
+        alice.seen.shot("mail-drawn")
+        line.locator(".row-text").dispatch_event("pointerup", {"pointerType": "touch", "bubbles": True})
+        expect(line).to_have_count(0)
+        until(lambda: there(server, "Drawn aside", "Archive"), "archived")
+
+
 def test_a_broken_line_is_told_and_what_did_not_go_comes_back(chromium: Browser, server: Server) -> None:
     put(server, "Stays here")
     with visiting(chromium, server, "mail-offline") as alice:
@@ -375,6 +388,17 @@ def test_a_long_list_keeps_few_rows(chromium: Browser, server: Server) -> None:
         page.keyboard.press("End")
         expect(row(page, "Number 000")).to_be_visible()
         assert page.get_by_role("row").count() < 40
+        page.keyboard.press("Home")
+        page.reload()
+        expect(row(page, "Number 089")).to_be_visible()
+        page.keyboard.press("*")
+        page.keyboard.press("a")
+        page.get_by_role("button", name="Tick all 90").click()
+        expect(page.get_by_text("90 selected")).to_be_visible()
+        page.keyboard.press("Escape")
+        grid.focus()
+        page.keyboard.press("End")
+        expect(row(page, "Number 000")).to_be_visible()
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", name="Number 000")).to_be_visible()
 

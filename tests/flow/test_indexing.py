@@ -21,7 +21,7 @@ from daemon.store.segments import path_of
 from daemon.store.tx import Changes, Tx
 from tests.flow.house import House
 from tests.instruments.until import soon
-from tests.store.stage import address, box_id, clean, deliver, message
+from tests.store.stage import add_user, address, box_id, clean, deliver, message
 
 _WORDS = (
     "plan planet invoice invoices reinvoiced grüße straße café cafe\u0301 İstanbul ısı ὈΔΥΣΣΕΎΣ 日本語のテスト 中文搜索"
@@ -324,3 +324,28 @@ async def test_what_is_gone_is_looked_for_now_and_then(house: House, monkeypatch
     now[0] += LIMITS.fulltext_ghosts
     await following.round()
     assert block_sizes(house, owner) == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "delete from fulltext_half where half = 'body'",
+        "delete from fulltext_numbers where half = 'body'",
+        "update fulltext_half set offsets = x'00' where half = 'body'",
+        "update fulltext_numbers set octets = x'' where half = 'body'",
+    ],
+)
+async def test_a_damaged_index_loses_no_message(house: House, damage: str) -> None:
+    owner, other = account(house), house.store.write_now(add_user, "zoe", "here.example")
+    house.store.attach(asyncio.get_running_loop())
+    for number in range(20):
+        deliver(house.store, owner, message(f"secret{number}"))
+    following = worker(house)
+    await following.round()
+    house.store.write_now(Tx.run, damage)
+    assert len(found(house.store, owner, "secret7", "body").maybe) == 20
+    deliver(house.store, owner, message("late"))
+    deliver(house.store, other, message("late"))
+    await following.round()
+    assert block_sizes(house, other) == [1], "the others' indexes are made"
+    assert len(found(house.store, owner, "late", "body").maybe) >= 1

@@ -85,7 +85,7 @@ def test_charsets(data: bytes, word: str) -> None:
 def test_mail_that_sets_colours_gets_white_paper() -> None:
     plain, painted = seen(HTML + b"<p>x").page, seen(HTML + b"<p style='color:#333'>x").page
     assert "color-scheme:light dark" in plain and "#fff" not in plain
-    assert "html{background:#fff" in painted
+    assert "body{background:#fff" in painted
 
 
 def test_styles_and_attributes_of_the_body_are_kept() -> None:

@@ -17,7 +17,7 @@ from daemon.config import BadSetting, Config, hostname
 from daemon.flow.judging import Judge
 from daemon.limits import LIMITS
 from daemon.serve.login import Door
-from daemon.serve.web import export, pages, quarantine, signin, viewer
+from daemon.serve.web import clients, export, pages, quarantine, signin, viewer
 from daemon.serve.web import health as healths
 from daemon.serve.web.frame import Handler, guarded, started
 from daemon.serve.web.health import HEALTH, Health
@@ -76,6 +76,7 @@ ROUTES = (
     *export.ROUTES,
     *api.ROUTES,
     *viewer.ROUTES,
+    *clients.ROUTES,
     *download.ROUTES,
 )
 LASTING = (  # answers that have no end in time, or patience of their own: they look after themselves
@@ -98,8 +99,8 @@ def name_of(request: web.Request) -> str:
 
 @web.middleware
 async def only_https(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """HTTPS for all but challenges."""
-    if not request.secure and not request.path.startswith(CHALLENGE):
+    """HTTPS for all but challenges, and what programs ask in the clear that know nothing of this server yet."""
+    if not request.secure and not request.path.startswith((CHALLENGE, *clients.AUTOCONFIG)):
         return _to_https(request)
     return await handler(request)
 
@@ -125,6 +126,7 @@ async def runner(
     app[HOUSE] = House(store, config)
     signin.install(app, store, config, door)
     app[quarantine.STORE] = app[viewer.STORE] = store
+    app[clients.SETTINGS] = clients.Settings(store, config)
     app[uploads.UPLOADS] = uploads.Uploads(store, config)
     app[HEALTH] = health
     number = await store.write(push.vapid_key, web_push.new_number())

@@ -1,10 +1,14 @@
-"""Where the octets of a blob are, whatever it is: `f…` is an upload, all others are in stored messages (`octets`)."""
+"""Where the octets of a blob are, whatever it is: `f…` is an upload, others are in stored messages (`octets`), and
+`NAME_2-1` is part 2.1 of a message that is a blob itself."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from daemon.mail import object_ids
+from daemon.limits import LIMITS
+from daemon.mail import bodies, object_ids
+from daemon.mail.decode import decode_transfer
+from daemon.mail.message import scan
 from daemon.serve.web.jmap import octets
 from daemon.serve.web.jmap.octets import Blob, Lazy
 from daemon.store import email_sets, uploads
@@ -23,10 +27,30 @@ class Found(NamedTuple):
 
 def blob(store: Store, account_id: int, name: str) -> Blob | None:
     """This user's blob of that id, to be read in stretches. For a thread that may wait."""
+    outer, _, number = name.rpartition("_")
+    if outer:
+        return _inside(store, account_id, outer, number) if name.count("_") <= LIMITS.blob_depth else None
     upload = store.peek(uploads.find, account_id, name)
     if upload is not None:
         return Blob(upload.type, upload.size, b"", Lazy(store, upload.place))
     return octets.find(store, account_id, name)
+
+
+def inside(name: str, number: str) -> str:
+    """What the part of a blob is called that is a message."""
+    return f"{name}_{octets.dashed(number)}"
+
+
+def _inside(store: Store, account_id: int, outer: str, number: str) -> Blob | None:
+    whole = blob(store, account_id, outer)
+    if whole is None:
+        return None
+    data = whole.read(0, whole.size)
+    part = next((part for at, part in bodies.numbered(scan(data).root) if at == octets.dotted(number)), None)
+    if part is None:
+        return None
+    octets_ = decode_transfer(data[part.body : part.end], part.encoding)
+    return Blob(part.media, len(octets_), b"", octets_)
 
 
 async def find(store: Store, account_id: int, name: str) -> Found | None:
@@ -42,7 +66,7 @@ def _find(store: Store, account_id: int, name: str) -> Found | None:
         data = there.read(0, there.size)
     except SegmentDamaged:
         return None
-    number = object_ids.number(object_ids.EMAIL, name.partition(".")[0])
+    number = object_ids.number(object_ids.EMAIL, name.partition("-")[0])
     stored = None if number is None else store.peek(email_sets.find, account_id, number)
     if stored is None:
         return Found(data, there.type)

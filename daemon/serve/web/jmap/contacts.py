@@ -70,6 +70,8 @@ async def get(call: Call, arguments: Arguments) -> Arguments:
     ids, properties = few.names(arguments, "ids"), few.names(arguments, "properties")
     wanted = None if ids is None else [call.created.get(each[1:], each) if each[:1] == "#" else each for each in ids]
     state, found = await call.store.read(_get, call.account_id, None if wanted is None else _numbers(wanted))
+    if wanted is None and len(found) > LIMITS.owner_objects:
+        raise MethodError("requestTooLarge", f"there are more than {LIMITS.owner_objects} of them: ask for some")
     cards = [_told(each) for each in found]
     there = {card["id"] for card in cards}
     if properties is not None:
@@ -79,7 +81,7 @@ async def get(call: Call, arguments: Arguments) -> Arguments:
 
 
 def _get(tx: Tx, account_id: int, ids: Sequence[int] | None) -> tuple[str, list[Contact]]:
-    return _state(tx, account_id), contacts.get(tx, account_id, ids)
+    return _state(tx, account_id), contacts.get(tx, account_id, ids, LIMITS.owner_objects + 1)
 
 
 def _state(tx: Tx, account_id: int) -> str:

@@ -35,7 +35,7 @@ async def create(call: Call, given: Arguments) -> Arguments:
     """One of Email/set."""
     placing = place(call, given)
     try:
-        draft = compose_email.read(given)
+        draft = await call.store.aside(compose_email.read, given)
     except BadEmail as error:
         raise bad(error.properties, str(error)) from None
     found: dict[str, bytes] = {}

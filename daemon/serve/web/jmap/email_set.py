@@ -1,7 +1,7 @@
 """Email/set (RFC 8621 §4.6): keywords and mailboxes by patch, and the end of messages; what is made is `email_make`'s.
 
-All that one call changes is one write, so `ifInState` holds until it is done, and what cannot be done about one message
-leaves the others alone.
+What one call changes is written some messages at a time, so that no delivery waits for long; the first write looks at
+`ifInState` itself. What cannot be done about one message leaves the others alone.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from daemon.store.errors import Refusal
 from daemon.store.tx import Tx
 
 Changes = dict[str, Change]
+_STEP = 100  # messages changed in one transaction
 
 
 async def set_(call: Call, arguments: Arguments) -> Arguments:
@@ -47,12 +48,15 @@ async def set_(call: Call, arguments: Arguments) -> Arguments:
 
 async def _write(call: Call, done: Done, changes: Changes, gone: list[str], if_in_state: str | None) -> None:
     numbers = {name: gets.number(object_ids.EMAIL, name) for name in [*changes, *gone]}
-    refused = await call.store.write(
-        work, call.account_id, [(numbers[n], c) for n, c in changes.items()], [numbers[n] for n in gone], if_in_state
-    )
-    if refused is None:
-        sets.begin(call, sets.Asked({}, {}, [], if_in_state))  # says which state it is
-        return
+    todo: list[tuple[int, Change | None]] = [(numbers[name], change) for name, change in changes.items()]
+    todo += [(numbers[name], None) for name in gone]
+    refused: dict[int, Refusal] = {}
+    for at in range(0, len(todo), _STEP):
+        no_of = await call.store.write(work, call.account_id, todo[at : at + _STEP], None if at else if_in_state)
+        if no_of is None:
+            sets.begin(call, sets.Asked({}, {}, [], if_in_state))  # says which state it is
+            return
+        refused |= no_of
     for name in changes:
         no = refused.get(numbers[name])
         if no is None:
@@ -68,22 +72,21 @@ async def _write(call: Call, done: Done, changes: Changes, gone: list[str], if_i
 
 
 def work(
-    tx: Tx, account_id: int, changes: list[tuple[int, Change]], gone: list[int], if_in_state: str | None
+    tx: Tx, account_id: int, todo: list[tuple[int, Change | None]], if_in_state: str | None
 ) -> dict[int, Refusal] | None:
-    """Do all that can be done; why some cannot. None: the state is another one by now, and nothing was done."""
+    """Change messages, or destroy them (None), as far as that can be; why some cannot. None: the state is another one
+    by now, and nothing was done."""
     if if_in_state is not None and str(web_changes.state(tx, account_id)) != if_in_state:
         return None
     refused: dict[int, Refusal] = {}
     trace = email_sets.new_trace(tx)
-    for number, change in changes:
+    for number, change in todo:
         try:
             with savepoints.savepoint(tx):
-                email_sets.change(tx, account_id, number, change, trace)
-        except Refusal as no:
-            refused[number] = no
-    for number in gone:
-        try:
-            email_sets.destroy(tx, account_id, number, trace)
+                if change is None:
+                    email_sets.destroy(tx, account_id, number, trace)
+                else:
+                    email_sets.change(tx, account_id, number, change, trace)
         except Refusal as no:
             refused[number] = no
     return refused

@@ -14,6 +14,8 @@ import { toast, undoLatest } from "./toasts.js";
 const PLACES = { goInbox: "inbox", goStarred: "starred", goSent: "sent", goDrafts: "drafts", goAll: "all" };
 const WIDE = "(min-width: 1100px)"; // the list stands beside the conversation: the next one opens by itself
 
+export const MOST = 2000; // conversations that are ticked at once
+
 /** Whether the list is of the mailbox with that role. */
 export function inRole(role) {
   const mailbox = state.byRole(role);
@@ -203,6 +205,15 @@ export function deselect() {
 function select(fits) {
   state.selected = new Set(state.listing.threads().filter((id) => fits(state.listing.emailsOf(id))));
   state.emit("selection");
+}
+
+/** Tick all of the list, which is fetched for that: as far as MOST goes. */
+export async function selectEverything() {
+  const { listing } = state;
+  const { looked } = listing;
+  await listing.ensure(0, Math.min(listing.total, MOST) - 1);
+  listing.looked = looked;
+  if (listing === state.listing) select(() => true);
 }
 
 /** Ask for a folder, which may be made. Its id. */

@@ -1,7 +1,7 @@
 /** The page wakes: who is it, what is there, and which hand does what. */
 
 import { $, $$, fill, h, icon, iconButton, mark } from "./dom.js";
-import { Commands } from "./commands.js";
+import { Commands, MOST, selectEverything } from "./commands.js";
 import { isUnread } from "./conversations.js";
 import { menu } from "./dialogs.js";
 import { drawFolders } from "./folders.js";
@@ -183,6 +183,7 @@ function drawFoldersSoon() {
 
 function drawTools() {
   drawListHead({ page });
+  drawNotice();
   page.tools.drawBottom();
 }
 
@@ -231,10 +232,19 @@ function closeDrawer() {
   $("#shade").hidden = true;
 }
 
+/** Above the list: that there is no connection, else that more could be ticked. */
+function drawNotice() {
+  const { listing, selected } = state;
+  const here = listing?.threads().length ?? 0;
+  const more = selected.size > 0 && selected.size >= here && (listing.total ?? 0) > here;
+  const all = Math.min(listing?.total ?? 0, MOST);
+  $("#list-notice").hidden = jmap.online && !more;
+  if (!jmap.online) fill($("#list-notice"), "No connection. What you see may be old; it is tried again.");
+  else if (more) fill($("#list-notice"), `The ${selected.size} newest are ticked. `, h("button", { type: "button", class: "link-button", on: { click: selectEverything } }, all < listing.total ? `Tick the newest ${all}` : `Tick all ${all}`));
+}
+
 function offline() {
-  const notice = $("#list-notice");
-  notice.hidden = jmap.online;
-  notice.textContent = jmap.online ? "" : "No connection. What you see may be old; it is tried again.";
+  drawNotice();
   if (jmap.online) sync();
   else setTimeout(() => sync(), 5000);
 }

@@ -36,8 +36,9 @@ export function swiped(grid, hands) {
     if (!row || !by) return rest();
     const { thread } = row.dataset;
     const hand = Math.abs(by) > FAR ? (by < 0 ? hands.left : hands.right) : null;
-    // the click that ends a swipe opens nothing
-    grid.addEventListener("click", (event) => event.stopImmediatePropagation(), { capture: true, once: true });
+    const deaf = (event) => event.stopImmediatePropagation(); // the click that may end a swipe opens nothing
+    grid.addEventListener("click", deaf, { capture: true });
+    setTimeout(() => grid.removeEventListener("click", deaf, { capture: true }), 50);
     setTimeout(rest);
     hand?.(thread);
     return undefined;

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
 
 from daemon.limits import LIMITS
+from daemon.serve.web.jmap import contacts as room
 from daemon.serve.web.jmap.contacts import BOOK, METHODS
 from daemon.store import contacts
 from daemon.store.tx import Tx
@@ -103,6 +105,13 @@ async def test_cards_go(alice: Caller) -> None:
         ({"sinceState": state, "maxChanges": 0}, "invalidArguments"),
     ):
         assert await alice.error("ContactCard/changes", **arguments) == error
+
+
+async def test_all_cards_are_told_at_once_only_of_a_small_book(alice: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    made_ids = await made(alice, a={}, b={}, c={})
+    monkeypatch.setattr(room, "LIMITS", dataclasses.replace(LIMITS, owner_objects=2))
+    assert await alice.error("ContactCard/get") == "requestTooLarge"
+    assert len((await alice("ContactCard/get", ids=made_ids[:2]))["list"]) == 2
 
 
 def _wrote(tx: Tx, account_id: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from daemon.limits import LIMITS
-from daemon.serve.web.jmap import email_make, sets
+from daemon.serve.web.jmap import email_make, email_set, sets
 from daemon.store import email_sets, messages, uploads
 from daemon.store.check import check
 from daemon.store.keywords import DELETED, SEEN
@@ -104,7 +104,7 @@ async def test_a_draft_for_ten_thousand_is_made(ann: Client) -> None:
         ({"to": [{"email": "x@y.example"}] * 20_001}, "invalidProperties", ["to"]),
         ({"textBody": [{"partId": "1"}]}, "invalidProperties", ["textBody/0/partId"]),
         ({"textBody": [{"partId": "1"}], "bodyValues": {"1": {"value": "y" * 30_000}}}, "tooLarge", None),
-        ({"attachments": [{"blobId": "f404"}, {"blobId": "e9.raw"}]}, "blobNotFound", None),
+        ({"attachments": [{"blobId": "f404"}, {"blobId": "e9-raw"}]}, "blobNotFound", None),
     ],
 )
 async def test_what_is_no_message_is_refused(
@@ -117,7 +117,7 @@ async def test_what_is_no_message_is_refused(
     if more is not None:
         assert no["properties"] == more
     if type == "blobNotFound":
-        assert no["notFound"] == ["f404", "e9.raw"]
+        assert no["notFound"] == ["f404", "e9-raw"]
     if type == "tooLarge":
         assert no["maxSize"] == 20_000
     assert (await ann.ask("Email/get", ids=None))["list"] == []
@@ -243,6 +243,15 @@ async def test_one_message_that_fails_leaves_the_others(ann: Client) -> None:
     )
     assert answer["updated"] == {second: None} and set(answer["notUpdated"]) == {first}
     assert (await shown(ann, first, "keywords"))["keywords"] == {}
+
+
+async def test_many_are_changed_some_at_a_time(ann: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(email_set, "_STEP", 3)
+    numbers = [f"e{stage.deliver(ann.store, ann.account_id, stage.message(f'm{n}')).email_id}" for n in range(7)]
+    state = (await ann.ask("Email/get", ids=[]))["state"]
+    update = {number: {"keywords/x": True} for number in numbers[:5]}
+    answer = await ann.ask("Email/set", update=update, destroy=numbers[5:], ifInState=state)
+    assert set(answer["updated"]) == set(numbers[:5]) and answer["destroyed"] == numbers[5:]
 
 
 # -- destroy, and all at once ------------------------------------------------------------------------------------------
@@ -407,3 +416,35 @@ async def test_a_message_is_in_so_many_mailboxes(ann: Client, monkeypatch: pytes
     number = (await made(ann, mailboxIds=dict.fromkeys(boxes[:2], True)))["id"]
     answer = await ann.ask("Email/set", update={number: {f"mailboxIds/{boxes[2]}": True}})
     assert answer["notUpdated"][number]["type"] == "tooManyMailboxes"
+
+
+# -- parse (RFC 8621 §4.9) ---------------------------------------------------------------------------------------------
+
+
+async def test_an_attached_message_is_read_and_what_is_attached_to_it_can_be_had(ann: Client, bob: Client) -> None:
+    inner = await made(
+        ann, subject="inner", textBody=[{"partId": "1"}], bodyValues={"1": {"value": "deep"}},
+        attachments=[{"blobId": upload(ann, b"picture"), "name": "a.png"}],
+    )  # fmt: skip
+    outer = await made(ann, attachments=[{"blobId": inner["blobId"], "type": "message/rfc822"}])
+    (part,) = (await shown(ann, outer["id"], "attachments"))["attachments"]
+    words, theirs = upload(ann, b"\r\nno message"), (await made(bob, subject="x"))["blobId"]
+    ids = [part["blobId"], words, "f404", theirs]
+    found = await ann.ask("Email/parse", blobIds=ids, fetchAllBodyValues=True)
+    assert found["notParsable"] == [words] and found["notFound"] == ["f404", theirs]
+    email = found["parsed"][part["blobId"]]
+    assert email["subject"] == "inner" and email["hasAttachment"] and email["preview"] == "deep"
+    assert [value["value"] for value in email["bodyValues"].values()] == ["deep"] and "id" not in email
+    assert ann.octets(email["attachments"][0]["blobId"]) == b"picture"
+    properties = ["id", "size", "mailboxIds", "header:Subject:asText"]
+    (few,) = (await ann.ask("Email/parse", blobIds=ids[:1], properties=properties))["parsed"].values()
+    assert few == {"id": None, "size": inner["size"], "mailboxIds": None, "header:Subject:asText": "inner"}
+    for arguments in ({}, {"blobIds": [1]}, {"blobIds": [], "properties": ["x"]}):
+        assert await ann.no("Email/parse", **arguments) == "invalidArguments"
+    assert await ann.no("Email/parse", blobIds=["x"] * (LIMITS.jmap_get + 1)) == "requestTooLarge"
+
+
+async def test_parts_inside_of_parts_end_somewhere(ann: Client) -> None:
+    whole = (await made(ann, subject="x"))["blobId"]
+    found = await ann.ask("Email/parse", blobIds=[whole + "_1" * 100, whole + "_1_9", whole + "_", "_1"])
+    assert found["parsed"] is None and len(found["notFound"]) == 4

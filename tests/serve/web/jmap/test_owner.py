@@ -230,10 +230,13 @@ async def test_the_quarantine_is_looked_through(house: Site, alice: Caller) -> N
 
 
 async def test_mail_goes_on_to_other_addresses(house: Site, alice: Caller) -> None:
-    assert (await alice("Forwarding/get"))["list"] == [{"id": "singleton", "addresses": [], "keep": True}]
+    none = {"id": "singleton", "addresses": [], "keep": True, "targets": []}
+    assert (await alice("Forwarding/get"))["list"] == [none]
     done = await alice("Forwarding/set", update={"singleton": {"addresses": ["a@b.example"], "keep": False}})
     assert done["updated"] == {"singleton": None} and done["oldState"] != done["newState"]
-    assert (await alice("Forwarding/get"))["list"] == [{"id": "singleton", "addresses": ["a@b.example"], "keep": False}]
+    fresh = {"address": "a@b.example", "health": None, "sentAt": None, "failedAt": None, "failure": None}
+    (told,) = (await alice("Forwarding/get"))["list"]
+    assert told == {"id": "singleton", "addresses": ["a@b.example"], "keep": False, "targets": [fresh]}
     for wrong in ([ALICE], ["nobody"], [f"a{n}@b.example" for n in range(21)], "a@b.example"):
         refused = await alice("Forwarding/set", update={"singleton": {"addresses": wrong}})
         assert the(refused["notUpdated"])["type"] == "invalidProperties", wrong

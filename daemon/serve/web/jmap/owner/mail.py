@@ -132,9 +132,20 @@ QUARANTINED = Few(kept.TYPE, _quarantined, frozenset(("action",)), None, _decide
 
 def _forwarding(tx: Tx, visitor: Visitor) -> list[Object]:
     account = accounts.by_id(tx, visitor.account_id)
-    there = accounts.forwards(tx, visitor.account_id)
+    there = [] if account is None else [each for each in people.forwards_of(tx, [account]) if each.enabled]
     keep = account is None or account.forward_keep
-    return [{"id": SINGLETON, "addresses": [each.address for each in there if each.enabled], "keep": keep}]
+    targets = [
+        {
+            "address": each.address, "health": each.health or None, "sentAt": _date(each.sent_at),
+            "failedAt": _date(each.failed_at), "failure": each.failure,
+        }
+        for each in there
+    ]  # fmt: skip
+    return [{"id": SINGLETON, "addresses": [each.address for each in there], "keep": keep, "targets": targets}]
+
+
+def _date(at: int | None) -> str | None:
+    return None if at is None else utc_date(at)
 
 
 async def _forward(call: Call, object: Object, changes: Object) -> None:
