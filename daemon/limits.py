@@ -495,6 +495,7 @@ class Limits:
     compose_name: int = 500  # characters of a display name in a draft
     compose_ids: int = 200  # message ids, or URLs, of one field of a draft
     compose_fields: int = 100  # fields of one name that one property of a draft makes
+    email_patch: int = 2200  # things that a patch of a message says: twice all mailboxes and keywords it can have
     email_mailboxes: int = 1000  # mailboxes that one message is in
     uploads_at_once: int = 4  # of one user
     uploads: int = 1000  # of one user that wait to be used

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from daemon.limits import LIMITS
 from daemon.mail import object_ids
 from daemon.serve.web.jmap import email_make, gets, sets
 from daemon.serve.web.jmap.method import Arguments, Call, Method
@@ -96,6 +97,8 @@ def change_of(call: Call, patch: Arguments) -> Change:
     """What a PatchObject asks for. Raises `SetError`."""
     words, boxes = dict[str, bool](), dict[str, bool]()
     whole = {"keywords": False, "mailboxIds": False}
+    if len(patch) > LIMITS.email_patch:
+        raise SetError("invalidPatch", f"a patch changes at most {LIMITS.email_patch} things of a message")
     for path, value in patch.items():
         prop, slash, name = path.partition("/")
         target = {"keywords": words, "mailboxIds": boxes}.get(prop)

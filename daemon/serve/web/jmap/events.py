@@ -92,6 +92,7 @@ async def _rung(stream: Lasting, ping: int) -> bool:
         async with asyncio.timeout(ping or LIMITS.push_quiet):
             await stream.ear.rings.wait()
     except TimeoutError:
+        stream.look()
         return False
     stream.ear.rings.clear()
     stream.look()

@@ -6,12 +6,14 @@ of who asks is no longer one (a browser that was signed out elsewhere).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
 from aiohttp import web
 
+from daemon.limits import LIMITS
 from daemon.serve.sessions import Sessions
 from daemon.serve.web import door, visitors
 from daemon.serve.web.jmap.news import Ear, News, TooMany
@@ -41,16 +43,19 @@ class Lasting:
         self.over = ""
         self._push = push
         self._visitor = visitor
+        self._looked = time.monotonic()
 
     def end(self, why: str) -> None:
         self.over = self.over or why
         self.ear.rings.set()
 
     def look(self) -> None:
-        """Something about the account changed: is he who listens still signed in?"""
-        if not self.ear.recheck:
+        """Is he who listens still signed in? Asked anew when something about the account changed; and now and then,
+        for a session also ends by its age, which is no news."""
+        if not self.ear.recheck and time.monotonic() - self._looked < LIMITS.push_quiet:
             return
         self.ear.recheck = False
+        self._looked = time.monotonic()
         if not visitors.is_here(self._push.store, self._visitor):
             self.end(SIGNED_OUT)
 

@@ -228,6 +228,10 @@ async def _asked(
         if envelope is not None:
             if not isinstance(envelope, dict):
                 raise bad(["envelope"], "is no envelope")
+            most, recipients = call.config["limits.recipients"], envelope.get("rcptTo")
+            if isinstance(recipients, list) and len(recipients) > most:  # before each of them is read
+                text = f"a message has at most {most} recipients here"
+                raise SetError("tooManyRecipients", text, maxRecipients=most)
             return handing_in.read(envelope, jmap.read_utc_date), True
         data = await call.store.aside(call.store.bytes_of, stored.place)
 

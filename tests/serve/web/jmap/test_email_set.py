@@ -448,3 +448,21 @@ async def test_parts_inside_of_parts_end_somewhere(ann: Client) -> None:
     whole = (await made(ann, subject="x"))["blobId"]
     found = await ann.ask("Email/parse", blobIds=[whole + "_1" * 100, whole + "_1_9", whole + "_", "_1"])
     assert found["parsed"] is None and len(found["notFound"]) == 4
+
+
+async def test_a_patch_is_no_longer_than_a_message_has_need_of(ann: Client) -> None:
+    number = (await made(ann))["id"]
+    patch = {f"keywords/word{n}": None for n in range(LIMITS.email_patch)}
+    assert (await ann.ask("Email/set", update={number: patch}))["updated"] == {number: None}
+    answer = await ann.ask("Email/set", update={number: {**patch, "keywords/more": None}})
+    assert answer["notUpdated"][number]["type"] == "invalidPatch"
+
+
+@pytest.mark.parametrize("value", [1, 1.0, False, 0, "true", {}, []])
+async def test_a_word_is_set_by_true_and_taken_by_null(ann: Client, value: object) -> None:
+    """1 is equal to True for Python, and not for JSON."""
+    number = (await made(ann, keywords={"$flagged": True}))["id"]
+    for path in ("keywords/$flagged", "mailboxIds/m1"):
+        answer = await ann.ask("Email/set", update={number: {path: value}})
+        assert answer["notUpdated"][number]["type"] == "invalidPatch"
+    assert (await ann.ask("Email/get", ids=[number]))["list"][0]["keywords"] == {"$flagged": True}

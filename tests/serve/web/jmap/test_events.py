@@ -15,7 +15,8 @@ import pytest
 
 from daemon.admin import people
 from daemon.limits import LIMITS
-from daemon.serve.web.jmap import events, news
+from daemon.serve.web import visitors
+from daemon.serve.web.jmap import events, lasting, news
 from daemon.store import accounts, mailboxes, messages, sessions, states
 from daemon.store.db import Store
 from daemon.store.messages import ALL, SEEN
@@ -231,6 +232,15 @@ async def test_it_ends_with_the_sessions_of_its_user(house: Site) -> None:
         await alice.ended()
         deliver(house.store, account(house, BOB), MESSAGE)
         assert await bob.state()
+
+
+async def test_it_ends_with_the_age_of_its_session(house: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (events, lasting):
+        monkeypatch.setattr(module, "LIMITS", dataclasses.replace(LIMITS, push_quiet=0.02))
+    async with listening(house) as alice:
+        monkeypatch.setattr(visitors, "is_here", lambda store, who: False)
+        async with asyncio.timeout(20):
+            assert (await alice.response.content.read()).replace(b": still here", b"").strip() == b""
 
 
 async def test_it_is_listed_as_a_session(house: Site) -> None:

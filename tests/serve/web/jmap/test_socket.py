@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from daemon.limits import LIMITS
+from daemon.serve.web import visitors
 from daemon.serve.web.jmap import news, socket
 from daemon.store import sessions, states
 from tests.serve.web.conftest import Site
@@ -166,3 +167,11 @@ async def test_the_session_resource_tells_where_it_is(house: Site) -> None:
     ):
         found = (await got.json())["capabilities"][socket.URN]
     assert found == {"url": f"wss://127.0.0.1:{house.port('https')}{socket.PATH}", "supportsPush": True}
+
+
+async def test_it_ends_with_the_age_of_its_session(house: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which is no news that anybody hears of: so whoever asks proves again who he is."""
+    async with talking(house) as alice:
+        monkeypatch.setattr(visitors, "is_here", lambda store, who: False)
+        await alice.say(type="Request", using=[CORE], methodCalls=[["Core/echo", {}, "a"]])
+        assert await alice.closed() == 1001

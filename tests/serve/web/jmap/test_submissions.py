@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from daemon.flow import handing_in
 from daemon.flow.scheduled import Scheduled
 from daemon.limits import LIMITS
 from daemon.mail.address import parse_address
@@ -168,6 +169,16 @@ async def test_what_is_not_sent(ann: Client, home: House, change: dict[str, Any]
         assert no["invalidRecipients"] == ["nobody@here.example"]
     assert (await ann.ask("Email/get", ids=[draft], properties=[]))["list"] and not home.queued()
     assert not home.inbox("bob@here.example") and list(check(home.store)) == []
+
+
+async def test_more_recipients_than_go_are_not_even_read(ann: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An envelope of a hundred thousand holds up nobody."""
+    monkeypatch.setattr(handing_in, "parse_address", None)
+    envelope = held(0, *(f"n{n}@x.example" for n in range(1001)))
+    draft = (await ann.ask("Email/set", create={"d": await compose(ann, "bob@here.example")}))["created"]["d"]["id"]
+    sending = {"identityId": await identity(ann), "emailId": draft, "envelope": envelope}
+    answer = await ann.ask("EmailSubmission/set", create={"s": sending})
+    assert answer["notCreated"]["s"]["type"] == "tooManyRecipients"
 
 
 async def test_nobody_writes_as_another(ann: Client, home: House) -> None:
