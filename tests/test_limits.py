@@ -65,6 +65,7 @@ PROOFS = {
     "test_a_patch_is_no_longer_than_a_message_has_need_of": "email_patch",
     "test_a_request_of_many_small_things_is_not_read": "jmap_nested",
     "test_references_are_few_and_no_longer_than_a_request": "jmap_references",
+    "test_references_walk_no_further_than_so_many_elements": "jmap_walk",
     "test_calls_in_a_request_are_counted": "jmap_calls",
     "test_requests_of_one_user_at_once_are_counted": "jmap_concurrent",
     "test_a_call_that_is_refused_is_answered_alone": "jmap_get",

@@ -98,21 +98,21 @@ def resolve(arguments: Arguments, answers: Sequence[Invocation]) -> Arguments:
         return arguments
     if references > LIMITS.jmap_references:
         raise BadReference(f"a call has at most {LIMITS.jmap_references} references")
-    found, octets = {}, 0
+    found, octets, purse = {}, 0, _Purse(LIMITS.jmap_walk)
     for name, value in arguments.items():
         if not name.startswith("#"):
             found[name] = value
         elif name[1:] in arguments:
             raise BadArguments(f"{name[1:]} is given twice")
         else:
-            found[name[1:]] = referred = _referred(value, answers)
+            found[name[1:]] = referred = _referred(value, answers, purse)
             octets += len(msgspec.json.encode(referred))
             if octets > LIMITS.jmap_request:
                 raise BadReference(f"what is referred to has more than {LIMITS.jmap_request} octets")
     return found
 
 
-def _referred(reference: Any, answers: Sequence[Invocation]) -> Any:
+def _referred(reference: Any, answers: Sequence[Invocation], purse: _Purse) -> Any:
     if not isinstance(reference, dict) or not all(
         isinstance(reference.get(k), str) for k in ("resultOf", "name", "path")
     ):
@@ -120,26 +120,44 @@ def _referred(reference: Any, answers: Sequence[Invocation]) -> Any:
     answer = next((each for each in answers if each.mark == reference["resultOf"]), None)
     if answer is None or answer.name != reference["name"]:
         raise BadReference(f"there is no answer {reference['name']!r} of call {reference['resultOf']!r}")
-    return pointed(answer.arguments, reference["path"])
+    return pointed(answer.arguments, reference["path"], purse)
 
 
-def pointed(value: Any, path: str) -> Any:
+class _Purse:
+    """How many more elements of arrays are looked at for one call."""
+
+    def __init__(self, elements: int) -> None:
+        self.elements = elements
+
+    def pay(self, elements: int) -> None:
+        """Raises `BadReference`."""
+        self.elements -= elements
+        if self.elements < 0:
+            raise BadReference(f"references of a call walk over at most {LIMITS.jmap_walk} elements")
+
+
+def pointed(value: Any, path: str, purse: _Purse | None = None) -> Any:
     """What a JSON pointer (RFC 6901) with `*` for every element of an array (RFC 8620 §3.7) points to."""
     if not path:
         return value
     if path[0] != "/":
         raise BadReference("a path begins with /")
-    return _walk(value, [step.replace("~1", "/").replace("~0", "~") for step in path[1:].split("/")])
+    return _walk(
+        value,
+        [step.replace("~1", "/").replace("~0", "~") for step in path[1:].split("/")],
+        purse or _Purse(LIMITS.jmap_walk),
+    )
 
 
-def _walk(value: Any, steps: Sequence[str]) -> Any:
+def _walk(value: Any, steps: Sequence[str], purse: _Purse) -> Any:
     for at, step in enumerate(steps):
         if isinstance(value, dict) and step in value:
             value = value[step]
         elif isinstance(value, list) and step == "*":
+            purse.pay(len(value))
             found: list[Any] = []
             for each in value:
-                inner = _walk(each, steps[at + 1 :])
+                inner = _walk(each, steps[at + 1 :], purse)
                 found += inner if isinstance(inner, list) else [inner]
             return found
         elif isinstance(value, list) and _INDEX.fullmatch(step) and int(step) < len(value):

@@ -145,3 +145,12 @@ def test_references_are_few_and_no_longer_than_a_request() -> None:
     assert len(jmap.resolve(many, short)) == LIMITS.jmap_references
     with pytest.raises(BadReference):
         jmap.resolve({**many, "#a": reference}, short)
+
+
+def test_references_walk_no_further_than_so_many_elements() -> None:
+    """Empty arrays cost nothing to write down, and much to walk over."""
+    half = [Invocation("Core/echo", {"a": [[]] * (LIMITS.jmap_walk // 2)}, "0")]
+    reference = {"resultOf": "0", "name": "Core/echo", "path": "/a/*/*"}
+    assert jmap.resolve({"#a": reference, "#b": reference}, half) == {"a": [], "b": []}
+    with pytest.raises(BadReference):
+        jmap.resolve({"#a": reference, "#b": reference, "#c": reference}, half)

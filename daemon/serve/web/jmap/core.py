@@ -247,11 +247,15 @@ def account_of(store: Store, account_id: int) -> str:
     return str(store.peek(changes.state, account_id))
 
 
-def conditions(filter: Arguments | None, depth: int = 0) -> list[Arguments]:
+def conditions(filter: Arguments | None, depth: int = 0, seen: list[Arguments] | None = None) -> list[Arguments]:
     """The FilterConditions in a filter, in order. Raises `MethodError` (invalidArguments) for one that is none, or is
-    nested too deep."""
+    nested too deep. `seen`: those and the operators, empty ones too, that were met so far."""
     if filter is None:
         return []
+    seen = [] if seen is None else seen
+    seen.append(filter)
+    if len(seen) > 2 * LIMITS.jmap_filter:
+        raise invalid(f"a filter has at most {LIMITS.jmap_filter} conditions, and as many operators")
     if depth > LIMITS.jmap_filter_depth:
         raise invalid("the filter is nested too deep")
     if "operator" not in filter:
@@ -261,7 +265,7 @@ def conditions(filter: Arguments | None, depth: int = 0) -> list[Arguments]:
         raise invalid("a FilterOperator has operator and conditions, and nothing else")
     if filter["operator"] not in ("AND", "OR", "NOT"):
         raise invalid("an operator is AND, OR or NOT")
-    found = [each for one in inner for each in conditions(one, depth + 1)]
+    found = [each for one in inner for each in conditions(one, depth + 1, seen)]
     if len(found) > LIMITS.jmap_filter:
         raise invalid(f"a filter has at most {LIMITS.jmap_filter} conditions")
     return found

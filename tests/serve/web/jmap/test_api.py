@@ -159,7 +159,9 @@ async def test_filters_are_bounded(desk: Desk) -> None:
 
     for good in (nested(LIMITS.jmap_filter_depth), wide(LIMITS.jmap_filter)):
         assert (await desk.one("Email/query", filter=good))["ids"] == []
-    for bad in (nested(LIMITS.jmap_filter_depth + 1), wide(LIMITS.jmap_filter + 1)):
+    empty = {"operator": "AND", "conditions": []}
+    hollow = {"operator": "OR", "conditions": [empty] * (2 * LIMITS.jmap_filter)}
+    for bad in (nested(LIMITS.jmap_filter_depth + 1), wide(LIMITS.jmap_filter + 1), hollow):
         assert (await desk.one("Email/query", filter=bad)) == {"error": "invalidArguments"}
 
 

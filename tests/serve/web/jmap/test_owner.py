@@ -11,11 +11,13 @@ import pytest
 
 from daemon.admin import people, scripts
 from daemon.admin import rules as admin_rules
+from daemon.limits import LIMITS
 from daemon.serve.login import LoginRefused
 from daemon.serve.web.jmap.capabilities import CAPABILITIES
 from daemon.serve.web.jmap.news import News
 from daemon.serve.web.jmap.owner import METHODS, TYPES, URN
 from daemon.serve.web.jmap.owner import rules as owner_rules
+from daemon.sieve import simple
 from daemon.sieve.simple import Condition, Rule
 from daemon.store import accounts, blobs, quarantine, rule_ids, sender_lists, states, web_sessions
 from daemon.store.quarantine import Bounds, Kept
@@ -381,3 +383,10 @@ async def test_the_manual_has_every_method_and_property(house: Site, alice: Call
 
 def _sign_in(tx: Tx, account_id: int) -> None:
     web_sessions.begin(tx, account_id, b"3" * 32, "password", "192.0.2.1", "Fox", epoch=0, idle=60, age=600)
+
+
+async def test_a_rule_longer_than_a_script_is_not_written_down(alice: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simple, "check", None)
+    condition = {"field": "from", "match": "is", "values": [""] * LIMITS.sieve_script}
+    answer = await alice("Rule/set", create={"a": {"conditions": [condition], "keep": True}})
+    assert answer["notCreated"]["a"]["type"] == "invalidProperties"

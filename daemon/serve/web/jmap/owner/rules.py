@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 
 from daemon.admin import rules
+from daemon.limits import LIMITS
 from daemon.serve.web.jmap.few import Few, Object, SetError, aside, said, texts
 from daemon.serve.web.jmap.method import Call
 from daemon.serve.web.visitors import Visitor
@@ -138,6 +139,9 @@ def _rule(value: Object) -> Rule:
     """Raises `SetError`."""
     conditions = tuple([_condition(each) for each in said(value, "conditions", list, [])])
     keywords = said(value, "keywords", dict, {})
+    octets = sum(len(text) + 3 for each in conditions for text in each.values)  # with quotes and a comma
+    if octets + len(keywords) + len(texts(value, "forward")) > LIMITS.sieve_script:  # before it is written down
+        raise SetError("invalidProperties", f"a script has at most {LIMITS.sieve_script} octets", "conditions")
     if not all(each is True for each in keywords.values()):
         raise SetError("invalidProperties", "a keyword is true, or not there", "keywords")
     rule = Rule(
