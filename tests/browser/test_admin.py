@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import smtplib
 from collections.abc import Iterator
 
 import pytest
@@ -71,3 +73,80 @@ def test_on_a_phone_in_the_dark(chromium: Browser, server: Server) -> None:
         expect(page.get_by_text("checks found nothing to say")).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") == 360
         blameless(page)
+
+
+def test_the_queue_and_its_verbs(chromium: Browser, server: Server) -> None:
+    """What the peer said stands there; a held message is released; one is dropped after a question."""
+    hand_in(server, "slow@far.test", "gone@far.test")
+    with visiting(chromium, server, "admin-queue") as visit:
+        page = inside(visit)
+        page.get_by_role("link", name="Queue").click()
+        row = page.get_by_role("row").filter(has_text="slow@far.test")
+        expect(row.get_by_text(re.compile("DNS|name server|resolv", re.IGNORECASE)).first).to_be_visible()
+        row.get_by_role("checkbox").check()
+        page.get_by_role("button", name="Hold").click()
+        page.get_by_label("Why; the list shows it").fill("they are moving")
+        page.get_by_role("dialog").get_by_role("button", name="Hold").click()
+        expect(row.get_by_text("held: they are moving")).to_be_visible()
+        blameless(page)
+        visit.seen.shot("admin-queue-held")
+        row.get_by_role("button", name="slow@far.test").click()
+        expect(page.get_by_role("dialog").get_by_text("Out there")).to_be_visible()
+        page.get_by_role("button", name="Close").click()
+        row.get_by_role("checkbox").check()
+        page.get_by_role("button", name="Release").click()
+        expect(page.get_by_text("1 recipient released.")).to_be_visible()
+        expect(row.get_by_text("held: they are moving")).to_have_count(0)
+        other = page.get_by_role("row").filter(has_text="gone@far.test")
+        other.get_by_role("checkbox").check()
+        page.get_by_role("button", name="Drop").click()
+        page.get_by_role("dialog").get_by_role("button", name="Drop").click()
+        expect(other).to_have_count(0)
+
+
+def hand_in(server: Server, *to: str) -> None:
+    with smtplib.SMTP("127.0.0.1", server.ports["submission"]) as smtp:
+        smtp.login(ALICE, USERS[ALICE])
+        smtp.sendmail(ALICE, to, b"From: %s\r\nSubject: Out there\r\n\r\nHello.\r\n" % ALICE.encode())
+
+
+def test_users_come_change_and_go(chromium: Browser, server: Server) -> None:
+    with visiting(chromium, server, "admin-users") as visit:
+        page = inside(visit)
+        page.get_by_role("link", name="Users").click()
+        page.get_by_role("button", name="Add a user").click()
+        page.get_by_label("E-mail address").fill("alice@example.test")
+        page.get_by_role("dialog").get_by_role("button", name="Add").click()
+        expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("alice@example.test")
+        visit.forgive("422")
+        page.get_by_label("E-mail address").fill("eve@example.test")
+        page.get_by_label("Name").fill("Eve")
+        page.get_by_role("dialog").get_by_role("button", name="Add").click()
+        row = page.get_by_role("row").filter(has_text="eve@example.test")
+        expect(row.get_by_text("Eve", exact=True)).to_be_visible()
+        for choice, state in (("Disable", 1), ("Enable", 0)):
+            row.get_by_role("button", name="What to do with").click()
+            page.get_by_role("menuitem", name=choice).click()
+            expect(row.get_by_text("disabled", exact=True)).to_have_count(state)
+        visit.seen.shot("admin-users-list")
+        blameless(page)
+        row.get_by_role("button", name="What to do with").click()
+        page.get_by_role("menuitem", name="Remove").click()
+        expect(page.get_by_text("6 mailboxes with 0 messages")).to_be_visible()
+        page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+        expect(row).to_have_count(0)
+
+
+def test_every_place_is_shown_and_blameless(chromium: Browser, server: Server) -> None:
+    with visiting(chromium, server, "admin-trace", width=360) as visit:
+        page = inside(visit)
+        for place in ("Quarantine", "Domains", "Aliases", "Reports", "Trace"):
+            page.get_by_role("link", name=place).click()
+            expect(page.get_by_role("heading", level=1)).to_contain_text(place)
+            expect(page.locator("[aria-busy=true]")).to_have_count(0)
+            blameless(page)
+        page.get_by_label("Sender").fill("ann@a.test")
+        page.get_by_role("button", name="Find").click()
+        page.locator("summary").first.click()
+        expect(page.get_by_text("accepted, from another server").first).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") == 360

@@ -10,6 +10,11 @@ import { sentence } from "./parts.js";
 const PLACES = {
   overview: ["Overview", async () => (await import("./overview.js")).overview],
   queue: ["Queue", async () => (await import("./queue.js")).queue],
+  quarantine: ["Quarantine", async () => (await import("./kept.js")).quarantine],
+  users: ["Users", async () => (await import("./people.js")).people],
+  domains: ["Domains", async () => (await import("./people.js")).domains],
+  aliases: ["Aliases", async () => (await import("./people.js")).aliases],
+  reports: ["Reports", async () => (await import("./kept.js")).reports],
   trace: ["Trace", async () => (await import("./trace.js")).trace],
 };
 
