@@ -30,7 +30,10 @@ async function begin() {
   }
   document.documentElement.dataset.view = "admin";
   fill($("#bar-end"), h("button", { type: "button", class: "button", on: { click: out } }, "Sign out"));
-  addEventListener("hashchange", show);
+  addEventListener("hashchange", async () => {
+    await show();
+    $("#main").focus({ preventScroll: true });
+  });
   addEventListener("signed-out", () => location.reload());
   await show();
 }
