@@ -136,6 +136,13 @@ _ROWS = (
         restart=True,
     ),
     Setting(
+        "listen.admin",
+        "listeners",
+        "127.0.0.1:8443",
+        "HTTPS: the administration page, for administrators only; strangers should not reach it.",
+        restart=True,
+    ),
+    Setting(
         "listen.metrics",
         "listeners",
         "off",

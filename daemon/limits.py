@@ -184,6 +184,8 @@ class Limits:
     jmap_set: int = 500  # objects changed in one /set; RFC 8620 §2
     jmap_query: int = 5000  # ids told in one /query
     jmap_answer: int = 64 * MIB  # octets told in one request: 500 long texts in memory at once
+    jmap_quick: int = 1000  # rows of a list looked through for one page; farther down it is found whole, and kept
+    jmap_kept: int = 1_000_000  # numbers in all lists that are kept: 8 MB
     jmap_filter: int = 100  # conditions of one filter
     jmap_filter_depth: int = 20  # operators inside operators
     push_subscriptions: int = 10  # of one user, for clients that are not connected
@@ -356,6 +358,9 @@ class Limits:
     evidence_signatures: int = 10  # DKIM signatures told of one message: they make rows differ
 
     # -- administration -----------------------------------------------------------------------------------------------
+    admin_threads: int = 4  # verbs of the administration page done at a time: some take long, all use the same disk
+    admin_rows: int = 1000  # lines one verb of that page is asked for or works on
+    traffic_hours: int = 24 * 31  # hours of mail counted in one look: it reads all events of that time
     doctor_patience: int = 8  # seconds for one check of the doctor; they run side by side, an answer in 10 is promised
     # -- trust --------------------------------------------------------------------------------------------------------
     ptr_names: int = 10  # names of a connecting address looked at; RFC 7208 §4.6.4, RFC 8601 §3

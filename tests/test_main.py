@@ -129,8 +129,8 @@ def greeting(server: Server, name: str, *, host: str = "127.0.0.1", header: byte
     """What a door says first, behind a PROXY header and TLS where they are due."""
     with socket.create_connection((host, server.ports[name]), 30) as sock:
         sock.sendall(header)
-        asked = b"GET / HTTP/1.0\r\n\r\n" if name in ("http", "https", "metrics") else b""
-        if name not in ("submissions", "imaps", "pop3s", "https"):
+        asked = b"GET / HTTP/1.0\r\n\r\n" if name in ("http", "https", "admin", "metrics") else b""
+        if name not in ("submissions", "imaps", "pop3s", "https", "admin"):
             sock.sendall(asked)
             return sock.recv(100)
         with trusting().wrap_socket(sock) as tls:

@@ -18,7 +18,7 @@ from daemon.admin.findings import Facts, Finding, in_words
 from daemon.config import Config, HostPort, contains
 from daemon.limits import LIMITS
 
-IMPLICIT = frozenset(("submissions", "imaps", "pop3s", "https"))
+IMPLICIT = frozenset(("submissions", "imaps", "pop3s", "https", "admin"))
 _SILENT = frozenset(("http", "https", "metrics", "admin"))  # the client speaks first
 _GREETINGS = {
     "smtp": "220 ", "submission": "220 ", "lmtp": "220 ", "imap": "* OK", "pop3": "+OK", "managesieve": "OK",

@@ -30,6 +30,7 @@ _LISTEN = {
     "listen.managesieve": "127.0.0.1:2190",
     "listen.http": "127.0.0.1:2080",
     "listen.https": "127.0.0.1:2443",
+    "listen.admin": "127.0.0.1:2444",
     "listen.metrics": "127.0.0.1:2090",
 }
 _SETTINGS = {

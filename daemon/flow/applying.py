@@ -106,10 +106,11 @@ class _Applying:
 
     def spare(self) -> None:
         """Each recipient's script may make another long message of this one: they are held in memory together."""
+        if sum([version.body.size for version in self.plan.versions]) < LIMITS.sieve_changed:
+            return
         ruling = self.ruling
         changed = [each for each in ruling.places.values() if each.message is not None]
-        sent = any(said.action.message is not None for said in ruling.redirects)
-        if sum(version.body.size for version in self.plan.versions) < LIMITS.sieve_changed or not (changed or sent):
+        if not changed and all(said.action.message is None for said in ruling.redirects):
             return
         ruling.places.update({each.mailbox: each._replace(message=None) for each in changed})
         ruling.redirects = [said._replace(action=said.action._replace(message=None)) for said in ruling.redirects]

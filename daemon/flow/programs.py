@@ -42,13 +42,11 @@ class Programs:
             raise Heavy
         with self._lock:
             held = self._held.get(key)
+            if held is not None:
+                self._held.move_to_end(key)
         if held is None or any(sieve.included(tx, account_id, name, all_) != was for name, all_, was in held.included):
             held = _compiled(tx, account_id, text, LIMITS.sieve_inline if inline else None)
             self._keep(key, held)
-        else:
-            with self._lock:
-                if key in self._held:
-                    self._held.move_to_end(key)
         if isinstance(held.program, ScriptErrors):
             raise held.program
         return held.program
@@ -65,9 +63,11 @@ class Programs:
 
     def took(self, account_id: int, text: str, seconds: float) -> None:
         """How long a run was: the loop is not kept from its work twice."""
-        key = _key(account_id, text)
+        key, slow = _key(account_id, text), seconds * 1000 > LIMITS.sieve_quick
+        if slow == (key in self._slow):
+            return
         with self._lock:
-            if seconds * 1000 > LIMITS.sieve_quick and key in self._held:
+            if slow and key in self._held:
                 self._slow.add(key)
             else:
                 self._slow.discard(key)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import random
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -403,13 +402,13 @@ class Planning:
                 account_id, local.address, recipient, self.envelope, self.origin, prefix, read, size, self.config,
                 self.judged, home, junk, self.inline, version,
             )  # fmt: skip
-            began = time.thread_time()
             ruling = rules.rule(self.tx, case)
-            self.spent += time.thread_time() - began
-            if self.inline and self.spent * 1000 > LIMITS.sieve_together:
-                raise rules.Heavy
             if ruling is not None:
-                return self._followed(case, ruling)
+                self.spent += ruling.took
+                if self.inline and self.spent * 1000 > LIMITS.sieve_together:
+                    raise rules.Heavy
+                if not ruling.idle:
+                    return self._followed(case, ruling)
         denial = self.room(account_id, len(prefix) + size) if self.careful else None
         if denial is None:
             kept = self.note(account_id, recipient) if junk else None

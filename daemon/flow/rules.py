@@ -129,6 +129,7 @@ class Ruling:
     did: list[Did] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     script: str = ""  # the one whose actions are taken in
+    took: float = 0.0  # seconds of CPU
 
     @property
     def idle(self) -> bool:
@@ -169,7 +170,7 @@ class Ran(NamedTuple):
 
 
 def rule(tx: Tx, case: Case) -> Ruling | None:
-    """What the scripts say; None for a user without any that concern this message. Raises `Heavy`."""
+    """What the scripts say; None for a user without any. Raises `Heavy`."""
     scripts = sieve.scripts(tx, case.account_id)
     return _rule(tx, case, scripts) if scripts else None
 
@@ -177,8 +178,7 @@ def rule(tx: Tx, case: Case) -> Ruling | None:
 def again(tx: Tx, case: Case, scripts: Sequence[Script]) -> Ruling:
     """What these scripts say of a message that lies in a mailbox. Whatever goes wrong is a fault, and ends it."""
     ruling = _rule(tx, case, scripts)
-    if ruling is None:  # they said nothing at all
-        ruling = Ruling()
+    if ruling.idle:
         ruling.place(Place(case.home, *marks(_flags_of(case))))
     return ruling
 
@@ -190,12 +190,13 @@ def watched(tx: Tx, case: Case, scripts: list[Script]) -> list[Ran]:
     return ran
 
 
-def _rule(tx: Tx, case: Case, scripts: Sequence[Script], ran: list[Ran] | None = None) -> Ruling | None:
+def _rule(tx: Tx, case: Case, scripts: Sequence[Script], ran: list[Ran] | None = None) -> Ruling:
     if case.inline and case.size > LIMITS.parse_inline:
         raise Heavy
     ruling = Ruling()
     subject: Subject | None = None
     kept: Keep | None = Keep()
+    began = time.thread_time()
     for script in scripts:
         ruling.script = script.name
         try:
@@ -217,10 +218,11 @@ def _rule(tx: Tx, case: Case, scripts: Sequence[Script], ran: list[Ran] | None =
         if subject is None:
             ruling.data = case.prefix + case.body()
             subject = Subject(ruling.data, _sent(case), facts(tx, case))
-        began = time.thread_time()
         steps = LIMITS.sieve_steps_inline if case.inline else LIMITS.sieve_steps
         result = program.run(subject, steps, told=ran is not None)
-        programs.took(case.account_id, script.text, time.thread_time() - began)
+        took = time.thread_time() - began - ruling.took
+        ruling.took += took
+        programs.took(case.account_id, script.text, took)
         if case.inline and result.spent:
             raise Heavy
         if ran is not None:
@@ -238,9 +240,7 @@ def _rule(tx: Tx, case: Case, scripts: Sequence[Script], ran: list[Ran] | None =
             subject = Subject(kept.message, subject.sent, subject.facts)
         if case.lying is not None:
             subject.facts = replace(subject.facts, flags=kept.flags)
-    if ruling.idle and kept == Keep():
-        return None
-    if kept is not None:
+    if kept is not None and not (ruling.idle and kept == Keep()):
         ruling.place(Place(case.home, *marks(kept.flags), kept.message))
     return ruling
 
@@ -267,11 +267,11 @@ def _went_wrong(ruling: Ruling, case: Case, script: Script, text: str) -> None:
 
 def _sent(case: Case) -> Sent:
     recipient, envelope = case.recipient, case.envelope
-    given = {
-        "orcpt": from_xtext(recipient.orcpt or ""), "notify": recipient.notify,
-        "ret": envelope.ret, "envid": from_xtext(envelope.envid or ""),
-    }  # fmt: skip
-    extra = tuple([(name, value) for name, value in given.items() if value])
+    given = (
+        ("orcpt", recipient.orcpt and from_xtext(recipient.orcpt)), ("notify", recipient.notify),
+        ("ret", envelope.ret), ("envid", envelope.envid and from_xtext(envelope.envid)),
+    )  # fmt: skip
+    extra = tuple([(name, value) for name, value in given if value])
     return Sent(envelope.reverse_path, str(case.address), str(recipient.address), extra)
 
 
@@ -341,7 +341,7 @@ def located(tx: Tx, account_id: int, action: FileInto) -> Place | str:
             name = mailboxes.normal_name(action.mailbox)
         except Invalid as error:
             return f"{action.mailbox[:100]!r}: {error}"
-        if mailboxes.find(tx, account_id, name) is None:
+        if not mailboxes.exists(tx, account_id, name):
             if not action.create:
                 return f"there is no mailbox {name!r}"
             if not mailboxes.has_room(tx, account_id, name):
@@ -379,7 +379,7 @@ def facts(tx: Tx, case: Case) -> Facts:
         duplicate=lambda handle: sieve.seen(tx, account_id, handle),
         has_list=lambda name: name == ADDRESS_BOOK,
         in_list=lambda name, value: name == ADDRESS_BOOK and _known(tx, account_id, value),
-        environment=_environment(case).get,
+        environment=lambda item: _environment(case).get(item),
         addresses=(str(case.address),),
         spam=spam,
         virus=_VIRUS.get(judged.signals.scan.result, "") if judged is not None else "",

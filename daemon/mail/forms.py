@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
+from daemon.limits import LIMITS
 from daemon.mail.decode import decode_text, decode_words, header_text, unfold
-from daemon.mail.mailboxes import Mailbox, mailboxes
+from daemon.mail.mailboxes import Mailbox, all_mailboxes
 from daemon.mail.summary import parse_date, zone_in
 
 Fields = Sequence[tuple[bytes, bytes]]
@@ -88,14 +89,14 @@ def text(value: bytes) -> str:
 
 def addresses(value: bytes) -> list[dict[str, str | None]]:
     """Those in groups too, the groups themselves left out."""
-    return [_address(each) for each in mailboxes(value) if each.host is not None]
+    return [_address(each) for each in all_mailboxes(value, LIMITS.compose_addresses) if each.host is not None]
 
 
 def grouped_addresses(value: bytes) -> list[dict[str, Any]]:
     """Each group with its addresses; what stands outside of groups in one without a name."""
     groups: list[dict[str, Any]] = []
     inside = False
-    for each in mailboxes(value):
+    for each in all_mailboxes(value, LIMITS.compose_addresses):
         if each.host is None:
             inside = each.local is not None
             if inside:

@@ -129,6 +129,7 @@ class House:
         services += [
             Service("http", Visit, self.web.serve, web.WORDS),
             Service("https", Visit, self.web.serve, web.WORDS, True, self.web.context),
+            Service("admin", Visit, self.web.serve, web.WORDS, True, self.web.context),
             Service("metrics", Visit, self.web.serve, web.WORDS),
         ]
         return {service.name: service for service in services}

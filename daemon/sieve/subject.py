@@ -55,7 +55,7 @@ class Event(NamedTuple):
     changed_flags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # not frozen: each message has one made, and frozen takes five times as long
 class Facts:
     """What a script may ask about the world. Every default is harmless, so that a test names only what it is about."""
 
@@ -82,9 +82,10 @@ class Head:
     __slots__ = ("_fields", "_texts", "_people")
 
     def __init__(self, block: bytes) -> None:
-        self._fields: dict[str, list[bytes]] = {}
+        found: dict[str, list[bytes]] = {}
         for name, value in split_fields(block):
-            self._fields.setdefault(name.decode("latin-1").lower(), []).append(value)
+            found.setdefault(name.decode("latin-1").lower(), []).append(value)
+        self._fields = found
         self._texts: dict[str, tuple[str, ...]] = {}
         self._people: dict[bytes, tuple[Mailbox, ...]] = {}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from daemon.limits import LIMITS
 from daemon.store.tx import Tx
@@ -88,8 +88,7 @@ def record(
     )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class New:
+class New(NamedTuple):
     """An event not yet written. `detail` must be JSON; what is None in it is left out."""
 
     trace: str

@@ -22,6 +22,7 @@ STANDARD = (  # made for every new user (traps I3)
     ("Archive", "\\Archive"),
 )
 SPECIAL_USES = frozenset(("\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash"))  # to make one for
+_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff*%]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def normal_name(name: str) -> str:
         raise Invalid(f"a mailbox name has at most {LIMITS.imap_mailbox_name} octets")
     if len(levels) > LIMITS.imap_mailbox_depth:
         raise Invalid(f"mailboxes nest at most {LIMITS.imap_mailbox_depth} deep")
-    if re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff*%]", name):
+    if _UNFIT.search(name):
         raise Invalid("a mailbox name has no control characters and no * or %")
     if levels[0].upper() == INBOX:
         levels[0] = INBOX
@@ -81,6 +82,11 @@ def find(tx: Tx, account_id: int, name: str) -> Mailbox | None:
         name = INBOX + name[5:]
     row = tx.one(f"select {_COLUMNS} from mailbox where account_id = ? and name = ?", account_id, name)
     return None if row is None else _mailbox(row)
+
+
+def exists(tx: Tx, account_id: int, name: str) -> bool:
+    """Whether there is one of this name, as `normal_name` makes it."""
+    return tx.value("select 1 from mailbox where account_id = ? and name = ?", account_id, name) is not None
 
 
 def get(tx: Tx, account_id: int, name: str) -> Mailbox:

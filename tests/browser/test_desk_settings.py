@@ -6,6 +6,7 @@ import imaplib
 import re
 import smtplib
 import time
+import zipfile
 from collections.abc import Iterator
 
 import pytest
@@ -154,3 +155,56 @@ def test_signature_sender_and_forwarding_are_kept(chromium: Browser, server: Ser
         page.get_by_label("Forward to").fill("")
         page.get_by_role("button", name="Save").click()
         expect(page.get_by_text("nothing is forwarded")).to_be_visible()
+
+
+def test_a_passkey_is_made_and_removed(chromium: Browser, server: Server) -> None:
+    with visiting(chromium, server, "desk-passkey") as visit:
+        page = visit.inside()
+        device = visit.seen.context.new_cdp_session(page)
+        device.send("WebAuthn.enable")
+        kind = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True}
+        kind |= {"isUserVerified": True, "automaticPresenceSimulation": True}
+        device.send("WebAuthn.addVirtualAuthenticator", {"options": kind})
+        page = visit.settings("two-factor")
+        page.get_by_role("button", name="Add a passkey").click()
+        page.get_by_label(re.compile("Your password")).fill(USERS[ALICE])
+        page.get_by_role("button", name="Go on").click()
+        expect(page.get_by_text("works from now on")).to_be_visible()
+        page.get_by_role("button", name=re.compile("Remove the passkey Passkey 1")).click()
+        page.get_by_label(re.compile("Your password")).fill(USERS[ALICE])
+        page.get_by_role("button", name="Go on").click()
+        expect(page.get_by_text("is removed.")).to_be_visible()
+
+
+def test_another_browser_is_signed_out(chromium: Browser, server: Server) -> None:
+    with (
+        visiting(chromium, server, "desk-elsewhere") as elsewhere,
+        visiting(chromium, server, "desk-sessions") as visit,
+    ):
+        elsewhere.inside()
+        visit.inside()
+        page = visit.settings("sessions")
+        expect(page.get_by_text("this browser")).to_have_count(1)
+        others = page.get_by_role("button", name=re.compile("^Sign out Chrome"))  # some of stories before
+        for left in range(others.count() - 1, -1, -1):
+            others.first.click()
+            expect(others).to_have_count(left)
+        expect(page.get_by_text("Signed out.", exact=True)).to_be_visible()
+        elsewhere.page.reload()
+        expect(elsewhere.page.get_by_label("Password")).to_be_visible()
+        elsewhere.forgive("401")
+
+
+def test_devices_are_shown_and_all_mail_is_downloaded(chromium: Browser, server: Server) -> None:
+    deliver(server, letter("To be kept"))
+    arrived(server, ALICE, "To be kept")
+    with visiting(chromium, server, "desk-devices") as visit:
+        visit.inside()
+        page = visit.settings("devices")
+        expect(page.get_by_role("cell", name=str(server.ports["imaps"]))).to_be_visible()
+        assert page.get_by_alt_text(re.compile("^QR code")).evaluate("(image) => image.decode().then(() => true)")
+        page = visit.settings("export")
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Download all mail").click()
+        with zipfile.ZipFile(download.value.path()) as packed:
+            assert any(b"Subject: To be kept" in packed.read(name) for name in packed.namelist())

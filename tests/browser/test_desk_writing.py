@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from importlib.resources import files
 
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.browser.house import ALICE, BOB, arrived, deliver, found, letter, server, visiting
 from tests.instruments.server import Server
@@ -128,6 +128,32 @@ def test_a_message_waits_for_the_line_and_goes_once(chromium: Browser, server: S
         until(lambda: not found(server, ALICE, "From the train", "Drafts"), "no draft is left")
         assert len(found(server, ALICE, "From the train", "Sent")) == 1
         visit.forgive("ERR_INTERNET_DISCONNECTED")
+
+
+def test_a_message_whose_receipt_got_lost_goes_once(chromium: Browser, server: Server) -> None:
+    lost: list[str] = []
+
+    def lose(route: Route) -> None:
+        """The server hears it and answers; the answer never comes."""
+        if lost or "EmailSubmission/set" not in (route.request.post_data or ""):
+            return route.fallback()
+        lost.append(route.fetch().text())
+        return route.abort("connectionreset")
+
+    with visiting(chromium, server, "desk-lost") as visit:
+        page = visit.inside()
+        hold(page, 0)
+        page.route("**/jmap/api", lose)
+        write(page, BOB, "Only once", "Count me")
+        page.keyboard.press("Control+Enter")
+        expect(page.get_by_text("it is sent as soon as there is one")).to_be_visible()
+        assert "newState" in lost[0]
+        page.evaluate("dispatchEvent(new Event('online'))")
+        expect(page.get_by_text("Message sent")).to_be_visible()
+        arrived(server, BOB, "Only once")
+        assert len(found(server, ALICE, "Only once", "Sent")) == len(found(server, BOB, "Only once")) == 1
+        until(lambda: not found(server, ALICE, "Only once", "Drafts"), "no draft is left")
+        visit.forgive("ERR_CONNECTION_RESET")
 
 
 def test_what_is_asked_before_it_goes(chromium: Browser, server: Server) -> None:

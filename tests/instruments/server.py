@@ -25,7 +25,7 @@ from daemon.store.tx import Tx
 
 PROTOCOLS = (
     "smtp", "submission", "submissions", "lmtp", "imap", "imaps", "pop3", "pop3s", "managesieve", "http", "https",
-    "metrics",
+    "admin", "metrics",
 )  # fmt: skip
 NO_DNS = "127.0.0.1:1"  # nobody answers there: unless a test has its own DNS, no name of the world is looked up
 PATIENCE = 30  # seconds for a start or a stop before the test fails

@@ -186,7 +186,8 @@ def test_status_counts_everything(named: Ctl, letter: Path) -> None:
     assert (s["running"], s["domains"], s["users"], s["messages"], s["waiting"], s["held"]) == (False, 1, 2, 2, 1, 1)
     assert s["stored"] < s["used"], "bytes are shared"
     assert {one["name"] for one in s["listeners"]} == {
-        "smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "managesieve", "http", "https"
+        "smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "managesieve", "http", "https",
+        "admin",
     }  # fmt: skip
     text = named.ok("status")
     assert "stopped" in text and "2 users" in text and "1 held" in text

@@ -249,9 +249,26 @@ class Mailboxes(RuleBasedStateMachine):
             with pytest.raises(Invalid):
                 self.store.write_now(work)
             return
+        gone = self.model.pop(name)
+        sql = (
+            "select email_id from membership where mailbox_id = ?1"
+            " union select email_id from tombstone where mailbox_id = ?1"
+        )
+        was_there = {row[0] for row in self.store.read_now(Tx.all, sql, gone.id)}
+        before = self.store.read_now(Tx.value, "select modseq from account where id = ?", self.account)
         self.store.write_now(work)
-        self.old.pop(self.model.pop(name).id, None)
+        self.old.pop(gone.id, None)
+        self.changed_elsewhere(was_there, before)
         self.learn_new()
+
+    def changed_elsewhere(self, emails: set[int], before: int) -> None:
+        """Of messages that were in a removed mailbox nothing is remembered there: they count as changed now."""
+        for box in self.model.values():
+            for uid, one in box.messages.items():
+                if one.email in emails:
+                    sql = "select modseq from membership where mailbox_id = ? and uid = ?"
+                    one.modseq = self.store.read_now(Tx.value, sql, box.id, uid)
+                    assert one.modseq > before
 
     # -- what the janitor does meanwhile
 

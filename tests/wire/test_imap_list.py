@@ -61,7 +61,7 @@ def test_what_is_listed(text, want):
         ('LIST "" * RETURN (MYRIGHTS)', "BAD unknown RETURN option"),
         ('LIST "" * RETURN (STATUS)', "BAD STATUS items expected"),
         ('LIST "" * RETURN (STATUS ())', "BAD STATUS item expected"),
-        ('LIST "" * RETURN (STATUS (MAILBOXID X))', "BAD unknown STATUS item MAILBOXID"),
+        ('LIST "" * RETURN (STATUS (MAILBOXES X))', "BAD unknown STATUS item MAILBOXES"),
         ('LIST (SUBSCRIBED HIDDEN) "" *', "BAD unknown selection option"),
         ('LIST (RECURSIVEMATCH) "" *', "BAD RECURSIVEMATCH wants something to match"),
         ('LIST (REMOTE RECURSIVEMATCH) "" *', "BAD RECURSIVEMATCH wants something to match"),

@@ -140,6 +140,8 @@ def test_tagged_and_untagged_answers(args, want):
          b'* LIST () "/" a ("CHILDINFO" ("SUBSCRIBED"))'),
         (reply.status_line("a b", {"MESSAGES": 2, "UIDNEXT": 4}), b'* STATUS "a b" (MESSAGES 2 UIDNEXT 4)'),
         (reply.status_line("a", {"APPENDLIMIT": None}), b"* STATUS a (APPENDLIMIT NIL)"),
+        (reply.status_line("a", {"MAILBOXID": "(m1)"}), b"* STATUS a (MAILBOXID (m1))"),
+        (reply.jmap_access_line("https://a.example/"), b'* JMAPACCESS "https://a.example/"'),
         (reply.search_line([2, 3]), b"* SEARCH 2 3"),
         (reply.search_line([2, 3], 917), b"* SEARCH 2 3 (MODSEQ 917)"),
         (reply.search_line([]), b"* SEARCH"),

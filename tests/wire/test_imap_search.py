@@ -147,6 +147,8 @@ def test_modseq_is_noticed_wherever_it_stands():
         ("OLDER 0", "BAD seconds expected"),
         ('MODSEQ "/flags/x" some 1', "BAD entry type expected"),
         ("MODSEQ x", "BAD mod-sequence expected"),
+        ("EMAILID a.b", "BAD object id expected"),
+        ("THREADID", "BAD object id expected"),
         ("RETURN (SAVE) ALL", "BAD unknown RETURN option"),
         ("RETURN ALL", "BAD RETURN options expected"),
         (b"SUBJECT {1+}\r\n\xff", "BAD a search string that is not UTF-8"),

@@ -117,7 +117,7 @@ VISIT: ContextVar[Visit] = ContextVar("visit")
 
 
 class Web:
-    """What stands behind `listen.http`, `listen.https` and `listen.metrics`; one per process."""
+    """What stands behind `listen.http`, `listen.https`, `listen.admin` and `listen.metrics`; one per process."""
 
     def __init__(
         self,
@@ -147,10 +147,10 @@ class Web:
     async def serve(self, conn: Any) -> None:
         if conn.ssl_object is not None and validation.was_meant(conn.ssl_object):
             return
-        name = "metrics" if conn.listener.name == "metrics" else "pages"
-        if name not in self._loading:
-            self._loading[name] = asyncio.create_task(self._metrics() if name == "metrics" else self._pages())
-        runner = await asyncio.shield(self._loading[name])
+        load = {"metrics": self._metrics, "admin": self._admin}.get(conn.listener.name, self._pages)
+        if load.__name__ not in self._loading:
+            self._loading[load.__name__] = asyncio.create_task(load())
+        runner = await asyncio.shield(self._loading[load.__name__])
         assert runner.server is not None
         await conn.talk(runner.server())
 
@@ -166,6 +166,12 @@ class Web:
         from daemon.serve.web import app
 
         return await app.runner(self._store, self._config, self._door, self._healthy(), self._judge)
+
+    async def _admin(self) -> web.AppRunner:
+        await asyncio.to_thread(__import__, "daemon.serve.web.admin.app")
+        from daemon.serve.web.admin import app
+
+        return await app.runner(self._store, self._config, self._door)
 
     async def _metrics(self) -> web.AppRunner:
         await asyncio.to_thread(__import__, "daemon.serve.web.metrics")

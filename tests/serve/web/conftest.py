@@ -30,6 +30,7 @@ class Site:
             "hostname": "mail.example.org",
             "listen.http": "127.0.0.1:0",
             "listen.https": "127.0.0.1:0",
+            "listen.admin": "127.0.0.1:0",
             "listen.metrics": "127.0.0.1:0",
         }
         self.store = Store.open(DataDir(path))
@@ -49,6 +50,7 @@ class Site:
         services = {
             "http": Service("http", Visit, self.web.serve, door.WORDS),
             "https": Service("https", Visit, self.web.serve, door.WORDS, True, self.web.context),
+            "admin": Service("admin", Visit, self.web.serve, door.WORDS, True, self.web.context),
             "metrics": Service("metrics", Visit, self.web.serve, door.WORDS),
         }
         self.doors.open(services, bind(self.config(), services, {}))
@@ -63,7 +65,7 @@ class Site:
     async def dial(
         self, name: str = "https", host: str | None = "mta-sts.example.org", protocols: tuple[str, ...] = ()
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        if name != "https":
+        if name not in ("https", "admin"):
             return await asyncio.open_connection("127.0.0.1", self.port(name))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE

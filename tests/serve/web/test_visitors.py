@@ -60,6 +60,8 @@ class Answer:
 class Client:
     """A browser, or what says it is one."""
 
+    door = "https"
+
     def __init__(self, site: Site, **fields: str) -> None:
         self.site = site
         self.fields = fields
@@ -70,7 +72,7 @@ class Client:
             k.replace("_", "-"): v for k, v in fields.items()
         }
         lines = "".join(f"{name}: {value}\r\n" for name, value in given.items() if value)
-        reader, writer = await self.site.dial(host=HOST)
+        reader, writer = await self.site.dial(self.door, host=HOST)
         head = f"{verb} {path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\nContent-Length: {len(sent)}\r\n"
         writer.write(f"{head}{lines}\r\n".encode() + sent)
         answer = (await reader.read()).decode()

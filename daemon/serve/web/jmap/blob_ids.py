@@ -1,5 +1,5 @@
 """Where the octets of a blob are, whatever it is: `f…` is an upload, others are in stored messages (`octets`), and
-`NAME_2.1` is part 2.1 of a message that is a blob itself."""
+`NAME_2-1` is part 2.1 of a message that is a blob itself."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def blob(store: Store, account_id: int, name: str) -> Blob | None:
 
 def inside(name: str, number: str) -> str:
     """What the part of a blob is called that is a message."""
-    return f"{name}_{number}"
+    return f"{name}_{octets.dashed(number)}"
 
 
 def _inside(store: Store, account_id: int, outer: str, number: str) -> Blob | None:
@@ -46,7 +46,7 @@ def _inside(store: Store, account_id: int, outer: str, number: str) -> Blob | No
     if whole is None:
         return None
     data = whole.read(0, whole.size)
-    part = next((part for at, part in bodies.numbered(scan(data).root) if at == number), None)
+    part = next((part for at, part in bodies.numbered(scan(data).root) if at == octets.dotted(number)), None)
     if part is None:
         return None
     octets_ = decode_transfer(data[part.body : part.end], part.encoding)
@@ -66,7 +66,7 @@ def _find(store: Store, account_id: int, name: str) -> Found | None:
         data = there.read(0, there.size)
     except SegmentDamaged:
         return None
-    number = object_ids.number(object_ids.EMAIL, name.partition(".")[0])
+    number = object_ids.number(object_ids.EMAIL, name.partition("-")[0])
     stored = None if number is None else store.peek(email_sets.find, account_id, number)
     if stored is None:
         return Found(data, there.type)

@@ -1,15 +1,19 @@
 """Email/query and Email/queryChanges (RFC 8621 §4.4, §4.5).
 
 A page of one mailbox costs what it shows: rows come in order out of an index, and reading ends with the page, unless
-all must be seen (an anchor, a place from the end, a total that no counter has).
+all must be seen (an anchor, a place far down or from the end, a total that no counter has). Then the list is kept as
+long as it is true, for whoever scrolls asks again at once (`query_lists`).
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
-from daemon.serve.web.jmap import core, email_filter
+from daemon.limits import LIMITS
+from daemon.serve.web.jmap import core, email_filter, query_lists
 from daemon.serve.web.jmap.method import Arguments, Call, MethodError
 from daemon.store import changes, email_find, emails, find, mailboxes
 from daemon.store.db import Store
@@ -50,21 +54,21 @@ def _page(store: Store, asked: Asked, found: Arguments) -> Arguments:
 
 def _page_in(tx: Tx, store: Store, asked: Asked, found: Arguments) -> Arguments:
     state = str(changes.state(tx, asked.account_id))
-    total = _counted(tx, asked) if found["calculateTotal"] else 0
-    all_needed = total is None or found["anchor"] is not None or found["position"] < 0
+    kept = query_lists.of(store)
+    numbers = kept.get((asked, state))
+    total = _counted(tx, asked) if found["calculateTotal"] and numbers is None else 0
     end = found["position"] + core.limit_of(found)
-    ids: list[str] = []
-    for number in _fitting(tx, store, asked):
-        if not all_needed and len(ids) >= end:
-            break
-        ids.append(f"e{number}")
-    answer = {
-        "accountId": found["accountId"],
-        "queryState": state,
-        "canCalculateChanges": True,
-        **core.window(found, ids),
-    }
-    return {**answer, "total": len(ids) if total is None else total} if found["calculateTotal"] else answer
+    if numbers is None and (total is None or found["anchor"] or found["position"] < 0 or end > LIMITS.jmap_quick):
+        numbers = array("q", _fitting(tx, store, asked))
+        kept.keep((asked, state), numbers)
+    answer = {"accountId": found["accountId"], "queryState": state, "canCalculateChanges": True}
+    if numbers is None:
+        ids = [f"e{number}" for number in islice(_fitting(tx, store, asked), end)]
+    else:
+        total = len(numbers)
+        ids = [f"e{number}" for number in numbers]
+    answer |= core.window(found, ids)
+    return {**answer, "total": total} if found["calculateTotal"] else answer
 
 
 def _counted(tx: Tx, asked: Asked) -> int | None:

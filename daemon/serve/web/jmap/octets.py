@@ -1,6 +1,7 @@
 """Blobs that are, or are in, stored messages: their ids and their octets (RFC 8620 §6, RFC 8621 §4.1.4).
 
-`e12.raw` is all of a message as a client sees it, `e12.2.1` part 2.1 of it without its transfer encoding.
+`e12-raw` is all of a message as a client sees it, `e12-2-1` part 2.1 of it without its transfer encoding: an id has no
+dots (RFC 8620 §1.2).
 """
 
 from __future__ import annotations
@@ -15,15 +16,24 @@ from daemon.store import emails
 from daemon.store.blobs import Place
 from daemon.store.db import Store
 
-_BLOB = re.compile(r"(e[0-9]{1,18})\.(raw|[1-9][0-9]{0,3}(?:\.[1-9][0-9]{0,3}){0,60})")
+_BLOB = re.compile(r"(e[0-9]{1,18})-(raw|[1-9][0-9]{0,3}(?:-[1-9][0-9]{0,3}){0,60})")
 
 
 def whole(email_id: int) -> str:
-    return f"e{email_id}.raw"
+    return f"e{email_id}-raw"
 
 
 def of_part(email_id: int, number: str) -> str:
-    return f"e{email_id}.{number}"
+    return f"e{email_id}-{dashed(number)}"
+
+
+def dashed(number: str) -> str:
+    """A part's number as an id has it."""
+    return number.replace(".", "-")
+
+
+def dotted(number: str) -> str:
+    return number.replace("-", ".")
 
 
 class Lazy:
@@ -72,7 +82,7 @@ def find(store: Store, account_id: int, blob_id: str) -> Blob | None:
     if found[2] == "raw":
         return Blob("message/rfc822", row.size, row.prefix, data)
     root = unpack(row.parts) if row.parts else scan(data[0 : data.length]).root
-    part = next((part for at, part in bodies.numbered(root) if at == found[2]), None)
+    part = next((part for at, part in bodies.numbered(root) if at == dotted(found[2])), None)
     if part is None:
         return None
     if part.encoding in ("base64", "quoted-printable"):

@@ -14,7 +14,7 @@ const GROUPS = [
       ["vacation", "Vacation answer", "sun"],
       ["rules", "Rules", "sort"],
       ["forwarding", "Forwarding", "forward"],
-      ["senders", "Blocked and allowed senders", "junk"],
+      ["senders", "Blocked senders", "junk"],
       ["quarantine", "Kept by the filter", "shield"],
       ["scheduled", "Waiting to be sent", "clock"],
     ],

@@ -15,13 +15,13 @@ export function forget() {
   localStorage.removeItem(INSIDE);
 }
 
-/** Ask until the server lets in. Resolves then. */
-export function signIn() {
+/** Ask until the server lets in. Resolves then. `title` says to what. */
+export function signIn(title = "Sign in to your mail") {
   document.documentElement.dataset.view = "sign-in";
   const place = $("#sign-in");
   place.hidden = false;
   return new Promise((resolve) => {
-    first(place, () => {
+    first(place, title, () => {
       localStorage.setItem(INSIDE, "");
       place.hidden = true;
       fill(place);
@@ -39,13 +39,13 @@ function field(label, props) {
   return { input, row: h("div", { class: "sign-row" }, h("label", { htmlFor: props.id }, label), input) };
 }
 
-function first(place, entered) {
+function first(place, title, entered) {
   const name = field("E-mail address", { id: "login", type: "email", name: "username", autocomplete: "username", inputMode: "email", value: localStorage.getItem(LAST) ?? "" });
   const password = field("Password", { id: "password", type: "password", name: "password", autocomplete: "current-password" });
   const remember = h("input", { type: "checkbox", id: "remember", checked: true });
   const said = h("p", { class: "sign-said", role: "alert" });
   const button = h("button", { type: "submit", class: "button primary wide" }, "Sign in");
-  const next = (answer, where) => after({ place, answer, said: where, entered, next });
+  const next = (answer, where) => after({ place, title, answer, said: where, entered, next });
   const submit = async (event) => {
     event.preventDefault();
     said.textContent = "";
@@ -64,7 +64,7 @@ function first(place, entered) {
   };
   card(
     place,
-    "Sign in to your mail",
+    title,
     h("form", { class: "sign-form", method: "post", on: { submit } }, name.row, password.row, h("label", { class: "check" }, remember, "Stay signed in"), said, button),
     "PublicKeyCredential" in window && h("button", { type: "button", class: "link-button", on: { click: passkey } }, "Use a passkey instead"),
   );
@@ -72,12 +72,12 @@ function first(place, entered) {
 }
 
 /** What comes after an answer: in, a second factor, or words about what is wrong. */
-async function after({ place, answer, said, entered, next }) {
+async function after({ place, title, answer, said, entered, next }) {
   if (answer.state === "in") {
     entered();
   } else if (answer.state === "factor") {
     const { secondFactor } = await import("./signin_factor.js");
-    secondFactor({ place, answer, card, field, post, next, again: () => first(place, entered) });
+    secondFactor({ place, answer, card, field, post, next, again: () => first(place, title, entered) });
   } else {
     said.textContent = wordsOf(answer);
   }

@@ -69,7 +69,7 @@ async def test_what_rows_tell(desk: Desk) -> None:
     assert found.pop("threadId").startswith("t")
     assert found == {
         "id": email,
-        "blobId": f"{email}.raw",
+        "blobId": f"{email}-raw",
         "mailboxIds": {desk.box(): True},
         "keywords": {"$seen": True},
         "size": len(PREFIX + LETTER),
@@ -129,7 +129,7 @@ async def test_bodies(desk: Desk) -> None:
     assert found["attachments"] == [
         {
             "partId": "2",
-            "blobId": f"{email}.2",
+            "blobId": f"{email}-2",
             "size": 11,
             "name": "map.png",
             "type": "image/png",
@@ -141,7 +141,7 @@ async def test_bodies(desk: Desk) -> None:
         },
         {
             "partId": "3",
-            "blobId": f"{email}.3",
+            "blobId": f"{email}-3",
             "size": 30,
             "name": None,
             "type": "message/rfc822",

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import random
+from array import array
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from daemon.limits import LIMITS
+from daemon.serve.web.jmap import email_query, query_lists
 from daemon.store import keywords, messages
 from tests.serve.web.jmap.desk import Desk
 
@@ -216,3 +220,37 @@ async def test_changes_of_a_list_that_nobody_knows(desk: Desk) -> None:
         desk.put(f"Number {n}")
     assert (await desk.one("Email/queryChanges", sinceQueryState="x")) == {"error": "cannotCalculateChanges"}
     assert (await desk.one("Email/queryChanges", sinceQueryState=state, maxChanges=2)) == {"error": "tooManyChanges"}
+
+
+async def test_a_list_is_kept_while_it_is_true(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.serve.web.jmap.email_query.LIMITS", replace(LIMITS, jmap_quick=2))
+    ids = [desk.put(f"Number {n}", received_at=BASE + n) for n in range(6)][::-1]
+    looked = []
+    fitting = email_query._fitting
+
+    def counted(*args: Any) -> Any:
+        looked.append(args[2])
+        return fitting(*args)
+
+    monkeypatch.setattr(email_query, "_fitting", counted)
+    inbox = {"inMailbox": desk.box()}
+    for position in (4, 2, 0):
+        page = await desk.one("Email/query", filter=inbox, position=position, limit=2, calculateTotal=True)
+        assert (page["ids"], page["total"]) == (ids[position : position + 2], 6)
+    assert len(looked) == 1
+    ids.insert(0, desk.put("New", received_at=BASE + 9))
+    page = await desk.one("Email/query", filter=inbox, position=4, limit=2)
+    assert page["ids"] == ids[4:6] and len(looked) == 2
+    assert (await desk.one("Email/query", filter=inbox, collapseThreads=True, position=4))["ids"] == ids[4:]
+    assert len(looked) == 3
+    assert (await Desk(desk.store, "bob").one("Email/query", position=4))["ids"] == []
+
+
+def test_lists_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(query_lists, "LIMITS", replace(LIMITS, jmap_kept=10))
+    lists = query_lists.Lists()
+    for key, count in (("a", 4), ("b", 4), ("c", 11), ("a", 4), ("d", 4)):
+        if key == "d":
+            assert lists.get("a") is not None  # asked for lately
+        lists.keep(key, array("q", range(count)))
+    assert [key for key in "abcd" if lists.get(key) is not None] == ["a", "d"]

@@ -104,7 +104,7 @@ async def test_a_draft_for_ten_thousand_is_made(ann: Client) -> None:
         ({"to": [{"email": "x@y.example"}] * 20_001}, "invalidProperties", ["to"]),
         ({"textBody": [{"partId": "1"}]}, "invalidProperties", ["textBody/0/partId"]),
         ({"textBody": [{"partId": "1"}], "bodyValues": {"1": {"value": "y" * 30_000}}}, "tooLarge", None),
-        ({"attachments": [{"blobId": "f404"}, {"blobId": "e9.raw"}]}, "blobNotFound", None),
+        ({"attachments": [{"blobId": "f404"}, {"blobId": "e9-raw"}]}, "blobNotFound", None),
     ],
 )
 async def test_what_is_no_message_is_refused(
@@ -117,7 +117,7 @@ async def test_what_is_no_message_is_refused(
     if more is not None:
         assert no["properties"] == more
     if type == "blobNotFound":
-        assert no["notFound"] == ["f404", "e9.raw"]
+        assert no["notFound"] == ["f404", "e9-raw"]
     if type == "tooLarge":
         assert no["maxSize"] == 20_000
     assert (await ann.ask("Email/get", ids=None))["list"] == []

@@ -153,30 +153,30 @@ async def test_downloads(site: Site) -> None:
                 return answer.status, answer.headers, await answer.read()
 
         mail = f"e{placed.email_id}"
-        status, headers, body = await get(f"{mail}.raw", "mail.eml")
+        status, headers, body = await get(f"{mail}-raw", "mail.eml")
         assert (status, body, headers["Content-Type"]) == (200, whole, "message/rfc822")
-        status, headers, body = await get(f"{mail}.2", query="?type=text/html")
+        status, headers, body = await get(f"{mail}-2", query="?type=text/html")
         assert (status, body, headers["Content-Type"]) == (200, PICTURE, "text/html")
         assert headers["Content-Disposition"] == "attachment; filename=\"a.png\"; filename*=UTF-8''a.png"
         assert "sandbox" in headers["Content-Security-Policy"] and headers["X-Content-Type-Options"] == "nosniff"
-        assert (await get(f"{mail}.1", query=""))[2] == b"See there."
-        assert (await get(f"{mail}.2", If_None_Match=headers["ETag"]))[0] == 304
+        assert (await get(f"{mail}-1", query=""))[2] == b"See there."
+        assert (await get(f"{mail}-2", If_None_Match=headers["ETag"]))[0] == 304
 
         for asked, part in (("bytes=0-9", (0, 10)), ("bytes=10-", (10, 1024)), ("bytes=-5", (1019, 1024))):
-            status, headers, body = await get(f"{mail}.2", Range=asked)
+            status, headers, body = await get(f"{mail}-2", Range=asked)
             assert (status, body) == (206, PICTURE[part[0] : part[1]])
             assert headers["Content-Range"] == f"bytes {part[0]}-{part[1] - 1}/1024"
         for at in (0, 30, 34, 35, 36, 100):
-            assert (await get(f"{mail}.raw", Range=f"bytes={at}-{at + 20}"))[2] == whole[at : at + 21]
-        assert (await get(f"{mail}.2", Range="bytes=2000-"))[0] == 416
-        assert (await get(f"{mail}.2", Range="bytes=0-9", If_Range='"other"'))[0] == 200
+            assert (await get(f"{mail}-raw", Range=f"bytes={at}-{at + 20}"))[2] == whole[at : at + 21]
+        assert (await get(f"{mail}-2", Range="bytes=2000-"))[0] == 416
+        assert (await get(f"{mail}-2", Range="bytes=0-9", If_Range='"other"'))[0] == 200
 
-        for blob in (f"{mail}.9", f"{mail}.2.1", "e999.raw", "nonsense", f"{mail}.", "e0.raw"):
+        for blob in (f"{mail}-9", f"{mail}-2-1", "e999-raw", "nonsense", f"{mail}-", "e0-raw"):
             assert (await get(blob))[0] == 404
-        assert (await get(f"{mail}.2", query="?type=text/html;x=y"))[0] == 400
-        async with client.get(f"{base}/jmap/download/u{account + 1}/{mail}.raw/a", headers=BASIC) as answer:
+        assert (await get(f"{mail}-2", query="?type=text/html;x=y"))[0] == 400
+        async with client.get(f"{base}/jmap/download/u{account + 1}/{mail}-raw/a", headers=BASIC) as answer:
             assert answer.status == 404
-        async with client.get(f"{base}/jmap/download/u{account}/{mail}.raw/a") as answer:
+        async with client.get(f"{base}/jmap/download/u{account}/{mail}-raw/a") as answer:
             assert answer.status == 401
 
 

@@ -60,7 +60,7 @@ const PROTOCOLS = {
   pop3: "Mail program (POP3)",
   smtp: "Sending (SMTP)",
   sieve: "Rules (ManageSieve)",
-  jmap: "JMAP program",
+  jmap: "An open page, or a JMAP program",
 };
 
 /** Firefox on Linux: what people know of a browser's name for itself. */

@@ -1,0 +1,51 @@
+"""Lists that were found whole, kept while they are true: who scrolls through one asks for it again and again.
+
+A list belongs to a query and a state of its account, so a change of anything makes another one; what is not asked for
+any more goes first. Only numbers are kept, eight octets each.
+"""
+
+from __future__ import annotations
+
+import threading
+from array import array
+from collections import OrderedDict
+from collections.abc import Hashable
+from weakref import WeakKeyDictionary
+
+from daemon.limits import LIMITS
+from daemon.store.db import Store
+
+
+class Lists:
+    """Of one store; for any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[Hashable, array[int]] = OrderedDict()
+        self._numbers = 0
+
+    def get(self, key: Hashable) -> array[int] | None:
+        with self._lock:
+            found = self._kept.get(key)
+            if found is not None:
+                self._kept.move_to_end(key)
+            return found
+
+    def keep(self, key: Hashable, numbers: array[int]) -> None:
+        with self._lock:
+            if key in self._kept or len(numbers) > LIMITS.jmap_kept:
+                return
+            self._kept[key] = numbers
+            self._numbers += len(numbers)
+            while self._numbers > LIMITS.jmap_kept:
+                _, gone = self._kept.popitem(last=False)
+                self._numbers -= len(gone)
+
+
+_of_store: WeakKeyDictionary[Store, Lists] = WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+def of(store: Store) -> Lists:
+    with _lock:
+        return _of_store.setdefault(store, Lists())

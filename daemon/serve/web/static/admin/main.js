@@ -1,0 +1,69 @@
+/** The administration page: signing in, the places, and which one is shown. */
+
+import "../theme.js";
+import { $, fill, h, mark } from "../dom.js";
+import { post, signIn } from "../signin.js";
+import { ask } from "./api.js";
+import { sentence } from "./parts.js";
+
+/** Each place with the module that shows it, loaded when it is gone to first. */
+const PLACES = {
+  overview: ["Overview", async () => (await import("./overview.js")).overview],
+  queue: ["Queue", async () => (await import("./queue.js")).queue],
+  trace: ["Trace", async () => (await import("./trace.js")).trace],
+};
+
+async function begin() {
+  for (;;) {
+    try {
+      await ask("status");
+      break;
+    } catch (error) {
+      if (error.kind === "signedOut") await signIn("Administration");
+      else if (!(await turnedAway(error))) return;
+    }
+  }
+  document.documentElement.dataset.view = "admin";
+  fill($("#bar-end"), h("button", { type: "button", class: "button", on: { click: out } }, "Sign out"));
+  addEventListener("hashchange", show);
+  addEventListener("signed-out", () => location.reload());
+  await show();
+}
+
+/** Who is no administrator reads why, and may be somebody else. */
+function turnedAway(error) {
+  document.documentElement.dataset.view = "sign-in";
+  const place = $("#sign-in");
+  place.hidden = false;
+  return new Promise((resolve) => {
+    const another = async () => {
+      await post("/logout", {});
+      resolve(true);
+    };
+    fill(place, h("div", { class: "sign-card" }, h("h1", {}, "Administration"), h("p", { role: "alert" }, sentence(error)), h("button", { type: "button", class: "button primary wide", on: { click: another } }, "Sign in as somebody else")));
+  });
+}
+
+async function out() {
+  await post("/logout", {});
+  location.reload();
+}
+
+async function show() {
+  const [, name, what] = location.hash.split("/").map(decodeURIComponent);
+  const place = PLACES[name] ? name : "overview";
+  fill(
+    $("#places"),
+    Object.entries(PLACES).map(([key, [label]]) => mark_(h("a", { href: `#/${key}` }, label), key === place)),
+  );
+  document.title = `${PLACES[place][0]} · Administration`;
+  const draw = await PLACES[place][1]();
+  fill($("#main"), draw(show, what));
+}
+
+function mark_(link, here) {
+  mark(link, "current", here ? "page" : null);
+  return link;
+}
+
+begin();

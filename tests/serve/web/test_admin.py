@@ -1,0 +1,218 @@
+"""The administration page: whom it answers, and that each of its verbs is the one `mailctl` calls."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import argon2
+import pytest
+
+from daemon import passwords
+from daemon.admin import people
+from daemon.limits import LIMITS
+from daemon.serve.web import pages
+from daemon.serve.web.admin.verbs import VERBS, Nothing, Verb
+from daemon.store import blobs, events, queue, settings
+from daemon.store.blobs import Body
+from daemon.store.db import Store
+from daemon.store.queue import NewMessage, NewRecipient
+from daemon.store.tx import Tx
+from tests.serve.web.conftest import Site
+from tests.serve.web.test_visitors import ANN, BOB, BROWSER, PASSWORD, Answer, Client, basic
+from tests.store.stage import clean
+
+HOUR = 3_600_000
+
+
+class Admin(Client):
+    """A browser at `listen.admin`."""
+
+    door = "admin"
+
+    async def verb(self, name: str, asked: Any = None, **fields: str) -> Answer:
+        return await self.ask("POST", f"/admin/api/{name}", {} if asked is None else asked, **fields)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(passwords, "_HASHER", argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+    passwords._nobody.cache_clear()
+    yield
+    passwords._nobody.cache_clear()
+
+
+@pytest.fixture
+async def home(tmp_path: Path) -> AsyncIterator[Site]:
+    made = Site(tmp_path / "data")
+    for key, value in made.settings.items():
+        made.store.write_now(settings.put, key, value, "test")
+    for user, admin in ((ANN, False), (BOB, True)):
+        people.add(made.store, user, PASSWORD, admin=admin)
+    made.open()
+    yield made
+    clean(made.store)
+    await made.close()
+
+
+@pytest.fixture
+async def bob(home: Site) -> Admin:
+    client = Admin(home, **BROWSER)
+    await client.sign_in(BOB)
+    return client
+
+
+async def test_nobody_but_an_administrator_is_answered(home: Site) -> None:
+    stranger, ann = Admin(home, **BROWSER), Admin(home, **BROWSER)
+    assert (await ann.sign_in(ANN)).json["isAdmin"] is False
+    for name in VERBS:
+        assert (await stranger.verb(name)).status == 401, name
+        answer = await ann.verb(name)
+        assert (answer.status, answer.json["detail"]) == (403, "only administrators may, who signed in at this page")
+
+
+async def test_a_password_without_signing_in_is_not_enough(home: Site) -> None:
+    made = people.add_app_password(home.store, BOB, "phone").password or ""
+    for shown in (basic(BOB, PASSWORD), basic(BOB, made), f"Bearer {made}"):
+        assert (await Admin(home, **BROWSER, Authorization=shown).verb("status")).status == 403
+
+
+async def test_who_is_no_administrator_any_more_is_shown_out(home: Site, bob: Admin) -> None:
+    assert (await bob.verb("status")).status == 200
+    people.change(home.store, BOB, admin=False)
+    assert (await bob.verb("status")).status == 403
+
+
+async def test_other_pages_make_nobody_do_anything(bob: Admin) -> None:
+    for fields in (
+        {"Sec_Fetch_Site": "same-site"},
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "none"},
+        {"Sec_Fetch_Site": "", "Origin": "https://elsewhere.example"},
+        {"Sec_Fetch_Site": ""},
+    ):
+        assert (await bob.verb("status", **fields)).status == 403, fields
+
+
+async def test_what_is_no_request_of_ours_is_told_so(bob: Admin) -> None:
+    assert (await bob.verb("status", Content_Type="text/plain")).status == 415
+    assert (await bob.ask("GET", "/admin/api/status")).status == 405
+    assert (await bob.verb("status", {"other": 1})).status == 400
+    assert (await bob.verb("queue/drop", {"ids": []})).status == 400
+    assert (await bob.verb("queue/drop", {"ids": list(range(1, LIMITS.admin_rows + 2))})).status == 400
+    assert (await bob.verb("traffic", {"hours": LIMITS.traffic_hours + 1})).status == 400
+    assert (await bob.verb("no/such")).status == 404
+    assert (await bob.verb("queue/show", {"id": "77"})).status == 404
+    assert (await bob.verb("trace/find", {"since": "never"})).status == 422
+
+
+async def test_the_page_and_its_verbs_are_behind_that_door_alone(home: Site, bob: Admin) -> None:
+    public = Client(home, **BROWSER)
+    for path in ("/admin/", "/admin", "/admin/api/status"):
+        assert (await public.ask("GET", path)).status == 404
+    assert (await public.ask("POST", "/admin/api/status", {}, Cookie=bob.fields["Cookie"])).status == 404
+    page = await bob.ask("GET", "/admin/")
+    assert page.status == 200 and page.field("Content-Security-Policy") == pages.POLICY
+    assert (await bob.ask("GET", "/")).field("Location") == "/admin/"
+    assert (await bob.ask("GET", "/.well-known/jmap")).status == 404
+
+
+async def test_the_overview_counts_mail_by_the_hour(home: Site, bob: Admin) -> None:
+    def happened(tx: Tx) -> None:
+        for number, (kind, reason) in enumerate(
+            (("accepted", "smtp"), ("accepted", "submission"), ("accepted", "notice"), ("sent", ""), ("failed", "x"))
+        ):
+            events.record(tx, f"trace{number:011}", kind, reason)
+        events.record(tx, "trace00000000000", "judged", "spam", action="junk")
+        events.refuse(tx, "192.0.2.1", "unknown-user", "a@a.test", "b@example.org", "550", times=7)
+
+    home.store.write_now(happened)
+    told = (await bob.verb("traffic", {"hours": 2})).json
+    first, last = told["hours"]
+    assert last["at"] - first["at"] == HOUR and last["at"] == home.store.clock() // HOUR * HOUR
+    counted = {key: first[key] + last[key] for key in first if key != "at"}
+    assert counted == {"incoming": 1, "submitted": 1, "sent": 1, "deferred": 0, "failed": 1, "refused": 7}
+    (verdict,) = told["verdicts"]
+    assert (verdict["action"], verdict["reason"], verdict["messages"]) == ("junk", "spam", 1) and verdict["text"]
+    assert len((await bob.verb("traffic")).json["hours"]) == 24
+    status = (await bob.verb("status")).json
+    assert (status["users"], status["domains"]) == (2, 1)
+
+
+def waiting(site: Site, *to: str) -> dict[str, int]:
+    """Recipients in the queue with their numbers."""
+    data = b"Subject: hello\r\n\r\nHello.\r\n"
+    body = Body.of(data)
+
+    def work(tx: Tx) -> None:
+        message = NewMessage(
+            trace="trace00000000000", sender="ann@example.org", origin="submission", prefix=b"", size=len(data),
+            lifetime=5 * 24 * HOUR, warn_after=4 * HOUR,
+        )  # fmt: skip
+        queue.enqueue(tx, message, blobs.keep(tx, body), [NewRecipient(t) for t in to])
+
+    site.store.write_now(work, bodies=(body,))
+    return dict(site.store.read_now(lambda tx: tx.all("select address, id from queue_recipient")))
+
+
+async def test_the_queue_is_shown_and_worked_on(home: Site, bob: Admin) -> None:
+    ids = waiting(home, "one@far.example", "two@far.example", "three@far.example")
+    listed = (await bob.verb("queue/list", {"domain": "far.example"})).json
+    assert {entry["recipient"]: entry["id"] for entry in listed} == ids
+    one, two, three = ids.values()
+    for verb, asked, state in (
+        ("hold", {"ids": [one], "reason": "they are moving"}, "held"),
+        ("release", {"ids": [one]}, "due"),
+        ("hold", {"ids": [one]}, "held"),
+        ("flush", {"ids": [one]}, "held"),
+        ("retry", {"ids": [one]}, "due"),
+    ):
+        assert "changed" in (await bob.verb(f"queue/{verb}", asked)).json
+        (shown,) = (await bob.verb("queue/show", {"id": str(one)})).json
+        assert shown["entry"]["state"] == state, verb
+    assert ["Subject", "hello"] in shown["headers"]
+    assert (await bob.verb("queue/stats")).json[0]["total"] == 3
+    assert (await bob.verb("queue/bounce", {"ids": [two], "reason": "gone"})).json == {"changed": 1}
+    assert (await bob.verb("queue/drop", {"ids": [three]})).json == {"changed": 1}
+    assert [entry["recipient"] for entry in (await bob.verb("queue/list")).json] == ["one@far.example"]
+    assert (await bob.verb("incident/list")).json == []
+    assert (await bob.verb("incident/release", {"incident": 9})).status == 404
+    assert (await bob.verb("incident/drop", {"incident": 9})).status == 404
+
+
+async def test_a_trace_tells_the_story(home: Site, bob: Admin) -> None:
+    def happened(tx: Tx) -> None:
+        events.record(tx, "trace00000000000", "accepted", "smtp", sender="a@a.test", message_id="1@a.test")
+        events.refuse(tx, "192.0.2.1", "unknown-user", "a@a.test", "nobody@example.org", "550 5.1.1 no such user")
+
+    home.store.write_now(happened)
+    for asked in ({"name": "<1@a.test>"}, {"sender": "a@a"}, {"sender": "a@a", "since": "1h"}):
+        (story,) = (await bob.verb("trace/find", asked)).json
+        assert story["trace"] == "trace00000000000" and "from another server" in story["steps"][0]["text"]
+    assert (await bob.verb("trace/find", {"name": "2@a.test"})).status == 404
+    (refused,) = (await bob.verb("trace/refusals", {"recipient": "nobody"})).json
+    assert (refused["peer"], refused["count"]) == ("192.0.2.1", 1)
+
+
+async def test_so_many_verbs_are_done_at_a_time(home: Site, bob: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A verb that takes long holds nothing but its place; beyond the limit others wait for theirs."""
+    begun, end = threading.Semaphore(0), threading.Event()
+
+    def slow(store: Store, asked: Any) -> list[int]:
+        begun.release()
+        end.wait(30)
+        return []
+
+    monkeypatch.setitem(VERBS, "doctor", Verb(slow, Nothing))
+    slower = [asyncio.create_task(bob.verb("doctor")) for _ in range(LIMITS.admin_threads)]
+    try:
+        for _ in slower:
+            assert await asyncio.to_thread(begun.acquire, timeout=30)
+        last = asyncio.create_task(bob.verb("status"))
+        assert (await bob.verb("no/such")).status == 404 and not last.done()
+    finally:
+        end.set()
+    assert [(await one).status for one in (*slower, last)] == [200] * (LIMITS.admin_threads + 1)
