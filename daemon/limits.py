@@ -178,6 +178,8 @@ class Limits:
     health_patience: int = 5  # seconds for a write and a read; beyond, all is not well
     metric_labels: int = 500  # kinds and reasons counted apart; beyond, they are one
     jmap_request: int = 10_000_000  # octets of a request; RFC 8620 §2 asks for this
+    jmap_nested: int = 100_000  # arrays and objects of a request: reading millions of empty ones would hold all others
+    jmap_references: int = 16  # results referred to in one call (RFC 8620 §3.7); some 50 ms for the longest walk
     jmap_calls: int = 64  # method calls in a request; RFC 8620 §2 asks for 16
     jmap_concurrent: int = 8  # requests of one user at once; RFC 8620 §2 asks for 4
     jmap_get: int = 500  # objects told in one /get; RFC 8620 §2

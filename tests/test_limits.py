@@ -62,6 +62,8 @@ PROOFS = {
     "test_a_thread_has_so_many_messages_and_the_next_begins_another": "thread_emails",
     "test_only_the_nearest_references_find_a_thread": "thread_keys",
     "test_a_request_too_large_is_not_read": "jmap_request",
+    "test_a_request_of_many_small_things_is_not_read": "jmap_nested",
+    "test_references_are_few_and_no_longer_than_a_request": "jmap_references",
     "test_calls_in_a_request_are_counted": "jmap_calls",
     "test_requests_of_one_user_at_once_are_counted": "jmap_concurrent",
     "test_a_call_that_is_refused_is_answered_alone": "jmap_get",

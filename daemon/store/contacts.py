@@ -82,6 +82,7 @@ def find(tx: Tx, account_id: int, wanted: Wanted, order: str = "used", descendin
 
 def add(tx: Tx, account_id: int, card: Card) -> int:
     """A new one; its id. Raises `Exists` (the uid), `Invalid` (no room), `BadCard`."""
+    cards.read(card)  # whatever a client said is a card, before anything of it is looked for
     if tx.value("select count(*) from contact where account_id = ?", account_id) >= LIMITS.contacts:
         raise Invalid(f"an address book has at most {LIMITS.contacts} contacts")
     if tx.value("select 1 from contact where account_id = ? and uid = ?", account_id, card.get("uid")):

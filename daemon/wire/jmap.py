@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from daemon.limits import LIMITS
+
 Arguments = dict[str, Any]
 _UTC = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(\.[0-9]{1,9})?Z")
 _INDEX = re.compile(r"0|[1-9][0-9]{0,9}")
@@ -55,13 +57,21 @@ class _Request(msgspec.Struct, rename="camel"):
     created_ids: dict[str, str] | None = None
 
 
-def read_request(data: bytes) -> Request:
-    """Raises `Problem` (notJSON, notRequest)."""
+def decode(data: bytes | str) -> Any:
+    """JSON of a stranger: what it costs to read is what it has of arrays and objects. Raises `Problem` (notJSON,
+    limit)."""
+    brackets = data.count(b"[") + data.count(b"{") if isinstance(data, bytes) else data.count("[") + data.count("{")
+    if brackets > LIMITS.jmap_nested:
+        raise Problem("limit", f"a request has at most {LIMITS.jmap_nested} arrays and objects", "maxSizeRequest")
     try:
-        value = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise Problem("notJSON", f"this is no JSON: {error}") from None
-    return request_of(value)
+
+
+def read_request(data: bytes) -> Request:
+    """Raises `Problem` (notJSON, notRequest, limit)."""
+    return request_of(decode(data))
 
 
 def request_of(value: object) -> Request:
@@ -78,17 +88,27 @@ def request_of(value: object) -> Request:
 
 
 def resolve(arguments: Arguments, answers: Sequence[Invocation]) -> Arguments:
-    """The arguments with every `#name` replaced by what it refers to. Raises `BadArguments`, `BadReference`."""
-    if not any(name.startswith("#") for name in arguments):
+    """The arguments with every `#name` replaced by what it refers to. Raises `BadArguments`, `BadReference`.
+
+    What is referred to is shared, until it is written into an answer: so it is no longer, all in all, than a request
+    may be, or some calls of some words would make answers of any length.
+    """
+    references = sum(name.startswith("#") for name in arguments)
+    if not references:
         return arguments
-    found = {}
+    if references > LIMITS.jmap_references:
+        raise BadReference(f"a call has at most {LIMITS.jmap_references} references")
+    found, octets = {}, 0
     for name, value in arguments.items():
         if not name.startswith("#"):
             found[name] = value
         elif name[1:] in arguments:
             raise BadArguments(f"{name[1:]} is given twice")
         else:
-            found[name[1:]] = _referred(value, answers)
+            found[name[1:]] = referred = _referred(value, answers)
+            octets += len(msgspec.json.encode(referred))
+            if octets > LIMITS.jmap_request:
+                raise BadReference(f"what is referred to has more than {LIMITS.jmap_request} octets")
     return found
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from daemon.limits import LIMITS
 from daemon.wire import jmap
 from daemon.wire.jmap import BadArguments, BadReference, Invocation, Problem
 
@@ -89,7 +90,7 @@ def test_what_refers_to_nothing(reference: Any) -> None:
 def test_nothing_is_given_twice() -> None:
     with pytest.raises(BadArguments):
         jmap.resolve({"ids": [], "#ids": {"resultOf": "q", "name": "Email/query", "path": "/ids"}}, ANSWERS)
-    given = {"ids": []}
+    given: dict[str, Any] = {"ids": []}
     assert jmap.resolve(given, ANSWERS) is given
 
 
@@ -112,3 +113,35 @@ def test_dates(milliseconds: int, text: str) -> None:
 )
 def test_what_is_no_date(text: object) -> None:
     assert jmap.read_utc_date(text) is None
+
+
+# --------------------------------------------------------------------------------------- what would hold up all others
+
+
+@pytest.mark.parametrize("hole", [b"[],", b"{},", b'[{"":[]}],'])
+def test_a_request_of_many_small_things_is_not_read(hole: bytes) -> None:
+    data = b'{"using": [], "methodCalls": [["Core/echo", {"a": [' + hole * LIMITS.jmap_nested + b'0]}, "c"]]}'
+    for text in (data, data.decode()):
+        with pytest.raises(Problem) as caught:
+            jmap.decode(text)
+        assert (caught.value.type, caught.value.limit) == ("urn:ietf:params:jmap:error:limit", "maxSizeRequest")
+
+
+def test_half_a_character_is_no_json() -> None:
+    """A surrogate alone cannot be written down again as UTF-8."""
+    for text in (b'"\\ud800"', b'"\\udc00\\ud800"', b'{"\\ud800x": 1}', '"\ud800"'):
+        with pytest.raises(Problem):
+            jmap.decode(text)
+
+
+def test_references_are_few_and_no_longer_than_a_request() -> None:
+    long = [Invocation("Core/echo", {"a": "x" * (LIMITS.jmap_request // 2)}, "0")]
+    reference = {"resultOf": "0", "name": "Core/echo", "path": "/a"}
+    assert len(jmap.resolve({"#a": reference}, long)["a"]) == LIMITS.jmap_request // 2
+    with pytest.raises(BadReference):
+        jmap.resolve({"#a": reference, "#b": reference}, long)
+    short = [Invocation("Core/echo", {"a": ""}, "0")]
+    many = {f"#{number}": reference for number in range(LIMITS.jmap_references)}
+    assert len(jmap.resolve(many, short)) == LIMITS.jmap_references
+    with pytest.raises(BadReference):
+        jmap.resolve({**many, "#a": reference}, short)

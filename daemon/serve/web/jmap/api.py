@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sqlite3
 from collections import Counter
@@ -87,6 +88,7 @@ class Api:
             method = methods.get(asked.name) if octets <= LIMITS.jmap_answer else _too_much
             answers += await _answered(call, method, asked, answers)
             octets += len(msgspec.json.encode(answers[-1]))
+            await asyncio.sleep(0)  # others have the loop between two calls that never waited
         response: Arguments = {
             "methodResponses": answers,
             "sessionState": session.state(self.capabilities, config, visitor),

@@ -191,8 +191,9 @@ def _order(sort: Any) -> tuple[str, bool]:
     if not sort:
         return "used", False
     first = sort[0] if isinstance(sort, list) and len(sort) == 1 and isinstance(sort[0], dict) else {}
-    name = {"name/given": "name", "name/surname": "name"}.get(first.get("property", ""), first.get("property"))
-    if name not in ("created", "updated", "name"):
+    name = first.get("property")
+    name = "name" if name in ("name/given", "name/surname") else name
+    if not isinstance(name, str) or name not in ("created", "updated", "name"):
         raise MethodError("unsupportedSort", "one of created, updated, name/given and name/surname")
     return name, first.get("isAscending", True) is False
 

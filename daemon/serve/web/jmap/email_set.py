@@ -106,7 +106,7 @@ def change_of(call: Call, patch: Arguments) -> Change:
                 raise bad([path], "is no set of names that are true")
             whole[prop] = True
             target.update(dict.fromkeys(value, True))
-        elif "/" in name or value not in (True, None):
+        elif "/" in name or (value is not True and value is not None):
             raise SetError("invalidPatch", f"{path} is set to true, or to null")
         else:
             target[name.replace("~1", "/").replace("~0", "~")] = value is True

@@ -19,7 +19,7 @@ from daemon.serve.web.visitors import Visitor
 from daemon.store.db import Store
 from daemon.store.states import State
 
-_SIGNED_OUT = "signed out"
+SIGNED_OUT = "signed out"
 
 
 class Push(NamedTuple):
@@ -52,7 +52,7 @@ class Lasting:
             return
         self.ear.recheck = False
         if not visitors.is_here(self._push.store, self._visitor):
-            self.end(_SIGNED_OUT)
+            self.end(SIGNED_OUT)
 
 
 @contextmanager

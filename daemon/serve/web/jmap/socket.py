@@ -19,7 +19,7 @@ from daemon.limits import LIMITS
 from daemon.serve.web import visitors
 from daemon.serve.web.jmap import api
 from daemon.serve.web.jmap.events import state_change, state_in
-from daemon.serve.web.jmap.lasting import PUSH, Lasting, Push, lasting
+from daemon.serve.web.jmap.lasting import PUSH, SIGNED_OUT, Lasting, Push, lasting
 from daemon.serve.web.jmap.method import Arguments, Capability
 from daemon.serve.web.visitors import Visitor
 from daemon.wire import jmap
@@ -87,6 +87,9 @@ class Desk:
         if kind == "Request":
             if name is not None and not isinstance(name, str):
                 raise Problem("notRequest", "an id is a string")
+            if not visitors.is_here(self._push.store, self._visitor):  # a session ends also by its age, unheard
+                self._stream.end(SIGNED_OUT)
+                return
             with self._api.turn(self._visitor):
                 answer = await self._api.answer(self._visitor, jmap.request_of(said))
             about = {} if name is None else {"requestId": name}
@@ -138,10 +141,7 @@ class Desk:
 
 def _object(data: str) -> Arguments:
     """Raises `Problem`."""
-    try:
-        said = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise Problem("notJSON", f"this is no JSON: {error}") from None
+    said = jmap.decode(data)
     if not isinstance(said, dict):
         raise Problem("notRequest", "a message is an object")
     return said

@@ -91,10 +91,13 @@ async def query(call: Call, arguments: Arguments) -> Arguments:
     known = ("accountId", "filter", "sort", "position", "anchor", "anchorOffset", "limit", "calculateTotal")
     if strange := [name for name in arguments if name not in known]:
         raise MethodError("invalidArguments", f"there is no argument {strange[0]}")
+    sort = arguments.get("sort") or []
+    if not isinstance(sort, list):
+        raise MethodError("invalidArguments", "sort is a list of comparators")
     found = await call.store.read(submissions.everyone, call.account_id)
     found = [one for one in found if _matches(arguments.get("filter"), one, 0)]
-    for step in reversed(arguments.get("sort") or []):
-        if not isinstance(step, dict) or step.get("property") not in _SORTS:
+    for step in reversed(sort):
+        if not isinstance(step, dict) or step.get("property") not in tuple(_SORTS):
             raise MethodError("unsupportedSort", f"submissions are sorted by {', '.join(_SORTS)}")
         at = _SORTS[step["property"]]
         found.sort(key=lambda one, at=at: one[at], reverse=step.get("isAscending") is False)  # type: ignore[misc]
@@ -128,7 +131,10 @@ def _matches(condition: Any, one: Submission, depth: int) -> bool:
         raise MethodError("unsupportedFilter", f"there is no condition {strange[0]}")
     told = _told(one, {})
     for name, prop in (("identityIds", "identityId"), ("emailIds", "emailId"), ("threadIds", "threadId")):
-        if name in condition and told[prop] not in (condition[name] or []):
+        wanted = condition.get(name)
+        if wanted is not None and not isinstance(wanted, list):
+            raise MethodError("invalidArguments", f"{name} is a list of ids")
+        if wanted is not None and told[prop] not in wanted:
             return False
     if "undoStatus" in condition and condition["undoStatus"] != one.state:
         return False
@@ -141,8 +147,10 @@ def _matches(condition: Any, one: Submission, depth: int) -> bool:
 
 async def set_(call: Call, arguments: Arguments) -> Arguments:
     update, destroy = arguments.get("onSuccessUpdateEmail") or {}, arguments.get("onSuccessDestroyEmail") or []
-    if not isinstance(update, dict) or not isinstance(destroy, list):
-        raise MethodError("invalidArguments", "onSuccessUpdateEmail is an object, onSuccessDestroyEmail a list")
+    if not isinstance(update, dict) or not all(isinstance(patch, dict) for patch in update.values()):
+        raise MethodError("invalidArguments", "onSuccessUpdateEmail is an object of patches")
+    if not isinstance(destroy, list) or not all(isinstance(name, str) for name in destroy):
+        raise MethodError("invalidArguments", "onSuccessDestroyEmail is a list of ids")
     emails_of: dict[str, str] = {}
     type = sets.Type(_Create(emails_of), _update, _destroy, ("onSuccessUpdateEmail", "onSuccessDestroyEmail"))
     answer = await sets.run(call, arguments, type)
