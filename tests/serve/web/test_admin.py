@@ -130,6 +130,8 @@ async def test_the_overview_counts_mail_by_the_hour(home: Site, bob: Admin) -> N
             events.record(tx, f"trace{number:011}", kind, reason)
         events.record(tx, "trace00000000000", "judged", "spam", action="junk")
         events.refuse(tx, "192.0.2.1", "unknown-user", "a@a.test", "b@example.org", "550", times=7)
+        for reason in ("tls-failed", "login-wrong-password", "too-many-connections-from-address", "banned"):
+            events.refuse(tx, "192.0.2.1", reason, "https", "", "")
 
     home.store.write_now(happened)
     told = (await bob.verb("traffic", {"hours": 2})).json

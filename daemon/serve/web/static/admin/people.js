@@ -1,6 +1,6 @@
 /** Domains, users and aliases: who gets mail here. */
 
-import { h, iconButton } from "../dom.js";
+import { fill, h, iconButton } from "../dom.js";
 import { size } from "../dates.js";
 import { menu } from "../dialogs.js";
 import { failed } from "../toasts.js";
@@ -32,10 +32,23 @@ export function people(again) {
     });
     if (done) again();
   };
-  return page("Users", button("Add a user", add, "button primary"), async () => table("Users", columns, await ask("user/list"), "There is no user yet."));
+  return page("Users", button("Add a user", add, "button primary"), () => ask("user/list"), (rows) => table("Users", columns, rows, "There is none."));
 }
 
-const page = (title, add, make) => h("div", { class: "page" }, head(title, add), card("", later(make)));
+/** A list that is narrowed as one types: `draw(rows)` shows those in which the text is. */
+function page(title, add, load, draw) {
+  const made = async () => {
+    const all = await load();
+    const place = h("div", {}, draw(all));
+    const input = () => {
+      const text = find.value.trim().toLocaleLowerCase();
+      fill(place, draw(all.filter((one) => JSON.stringify(one).toLocaleLowerCase().includes(text))));
+    };
+    const find = h("input", { class: "field", type: "search", placeholder: "Find", aria: { label: `Find in ${title.toLowerCase()}` }, on: { input } });
+    return [h("div", { class: "toolbar" }, find), place];
+  };
+  return h("div", { class: "page" }, head(title, add), card("", later(made)));
+}
 
 function room({ used, room: whole, messages }) {
   return [whole ? `${size(used)} of ${size(whole)}` : size(used), h("span", { class: "soft" }, ` in ${many(messages, "message")}`)];
@@ -112,7 +125,7 @@ export function domains(again) {
     });
     if (done) again();
   };
-  return page("Domains", button("Add a domain", add, "button primary"), async () => table("Domains", columns, await ask("domain/list"), "There is no domain yet."));
+  return page("Domains", button("Add a domain", add, "button primary"), () => ask("domain/list"), (rows) => table("Domains", columns, rows, "There is none."));
 }
 
 function domainDeeds({ name, display, enabled, users, aliases: count, catch_all, max_users }, again) {
@@ -161,7 +174,7 @@ export function aliases(again) {
     });
     if (done) again();
   };
-  return page("Aliases", button("Add an alias", add, "button primary"), async () => table("Aliases", columns, await ask("alias/list"), "There is no alias yet."));
+  return page("Aliases", button("Add an alias", add, "button primary"), () => ask("alias/list"), (rows) => table("Aliases", columns, rows, "There is none."));
 }
 
 function aliasDeeds({ address, targets, note, enabled }, again) {
