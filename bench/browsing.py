@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from bench.clients import Jmap
+from bench.listing import DIFFERENT, different
 from bench.row import Field, Figures, Row, median, percentile, settle
 from bench.suite import Server
 
@@ -82,10 +83,10 @@ def _number(page: Page, expression: str, patience: float = PATIENCE) -> float:
 
 
 def shown(field: Field, server: Server, row: Row) -> Figures:
-    """Box100k open, and the page asked for anew: until rows are painted. Its files the browser has already."""
-    field.suite.big_mailboxes(server, field.messages)
+    """A long list open, and the page asked for anew: until rows are painted. Its files the browser has already."""
+    different(field, server)
     jmap = Jmap(server)
-    mailbox = jmap.mailbox("Box100k")
+    mailbox = jmap.mailbox(DIFFERENT)
     jmap.close()
     took: list[float] = []
     with _chromium() as browser:
