@@ -193,6 +193,14 @@ def test_status_counts_everything(named: Ctl, letter: Path) -> None:
     assert "stopped" in text and "2 users" in text and "1 held" in text
 
 
+def test_status_counts_mail_by_the_hour(named: Ctl, letter: Path) -> None:
+    named.ok("mail", "deliver", str(letter), "--to", "alice@example.org")
+    told = named.json("status", "--hours", "2")
+    assert len(told["hours"]) == 2 and told["hours"][0]["submitted"] + told["hours"][1]["submitted"] == 1
+    text = named.ok("status", "--hours", "3")
+    assert text.count("\n") == 4 and "HANDED IN" in text
+
+
 def test_status_says_what_needs_a_look(ctl: Ctl, tmp_path: Path) -> None:
     ctl.ok("config", "set", "store.reserve", "100T")
     ctl.ok("config", "set", "tls.certificate", str(tmp_path / "nothing.pem"))
