@@ -41,7 +41,7 @@ def logins(sessions: int, *flags: str) -> Callable[[Field, Server, Row], Figures
     return measure
 
 
-def _count(connection: Any, mailbox: str) -> int:
+def count_of(connection: Any, mailbox: str) -> int:
     found = re.search(rb"MESSAGES (\d+)", connection.cmd(f"STATUS {mailbox} (MESSAGES)", True))
     return int(found[1]) if found else 0
 
@@ -62,7 +62,7 @@ def _answered(mailbox: str, command: str) -> Callable[[Field, Server, Row], Figu
         connection = field.suite.imap(server)
         try:
             connection.cmd(f"SELECT {mailbox}")
-            messages = _count(connection, mailbox)
+            messages = count_of(connection, mailbox)
             first = connection.timed(command)
             settle(field, server)
             took = repeated(field, lambda: float(connection.timed(command)), lambda: None)
@@ -107,7 +107,7 @@ def retrieved(field: Field, server: Server, row: Row) -> Figures:
     suite = field.suite
     suite.big_mailboxes(server, field.messages)
     connection = suite.imap(server)
-    if (have := _count(connection, "INBOX")) != field.messages:
+    if (have := count_of(connection, "INBOX")) != field.messages:
         connection.cmd("SELECT INBOX")
         if have:
             connection.cmd("STORE 1:* +FLAGS.SILENT (\\Deleted)")

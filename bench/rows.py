@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from bench.believed import BELIEVED, FILTERED, Judged, judged
+from bench.browsing import seen, shown
 from bench.delivering import delivered, relayed
+from bench.listing import first_page, found, paged
 from bench.peers_filters import names
 from bench.pushing import pushed
 from bench.reading import copied, fetched, logins, retrieved, searched
@@ -71,6 +75,20 @@ def _login(name: str, title: str, peers: tuple[str, ...], target: Target | None,
     )
 
 
+def _found(name: str, title: str, by: Literal["jmap", "imap"]) -> Row:
+    return Row(
+        name,
+        f"16 texts in 100,000 different messages, {title}",
+        found(by),
+        (
+            Figure("p95", "answer, p95", "ms", False, Target("under", 300)),
+            Figure("ms", "answer", "ms", False),
+            Figure("first", "the connection's first", "ms", False),
+        ),
+        note="words of all, some or none of the messages, phrases, pieces of words; Dovecot has no full-text index",
+    )
+
+
 ROWS = (
     Row("idle", "idle, 100 users", alone,
         (Figure("rss", "resident", "MiB", False, Target("under", 120)), Figure("pss", "proportional", "MiB", False)),
@@ -131,6 +149,29 @@ ROWS = (
          Figure("first", "the connection's first", "ms", False))),
     Row("copy", "COPY of 10,000", copied,
         (Figure("ms", "answer", "ms", False, Target("at most", 1)),)),
+    Row("jmap", "pages of 50 of 10,000 in turn, one connection: SEARCH and FETCH, or Email/query and Email/get",
+        paged,
+        (Figure("rate", "messages, by JMAP (the peers: IMAP)", "/s", True),
+         Figure("imap", "messages, by IMAP", "/s", True),
+         Figure("rate_cpu", "CPU per 1,000, by JMAP (the peers: IMAP)", "s", False),
+         Figure("imap_cpu", "CPU per 1,000, by IMAP", "s", False)),
+        note="UID SEARCH ALL tells all numbers each time; who wants a mailbox as it is asks by FETCH alone"),
+    Row("page", "first page of 100,000, as the webmail asks: 50 conversations (the peers: 50 messages, by IMAP)",
+        first_page,
+        (Figure("p95", "answer, p95", "ms", False, Target("under", 300)),
+         Figure("ms", "answer", "ms", False),
+         Figure("first", "the connection's first", "ms", False, Target("under", 300)))),
+    Row("page-browser", "the same in chromium, from reload to rows painted", shown,
+        (Figure("p95", "p95", "ms", False, Target("under", 1000)), Figure("ms", "median", "ms", False)),
+        peers=()),
+    _found("search-text", "the newest 50: Email/query and Email/get (the peers: SEARCH TEXT and FETCH)", "jmap"),
+    _found("search-body", "UID SEARCH BODY", "imap"),
+    Row("seen", "a star set in a browser, taken off by IMAP: until another browser and an idling client see it", seen,
+        (Figure("worst", "the latest of all", "ms", False, Target("under", 500)),
+         Figure("browser_p50", "browser to browser, p50", "ms", False),
+         Figure("imap_p50", "browser to IDLE, p50", "ms", False),
+         Figure("store_p50", "STORE to both browsers, p50", "ms", False)),
+        peers=()),
     _relay(1),
     _relay(10),
     Row("idle-5000", "5,000 idle IMAP connections (the peers: 500)", idling,

@@ -126,7 +126,8 @@ def subject(
             process.wait(END)
             raise NoSuite(f"our server did not start: {log.read_text()[-800:]}")
         server: Server = json.loads(first)
-        server |= {"log": str(log), "revision": code, "started": f"{time.strftime('%Y-%m-%d %H:%M')}, {code}"}
+        server |= {"log": str(log), "data": str(path / "data"), "revision": code}
+        server["started"] = f"{time.strftime('%Y-%m-%d %H:%M')}, {code}"
         if profile:
             server["ask"] = process.stdin
             server["answer"] = process.stdout

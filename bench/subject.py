@@ -69,6 +69,7 @@ def descriptor(pid: int, name: str = "mailctl", prefix: int = PREFIX) -> dict[st
         "imap": ["127.0.0.1", prefix * 100 + PORTS["imap"]],
         "pop3": ["127.0.0.1", prefix * 100 + PORTS["pop3"]],
         "sieve": ["127.0.0.1", prefix * 100 + PORTS["managesieve"]],
+        "https": ["127.0.0.1", prefix * 100 + PORTS["https"]],
         "user": "u%d@bench.test",
         "rcpt": "u%d@bench.test",
         "password": "pw",

@@ -110,7 +110,9 @@ def _allowance(user: User) -> str:
 @click.option(
     "--quota", metavar="SIZE", help="Room such as 5G; `none` for no limit. Default: the setting limits.quota."
 )
-@click.option("--admin", is_flag=True, help="An administrator: gets mail for postmaster and abuse.")
+@click.option(
+    "--admin", is_flag=True, help="An administrator: gets mail for postmaster and abuse, may use listen.admin."
+)
 @click.option("--no-password", is_flag=True, help="Nobody can log in until `mailctl user passwd`.")
 @options.password
 @at_desk
@@ -143,7 +145,9 @@ def add(
 @options.user
 @click.option("--name", help="The name people see.")
 @click.option("--quota", metavar="SIZE", help="Room such as 5G, `none` for no limit, `default` for limits.quota.")
-@click.option("--admin/--no-admin", default=None, help="Whether he gets mail for postmaster and abuse.")
+@click.option(
+    "--admin/--no-admin", default=None, help="Whether he gets mail for postmaster and abuse, and may use listen.admin."
+)
 @click.option(
     "--allowance",
     metavar="TIMES",

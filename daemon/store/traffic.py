@@ -11,7 +11,7 @@ HOUR = 3_600_000
 
 def by_hour(tx: Tx, since: int) -> list[tuple[int, str, int]]:
     """`(hour, what, count)` since a time, in hours of the epoch; `what` is one of incoming, submitted, sent, deferred,
-    failed, refused. Strangers that were refused before a message was there count too."""
+    failed, refused. Senders and recipients that were refused count too; connections and sign-ins that were do not."""
     moved = tx.all(
         "select at / ?1, case when kind <> 'accepted' then kind"
         " when reason in ('smtp', 'relay', 'lmtp') then 'incoming'"
@@ -20,7 +20,12 @@ def by_hour(tx: Tx, since: int) -> list[tuple[int, str, int]]:
         HOUR,
         since,
     )
-    turned = tx.all("select hour, 'refused', sum(count) from refusal where hour >= ? group by hour", since // HOUR)
+    turned = tx.all(
+        "select hour, 'refused', sum(count) from refusal where hour >= ? and reason not like 'login-%'"
+        " and reason not like 'too-many-connections%' and reason not in ('banned', 'proxy-header', 'tls-failed')"
+        " group by hour",
+        since // HOUR,
+    )
     return [(hour, what, count) for hour, what, count in (*moved, *turned) if what]
 
 

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import smtplib
+import socketserver
+import threading
 from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from daemon.admin import people
+from daemon.admin import people, routes
 from daemon.store.db import Store
 from tests.browser.house import ALICE, BOB, USERS, Visit, deliver, letter, visiting
 from tests.instruments.server import Server
+from tests.instruments.until import until
+
+BUSY = "451 4.7.1 too busy for strangers now"
+
+
+class Busy(socketserver.StreamRequestHandler):
+    """A mail server somewhere that takes nothing for now."""
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 far.test ESMTP\r\n")
+        for line in self.rfile:
+            verb = line[:4].upper()
+            self.wfile.write({b"RCPT": BUSY.encode(), b"QUIT": b"221 bye"}.get(verb, b"250 fine") + b"\r\n")
+            if verb == b"QUIT":
+                return
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +37,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     made = Server(tmp_path_factory.mktemp("admin") / "data", USERS)
     store = Store.open(made.data)
     people.change(store, BOB, admin=True)
-    store.close()
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Busy) as elsewhere:
+        routes.add(store, "default", "", f"127.0.0.1:{elsewhere.server_address[1]}")
+        store.close()
+        threading.Thread(target=elsewhere.serve_forever, daemon=True).start()
+        yield from _running(made)
+        elsewhere.shutdown()
+
+
+def _running(made: Server) -> Iterator[Server]:
     with made as running:
         for number in range(3):
             deliver(running, letter(f"Number {number}"))
@@ -71,3 +97,87 @@ def test_on_a_phone_in_the_dark(chromium: Browser, server: Server) -> None:
         expect(page.get_by_text("checks found nothing to say")).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") == 360
         blameless(page)
+
+
+def test_the_queue_and_its_verbs(chromium: Browser, server: Server) -> None:
+    """What the peer said stands there; a held message is released; one is dropped after a question."""
+    hand_in(server, "slow@far.test", "gone@far.test")
+    with visiting(chromium, server, "admin-queue") as visit:
+        page = inside(visit)
+        page.get_by_role("link", name="Queue").click()
+        row = page.get_by_role("row").filter(has_text="slow@far.test")
+        expect(row).to_be_visible()
+        until(lambda: looked_at(page).get_by_text(BUSY).count() >= 2, "the peer's words")
+        row.get_by_role("checkbox").check()
+        page.get_by_role("button", name="Hold").click()
+        page.get_by_label("Why; the list shows it").fill("they are moving")
+        page.get_by_role("dialog").get_by_role("button", name="Hold").click()
+        expect(row.get_by_text("held: they are moving")).to_be_visible()
+        blameless(page)
+        visit.seen.shot("admin-queue-held")
+        row.get_by_role("button", name="slow@far.test").click()
+        expect(page.get_by_role("dialog").get_by_text("Out there")).to_be_visible()
+        page.get_by_role("button", name="Close").click()
+        row.get_by_role("checkbox").check()
+        page.get_by_role("button", name="Release").click()
+        expect(page.get_by_text("1 recipient released.")).to_be_visible()
+        expect(row.get_by_text("held: they are moving")).to_have_count(0)
+        other = page.get_by_role("row").filter(has_text="gone@far.test")
+        other.get_by_role("checkbox").check()
+        page.get_by_role("button", name="Drop").click()
+        page.get_by_role("dialog").get_by_role("button", name="Drop").click()
+        expect(other).to_have_count(0)
+
+
+def looked_at(page: Page) -> Page:
+    page.get_by_role("button", name="Look again").click()
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+    return page
+
+
+def hand_in(server: Server, *to: str) -> None:
+    with smtplib.SMTP("127.0.0.1", server.ports["submission"]) as smtp:
+        smtp.login(ALICE, USERS[ALICE])
+        smtp.sendmail(ALICE, to, b"From: %s\r\nSubject: Out there\r\n\r\nHello.\r\n" % ALICE.encode())
+
+
+def test_users_come_change_and_go(chromium: Browser, server: Server) -> None:
+    with visiting(chromium, server, "admin-users") as visit:
+        page = inside(visit)
+        page.get_by_role("link", name="Users").click()
+        page.get_by_role("button", name="Add a user").click()
+        page.get_by_label("E-mail address").fill("alice@example.test")
+        page.get_by_role("dialog").get_by_role("button", name="Add").click()
+        expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("alice@example.test")
+        visit.forgive("422")
+        page.get_by_label("E-mail address").fill("eve@example.test")
+        page.get_by_label("Name").fill("Eve")
+        page.get_by_role("dialog").get_by_role("button", name="Add").click()
+        row = page.get_by_role("row").filter(has_text="eve@example.test")
+        expect(row.get_by_text("Eve", exact=True)).to_be_visible()
+        for choice, state in (("Disable", 1), ("Enable", 0)):
+            row.get_by_role("button", name="What to do with").click()
+            page.get_by_role("menuitem", name=choice).click()
+            expect(row.get_by_text("disabled", exact=True)).to_have_count(state)
+        visit.seen.shot("admin-users-list")
+        blameless(page)
+        row.get_by_role("button", name="What to do with").click()
+        page.get_by_role("menuitem", name="Remove").click()
+        expect(page.get_by_text("6 mailboxes with 0 messages")).to_be_visible()
+        page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+        expect(row).to_have_count(0)
+
+
+def test_every_place_is_shown_and_blameless(chromium: Browser, server: Server) -> None:
+    with visiting(chromium, server, "admin-trace", width=360) as visit:
+        page = inside(visit)
+        for place in ("Quarantine", "Domains", "Aliases", "Reports", "Trace"):
+            page.get_by_role("link", name=place).click()
+            expect(page.get_by_role("heading", level=1)).to_contain_text(place)
+            expect(page.locator("[aria-busy=true]")).to_have_count(0)
+            blameless(page)
+        page.get_by_label("Sender").fill("ann@a.test")
+        page.get_by_role("button", name="Find").click()
+        page.locator("summary").first.click()
+        expect(page.get_by_text("accepted, from another server").first).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") == 360

@@ -186,10 +186,19 @@ def test_status_counts_everything(named: Ctl, letter: Path) -> None:
     assert (s["running"], s["domains"], s["users"], s["messages"], s["waiting"], s["held"]) == (False, 1, 2, 2, 1, 1)
     assert s["stored"] < s["used"], "bytes are shared"
     assert {one["name"] for one in s["listeners"]} == {
-        "smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "managesieve", "http", "https"
+        "smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "managesieve", "http", "https",
+        "admin",
     }  # fmt: skip
     text = named.ok("status")
     assert "stopped" in text and "2 users" in text and "1 held" in text
+
+
+def test_status_counts_mail_by_the_hour(named: Ctl, letter: Path) -> None:
+    named.ok("mail", "deliver", str(letter), "--to", "alice@example.org")
+    told = named.json("status", "--hours", "2")
+    assert len(told["hours"]) == 2 and told["hours"][0]["submitted"] + told["hours"][1]["submitted"] == 1
+    text = named.ok("status", "--hours", "3")
+    assert text.count("\n") == 4 and "HANDED IN" in text
 
 
 def test_status_says_what_needs_a_look(ctl: Ctl, tmp_path: Path) -> None:

@@ -15,13 +15,15 @@ from daemon import passwords
 from daemon.admin import people
 from daemon.limits import LIMITS
 from daemon.serve.web import pages
-from daemon.serve.web.admin.verbs import VERBS, Nothing, Verb
+from daemon.serve.web.admin.verb import Nothing, Verb
+from daemon.serve.web.admin.verbs import VERBS
 from daemon.store import blobs, events, queue, settings
 from daemon.store.blobs import Body
 from daemon.store.db import Store
 from daemon.store.queue import NewMessage, NewRecipient
 from daemon.store.tx import Tx
 from tests.serve.web.conftest import Site
+from tests.serve.web.test_quarantine import put as keep
 from tests.serve.web.test_visitors import ANN, BOB, BROWSER, PASSWORD, Answer, Client, basic
 from tests.store.stage import clean
 
@@ -128,6 +130,8 @@ async def test_the_overview_counts_mail_by_the_hour(home: Site, bob: Admin) -> N
             events.record(tx, f"trace{number:011}", kind, reason)
         events.record(tx, "trace00000000000", "judged", "spam", action="junk")
         events.refuse(tx, "192.0.2.1", "unknown-user", "a@a.test", "b@example.org", "550", times=7)
+        for reason in ("tls-failed", "login-wrong-password", "too-many-connections-from-address", "banned"):
+            events.refuse(tx, "192.0.2.1", reason, "https", "", "")
 
     home.store.write_now(happened)
     told = (await bob.verb("traffic", {"hours": 2})).json
@@ -216,3 +220,60 @@ async def test_so_many_verbs_are_done_at_a_time(home: Site, bob: Admin, monkeypa
     finally:
         end.set()
     assert [(await one).status for one in (*slower, last)] == [200] * (LIMITS.admin_threads + 1)
+
+
+async def test_domains_users_and_aliases_are_kept(home: Site, bob: Admin) -> None:
+    for verb, asked, said in (
+        ("domain/add", {"name": "example.net"}, {"name": "example.net", "enabled": True}),
+        (
+            "domain/set",
+            {"name": "example.net", "catch_all": [ANN], "max_users": 5},
+            {"max_users": 5, "catch_all": [ANN]},
+        ),
+        ("domain/set", {"name": "example.net", "enabled": False, "catch_all": []}, {"enabled": False, "catch_all": []}),
+        ("domain/rm", {"name": "example.net"}, {"name": "example.net"}),
+        ("user/add", {"address": "eve@example.org", "password": PASSWORD, "name": "Eve"}, {"display_name": "Eve"}),
+        (
+            "user/set",
+            {"address": "eve@example.org", "quota": "1G", "enabled": False},
+            {"quota": 2**30, "enabled": False},
+        ),
+        ("user/passwd", {"address": "eve@example.org", "password": "another horse"}, {"address": "eve@example.org"}),
+        ("alias/add", {"address": "info@example.org", "targets": ["eve@example.org"]}, {"enabled": True}),
+        ("user/removal", {"address": "eve@example.org"}, {"messages": 0, "aliases": ["info@example.org"]}),
+        ("user/rm", {"address": "eve@example.org"}, {"address": "eve@example.org"}),
+        ("alias/set", {"address": "info@example.org", "targets": [ANN], "note": "x"}, {"targets": [ANN], "note": "x"}),
+        ("alias/set", {"address": "info@example.org", "enabled": False}, {"enabled": False, "targets": [ANN]}),
+        ("alias/rm", {"address": "info@example.org"}, {"address": "info@example.org"}),
+    ):
+        answer = await bob.verb(verb, asked)
+        assert answer.status == 200, (verb, answer.body)
+        assert {key: answer.json[key] for key in said} == said, verb
+    assert [one["name"] for one in (await bob.verb("domain/list")).json] == ["example.org"]
+    assert [one["address"] for one in (await bob.verb("user/list", {"domain": "example.org"})).json] == [ANN, BOB]
+    assert (await bob.verb("alias/list")).json == []
+    assert (await bob.verb("user/add", {"address": ANN})).status == 422
+    assert (await bob.verb("user/set", {"address": "nobody@example.org"})).status == 404
+    assert PASSWORD not in (await bob.verb("user/list")).body
+
+
+async def test_what_was_kept_is_shown_released_and_thrown_away(home: Site, bob: Admin) -> None:
+    keep(home)
+    keep(home, reason="quarantine")
+    found = {one["reason"]: one for one in (await bob.verb("quarantine/list", {"user": ANN})).json}
+    first, second = found["spam-certain"], found["quarantine"]
+    assert (first["subject"], first["user"], first["state"]) == ("<b>order</b>", ANN, "refused")
+    shown = (await bob.verb("quarantine/show", {"id": str(first["id"])})).json
+    assert shown["text"].strip() == "x" and shown["kept"] == first
+    assert (await bob.verb("quarantine/release", {"id": str(first["id"])})).json == first
+    assert (await bob.verb("quarantine/rm", {"id": str(second["id"])})).json == second
+    assert (await bob.verb("quarantine/list")).json == []
+    assert people.show(home.store, ANN).messages == 1
+    assert (await bob.verb("quarantine/show", {"id": "x"})).status == 422
+
+
+async def test_what_others_report_is_summed_up(home: Site, bob: Admin) -> None:
+    for kind in ("dmarc", "tls"):
+        told = (await bob.verb(f"report/{kind}", {"since": "7d", "domain": "example.org"})).json
+        assert (told["reports"], told["days"]) == (0, []), kind
+        assert (await bob.verb(f"report/{kind}", {"domain": "elsewhere.example"})).status == 404

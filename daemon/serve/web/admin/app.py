@@ -22,7 +22,8 @@ from daemon.config import Config
 from daemon.limits import LIMITS
 from daemon.serve.login import Door
 from daemon.serve.web import pages, signin
-from daemon.serve.web.admin.verbs import VERBS, Verb
+from daemon.serve.web.admin.verb import Verb
+from daemon.serve.web.admin.verbs import VERBS
 from daemon.serve.web.frame import guarded, started
 from daemon.serve.web.visitors import Visitor, from_our_page, peer_of, problem, visitor
 from daemon.store.db import Store

@@ -10,6 +10,11 @@ import { sentence } from "./parts.js";
 const PLACES = {
   overview: ["Overview", async () => (await import("./overview.js")).overview],
   queue: ["Queue", async () => (await import("./queue.js")).queue],
+  quarantine: ["Quarantine", async () => (await import("./kept.js")).quarantine],
+  users: ["Users", async () => (await import("./people.js")).people],
+  domains: ["Domains", async () => (await import("./people.js")).domains],
+  aliases: ["Aliases", async () => (await import("./people.js")).aliases],
+  reports: ["Reports", async () => (await import("./kept.js")).reports],
   trace: ["Trace", async () => (await import("./trace.js")).trace],
 };
 
@@ -25,7 +30,10 @@ async function begin() {
   }
   document.documentElement.dataset.view = "admin";
   fill($("#bar-end"), h("button", { type: "button", class: "button", on: { click: out } }, "Sign out"));
-  addEventListener("hashchange", show);
+  addEventListener("hashchange", async () => {
+    await show();
+    $("#main").focus({ preventScroll: true });
+  });
   addEventListener("signed-out", () => location.reload());
   await show();
 }

@@ -3,6 +3,8 @@
 import { fill, h } from "../dom.js";
 import { full } from "../dates.js";
 
+const SHOWN = 500; // lines of a table: more are found by asking for less
+
 /** A page's head: its title and what stands beside it. */
 export function head(title, ...more) {
   return h("div", { class: "page-head" }, h("h1", {}, title), h("div", { class: "spring" }), more);
@@ -35,13 +37,16 @@ export function sentence(error) {
  * A table. On narrow screens each line is a small card, its cells named by the titles.
  * @param {{title: string, of: (row: any) => any, className?: string}[]} columns
  */
-export function table(label, columns, rows, empty) {
+export function table(label, columns, all, empty) {
+  const rows = all.slice(0, SHOWN);
   if (!rows.length) return h("p", { class: "note" }, empty);
   const cell = (row) => ({ title, of, className = "" }) => h("td", { class: className, dataset: { title } }, of(row));
+  const more = all.length > SHOWN && h("caption", { class: "note" }, `The first ${SHOWN} of ${all.length.toLocaleString()}.`);
   return h(
     "table",
     { class: "table", aria: { label } },
-    h("thead", {}, h("tr", {}, columns.map(({ title, className = "" }) => h("th", { scope: "col", class: className }, title || h("span", { class: "unseen" }, "Actions"))))),
+    more,
+    h("thead", {}, h("tr", {}, columns.map(({ title, className = "" }) => h("th", { scope: "col", class: className }, title || h("span", { class: "unseen" }, className === "tick" ? "Ticked" : "Actions"))))),
     h("tbody", {}, rows.map((row) => h("tr", {}, columns.map(cell(row))))),
   );
 }

@@ -1,4 +1,4 @@
-/** A plot of hours: columns side by side for each, with a scale of round numbers. Drawn as SVG, told as a table too. */
+/** A plot of hours or days: columns side by side for each, with a scale of round numbers. Drawn as SVG, summed up in words. */
 
 import { h, put } from "../dom.js";
 
@@ -22,8 +22,9 @@ export function top(most) {
 /**
  * @param {{at: number}[]} hours
  * @param {{name: string, of: (hour: any) => number}[]} series at most three
+ * @param {object} [said] how a time is said, as Intl has it
  */
-export function hourly(label, hours, series) {
+export function hourly(label, hours, series, said = { hour: "2-digit", minute: "2-digit" }) {
   const wide = innerWidth < 720 ? 340 : 960; // units of a pixel or so: letters are as large on a phone
   const named = wide < 720 ? 6 : 3; // hours between two that have a name
   const round = top(Math.max(0, ...hours.flatMap((hour) => series.map(({ of }) => of(hour)))));
@@ -37,14 +38,13 @@ export function hourly(label, hours, series) {
       s("line", { class: "grid", x1: LEFT, x2: wide, y1: y(mark), y2: y(mark) }),
       s("text", { x: LEFT - 8, y: y(mark) + 4, "text-anchor": "end" }, mark.toLocaleString()),
     ]),
-    hours.map((hour, index) => column(hour, LEFT + index * step, step, series, y, index % named === 0)),
+    hours.map((hour, index) => column(hour, LEFT + index * step, step, series, y, new Date(hour.at).toLocaleString(undefined, said), index % named === 0)),
   );
   return h("figure", { class: "figure" }, svg, legend(series));
 }
 
-function column(hour, x, step, series, y, named) {
+function column(hour, x, step, series, y, time, named) {
   const wide = (step * 0.72) / series.length;
-  const time = new Date(hour.at).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
   const said = `${time}: ${series.map(({ name, of }) => `${of(hour).toLocaleString()} ${name}`).join(", ")}`;
   return s(
     "g",

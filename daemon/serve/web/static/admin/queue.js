@@ -7,6 +7,8 @@ import { failed, toast } from "../toasts.js";
 import { ask, given } from "./api.js";
 import { ago, badge, card, head, later, many, span, table } from "./parts.js";
 
+const LIMIT = 200;
+
 export function queue(again) {
   const chosen = new Set();
   const recipient = h("input", { class: "field", type: "search", placeholder: "Recipient", aria: { label: "Recipient" } });
@@ -15,7 +17,7 @@ export function queue(again) {
   const deeds = h("div", { class: "toolbar", role: "toolbar", aria: { label: "What to do with those that are ticked" } });
   const show = () => {
     chosen.clear();
-    const wanted = given({ recipient: recipient.value.trim(), domain: domain.value.trim() });
+    const wanted = given({ limit: LIMIT, recipient: recipient.value.trim(), domain: domain.value.trim() });
     fill(place, later(async () => listed(await ask("queue/list", wanted), chosen, () => tools(deeds, chosen, show))));
     tools(deeds, chosen, show);
   };
@@ -71,7 +73,8 @@ function listed(entries, chosen, changed) {
     { title: "Tries", of: ({ attempts }) => attempts.toLocaleString(), className: "right" },
     { title: "Last reply", of: reply, className: "words" },
   ];
-  return table("What waits", columns, entries, "Nothing waits.");
+  const cut = entries.length >= LIMIT && h("p", { class: "note" }, `These are the oldest ${LIMIT}: find others by their recipient or domain.`);
+  return [cut, table("What waits", columns, entries, "Nothing waits.")];
 }
 
 function next({ state, due_at, hold_reason }) {
