@@ -225,10 +225,11 @@ def _before(desk: Desk, ticket: Ticket) -> Owner | None:
 async def _let_in(request: web.Request, identity: Identity, factor: str, remember: bool) -> web.Response:
     """He is in: a session and its cookie. Raises `LoginRefused`, `StoreError`."""
     store, config = request.app[DESK].store, request.app[DESK].config()
+    agent = request.headers.get(hdrs.USER_AGENT, "").encode(errors="replace").decode()  # octets that are no UTF-8
     token, age = secrets.token_urlsafe(32), config["web.session_age"]
     begun = await store.write(
         _begin, identity.account_id, digest(token), factor, peer_of(request),
-        request.headers.get(hdrs.USER_AGENT, ""), identity.epoch, config["web.session_idle"], age,
+        agent, identity.epoch, config["web.session_idle"], age,
         digest(request.cookies.get(COOKIE, "")),
     )  # fmt: skip
     if begun is None:

@@ -329,6 +329,19 @@ async def test_a_session_remembers_little_of_a_browser(home: Site) -> None:
     assert listed(home)[0].agent == "x" * LIMITS.web_agent
 
 
+async def test_a_browser_whose_name_is_no_text_signs_in(home: Site) -> None:
+    """Octets that are no UTF-8 come as halves of characters, which no database keeps."""
+    body = msgspec.json.encode({"login": ANN, "password": PASSWORD})
+    reader, writer = await home.dial("https", host=HOST)
+    head = f"POST /login HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\nSec-Fetch-Site: same-origin\r\n"
+    fields = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    writer.write((head + fields).encode() + b"User-Agent: odd \xff\r\nCookie: __Host-session=\xff\r\n\r\n" + body)
+    answer = (await reader.read()).decode()
+    await leave(writer)
+    assert answer.startswith("HTTP/1.1 200 "), answer
+    assert listed(home)[0].agent == "odd ?"
+
+
 async def test_a_use_is_noted_now_and_then(home: Site) -> None:
     browser = Client(home, **BROWSER)
     await browser.sign_in()

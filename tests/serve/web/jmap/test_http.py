@@ -187,6 +187,7 @@ def test_names_of_downloads_are_harmless() -> None:
         ("../../x", "_.._x"),
         ("", "attachment"),
         ("a\r\nSet-Cookie: b", "a__Set-Cookie: b"),
+        ("a\udcff.png", "a_.png"),
         ("\u202egnp.exe", "_gnp.exe"),
         ("Übung.pdf", "_bung.pdf"),
     ):
