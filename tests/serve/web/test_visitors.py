@@ -18,6 +18,7 @@ from aiohttp import web
 from daemon import passwords
 from daemon.admin import people, sessions
 from daemon.limits import LIMITS
+from daemon.mail.address import parse_address
 from daemon.serve.web import app, visitors
 from daemon.store import accounts, events, web_sessions
 from daemon.store.tx import Tx
@@ -340,6 +341,35 @@ async def test_a_browser_whose_name_is_no_text_signs_in(home: Site) -> None:
     await leave(writer)
     assert answer.startswith("HTTP/1.1 200 "), answer
     assert listed(home)[0].agent == "odd ?"
+
+
+async def test_octets_that_are_no_text_are_refused_as_such(home: Site) -> None:
+    """In every address and in the fields that are read: no answer is a fault of ours."""
+    token = base64.b64encode(f"{ANN}:{PASSWORD}".encode())
+    account = home.store.peek(accounts.get, parse_address(ANN)).id
+    paths = ("/", "/static/%s", "/message/%s", "/message/%s/%s", f"/jmap/download/u{account}/%s/%s", "/jmap/upload/%s/")
+    more = (
+        "/jmap/events?types=%s",
+        f"/jmap/download/u{account}/e1.raw/x?type=%s",
+        "/mail/config-v1.1.xml?emailaddress=%s",
+    )
+    more += (
+        "/.well-known/autoconfig/mail/config-v1.1.xml?emailaddress=%s",
+        "/quarantine/release?token=%s",
+        "/clients/%s",
+    )
+    for octets in (b"\xff", b"%FF", b"%00", b"%ED%A0%80", b"%0D%0AX: y", b"..%2f..%2fx", b"%F0%9F"):
+        for path in (*paths, *more):
+            asked = path.encode().replace(b"%s", octets)
+            for verb in (b"GET", b"POST"):
+                fields = b"Authorization: Basic " + token + b"\r\nIf-None-Match: \xff\r\nRange: \xff\r\n"
+                for shown in (fields, b"Authorization: Bearer \xff\r\n"):
+                    reader, writer = await home.dial("https", host=HOST)
+                    head = b" HTTP/1.1\r\nHost: " + HOST.encode() + b"\r\nConnection: close\r\nContent-Length: 0\r\n"
+                    writer.write(verb + b" " + asked.replace(b" ", b"+") + head + shown + b"\r\n")
+                    answer = (await reader.read()).decode()
+                    await leave(writer)
+                    assert re.match(r"HTTP/1\.[01] [234]", answer), (asked, shown, answer[:200])
 
 
 async def test_a_use_is_noted_now_and_then(home: Site) -> None:
