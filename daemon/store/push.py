@@ -81,6 +81,12 @@ def remove(tx: Tx, account_id: int, number: int) -> None:
     tx.account_touched(account_id)
 
 
+def known_key(tx: Tx) -> bytes | None:
+    """The secret number of our key (RFC 8292), if there is one yet."""
+    number: bytes | None = tx.value("select value from secret where name = 'vapid'")
+    return number
+
+
 def vapid_key(tx: Tx, fresh: bytes) -> bytes:
     """The secret number of our key (RFC 8292); `fresh` when there was none yet."""
     tx.run("insert into secret (name, value) values ('vapid', ?) on conflict do nothing", fresh)

@@ -17,7 +17,7 @@ from tests.messages.generate import ordinary
 from tests.messages.malformed import malformed
 
 HOSTILE = sorted((Path(__file__).parents[1] / "messages" / "hostile_html").glob("*.eml"))
-SEEDS = Path(__file__).parents[1] / "fuzz" / "seeds" / "view"
+SEEDS = Path(__file__).parent / "view_seeds"
 HTML = b"Content-Type: text/html\r\n\r\n"
 PNG = b"Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n"
 

@@ -257,7 +257,7 @@ def test_nothing_is_known_of_some_mail(ctl: Ctl) -> None:
         ("appended", "", {"account": 1, "mailbox": "Sent"}, "saved into Sent of alice@example.org"),
         ("moved", "", {"account": 9, "mailbox": "INBOX", "to": "Junk", "count": 3},
          "3 messages moved from INBOX to Junk of a user who is gone"),
-        ("login", "", {}, "somebody logged in"),
+        ("login", "", {}, "x@far.example signed in at the webmail"),
         ("unheard-of", "", {}, "unheard-of"),
     ],
 )  # fmt: skip

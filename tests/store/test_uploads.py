@@ -70,7 +70,10 @@ def test_uploads_within_an_hour_have_a_ceiling_and_older_ones_make_room(
 ) -> None:
     monkeypatch.setattr(uploads, "LIMITS", dataclasses.replace(LIMITS, uploads=3, uploads_storage=100))
     ann = user(store, "ann")
-    first, second = put(store, ann, b"1" * 30), put(store, ann, b"2" * 30)
+    first = put(store, ann, b"1" * 30)
+    clock.forward(1)
+    second = put(store, ann, b"2" * 30)
+    clock.forward(1)
     put(store, ann, b"3" * 30)
     for size in (1, 40):
         with pytest.raises(OverQuota):

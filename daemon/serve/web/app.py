@@ -24,9 +24,11 @@ from daemon.serve.web.health import HEALTH, Health
 from daemon.serve.web.jmap import api, contacts, download, events, owner, socket, subscriptions, uploads
 from daemon.serve.web.jmap.capabilities import CAPABILITIES
 from daemon.serve.web.jmap.lasting import PUSH, Push
+from daemon.serve.web.jmap.method import Capability
 from daemon.serve.web.jmap.news import News
 from daemon.store import acme, domains, push
 from daemon.store.db import Store
+from daemon.store.errors import StoreError
 from daemon.trust import web_push
 
 CHALLENGE = "/.well-known/acme-challenge/"
@@ -118,6 +120,17 @@ async def _deaf(app: web.Application) -> None:
     app[PUSH].news.close()
 
 
+async def _pushes(store: Store) -> tuple[Capability, ...]:
+    """Web Push, once there is a key for it: a disk that is full keeps nobody from his mail."""
+    number = store.peek(push.known_key)
+    if number is None:
+        try:
+            number = await store.write(push.vapid_key, web_push.new_number())
+        except StoreError:
+            return ()
+    return (subscriptions.capability(number),)
+
+
 async def runner(
     store: Store, config: Callable[[], Config], door: Door, health: Health, judge: Judge | None = None
 ) -> web.AppRunner:
@@ -129,8 +142,7 @@ async def runner(
     app[clients.SETTINGS] = clients.Settings(store, config)
     app[uploads.UPLOADS] = uploads.Uploads(store, config)
     app[HEALTH] = health
-    number = await store.write(push.vapid_key, web_push.new_number())
-    app[api.API] = api.Api(store, config, door, (*CAPABILITIES, subscriptions.capability(number)), judge)
+    app[api.API] = api.Api(store, config, door, (*CAPABILITIES, *await _pushes(store)), judge)
     news = News(store, (*owner.TYPES, *contacts.TYPES))
     app[PUSH] = Push(store, news, door.sessions)
     app.add_routes(ROUTES)
