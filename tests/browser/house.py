@@ -106,8 +106,10 @@ def found(server: Server, user: str, subject: str, box: str = "INBOX") -> list[t
         numbers = imap.search(None, "SUBJECT", f'"{subject}"')[1][0].split()
         messages = []
         for number in numbers:
-            data = imap.fetch(number, "(FLAGS BODY.PEEK[])")[1][0]
-            assert isinstance(data, tuple)
+            answers = imap.fetch(number, "(FLAGS BODY.PEEK[])")[1]
+            data = next((each for each in answers if isinstance(each, tuple)), None)
+            if data is None:  # gone since, or only news of flags was told: the next look sees it
+                continue
             flags = {flag.decode() for flag in imaplib.ParseFlags(data[0])}
             made = email.message_from_bytes(data[1], policy=email.policy.default)
             assert isinstance(made, EmailMessage)
