@@ -25,6 +25,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
+def test_two_ways_in_at_once_lead_to_one_page(chromium: Browser, server: Server) -> None:
+    with visiting(chromium, server, "desk-once") as visit:
+        page = visit.inside()
+        page.evaluate("for (const name of ['rules', 'vacation']) location.hash = `#/settings/${name}`")
+        expect(page.get_by_label("Answer for me while I am away")).to_be_visible()
+        expect(page.locator("#settings")).to_have_count(1)
+
+
 def test_an_answer_while_away(chromium: Browser, server: Server) -> None:
     with visiting(chromium, server, "desk-vacation") as visit:
         visit.inside()

@@ -37,7 +37,8 @@ export const NAMES = SECTIONS.map(([name]) => name);
 const FIRST = "writing";
 
 const NARROW = "(max-width: 700px)";
-let shown = null;
+let making = null; // a promise of the page
+let shown = null; // the page, once it is there
 let last = ""; // the address of the mail that was read before
 
 /** Hidden with the last step out of them; the mail is as it was. */
@@ -54,7 +55,13 @@ follow();
 
 /** Show a section above the mail; '' is the list of them, on a wide screen beside the first. */
 export async function showSettings(section = "") {
-  shown ??= await frame();
+  making ??= frame(); // one, however many ask before it is there
+  try {
+    shown = await making;
+  } catch (error) {
+    making = null; // the next one tries again
+    throw error;
+  }
   if (shown.place.hidden) shown.before = document.activeElement;
   shown.place.hidden = false;
   document.documentElement.dataset.view = "settings"; // the keys of the mail rest
