@@ -1,7 +1,7 @@
 """Which emails of an account fit a condition, in an order (RFC 8621 §4.4): conditions and orders compiled to SQL.
 
 A query is a tree as `find` has it; its terms are those of JMAP (`TERMS`). What stands in the bytes alone (`BYTES`) SQL
-takes as true, and gives with each row the answers that it has: `decided` asks about the rest.
+takes as true, and gives with each row the answers that it has: `find.matches` asks about the rest.
 
 One mailbox by date, which is what all clients ask for, comes out of one index and costs what is taken of it.
 """
@@ -9,11 +9,11 @@ One mailbox by date, which is what all clients ask for, comes out of one index a
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from daemon.store.emails import KEYWORDS
-from daemon.store.find import All, Either, Not, Query, Term
+from daemon.store.find import All, Either, Not, Query, Term, leaves, needs_text
 from daemon.store.keywords import SEEN
 from daemon.store.tx import Tx
 
@@ -67,42 +67,7 @@ class Order(NamedTuple):
 
 
 Row = tuple[int, ...]
-"""An email that may fit: its id, its thread, and the answers of SQL to the terms of `told`, in order."""
-
-
-def told(query: Query) -> list[Term]:
-    """The terms that SQL answers, each once."""
-    match query:
-        case Term():
-            return [] if query.kind in BYTES else [query]
-        case Not(inner):
-            return told(inner)
-        case All(parts) | Either(parts):
-            return list(dict.fromkeys(term for part in parts for term in told(part)))
-
-
-def is_sure(query: Query) -> bool:
-    """Whether SQL answers all of it."""
-    match query:
-        case Term():
-            return query.kind not in BYTES
-        case Not(inner):
-            return is_sure(inner)
-        case All(parts) | Either(parts):
-            return all(map(is_sure, parts))
-
-
-def decided(query: Query, answers: dict[Term, bool], ask: Callable[[Term], bool]) -> bool:
-    """Whether it fits, by the answers of SQL, and `ask` for the terms it does not know."""
-    match query:
-        case Term():
-            return ask(query) if query.kind in BYTES else answers[query]
-        case Not(inner):
-            return not decided(inner, answers, ask)
-        case All(parts):
-            return all(decided(part, answers, ask) for part in parts)
-        case Either(parts):
-            return any(decided(part, answers, ask) for part in parts)
+"""An email that may fit: its id, its thread, and the answers of SQL to the terms it knows, in order (`find.leaves`)."""
 
 
 def rows(
@@ -158,7 +123,7 @@ def _statement(
         email = "m.email_id" if box is not None else "e.id"
         where = f"{email} in (select value from json_each(?)) and {where}"
         params = [json.dumps(list(within)), *params]
-    answers = [_sql(term) for term in (() if is_sure(query) else told(query))]
+    answers = [_sql(term) for term in (leaves(query, BYTES) if needs_text(query, BYTES) else ())]
     by = [_order(order, "m" if box is not None else "e") for order in orders]
     direction = "asc" if orders[-1].ascending else "desc"
     source = "m.email_id, m.thread_id" if box is not None else "e.id, e.thread_id"

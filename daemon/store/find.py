@@ -93,25 +93,26 @@ class Hit:
     answers: tuple[bool, ...]
 
 
-def leaves(query: Query) -> list[Term]:
-    """The terms that SQL answers, each once."""
+def leaves(query: Query, beyond: frozenset[str] = TEXT) -> list[Term]:
+    """The terms that SQL answers, each once; `beyond`: kinds of those that it does not."""
     match query:
         case Term():
-            return [] if query.kind in TEXT else [query]
+            return [] if query.kind in beyond else [query]
         case Not(inner):
-            return leaves(inner)
+            return leaves(inner, beyond)
         case All(parts) | Either(parts):
-            return list(dict.fromkeys(term for part in parts for term in leaves(part)))
+            return list(dict.fromkeys(term for part in parts for term in leaves(part, beyond)))
 
 
-def needs_text(query: Query) -> bool:
+def needs_text(query: Query, beyond: frozenset[str] = TEXT) -> bool:
+    """Whether it has terms that SQL does not answer."""
     match query:
         case Term():
-            return query.kind in TEXT
+            return query.kind in beyond
         case Not(inner):
-            return needs_text(inner)
+            return needs_text(inner, beyond)
         case All(parts) | Either(parts):
-            return any(needs_text(part) for part in parts)
+            return any(needs_text(part, beyond) for part in parts)
 
 
 Sure = dict[Term, set[int]]
@@ -186,7 +187,7 @@ def matches(query: Query, answers: dict[Term, bool], text_of: Callable[[Term], b
     """Decide with the answers of SQL, and `text_of` for the terms it cannot answer."""
     match query:
         case Term():
-            return text_of(query) if query.kind in TEXT else answers[query]
+            return answers[query] if query in answers else text_of(query)
         case Not(inner):
             return not matches(inner, answers, text_of)
         case All(parts):

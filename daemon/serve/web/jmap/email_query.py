@@ -83,16 +83,16 @@ def _counted(tx: Tx, asked: Asked) -> int | None:
 def _fitting(tx: Tx, store: Store, asked: Asked) -> Iterator[int]:
     """The ids of all that fit, in order; with `collapse` the first of each thread."""
     _, rest = email_find.driver(asked.query)
-    decided = email_find.is_sure(rest)
-    terms = email_find.told(rest)
+    unsure = find.needs_text(rest, email_find.BYTES)
+    terms = find.leaves(rest, email_find.BYTES)
     within, sure = find.narrowed(tx, asked.query, asked.account_id)
     threads: set[int] = set()
     for email_id, thread_id, *answers in email_find.rows(tx, asked.account_id, asked.query, asked.orders, within):
         if asked.collapse and thread_id in threads:
             continue
-        if not decided:
+        if unsure:
             looking = email_filter.Looking(tx, store, asked.account_id, email_id, sure)
-            if not email_find.decided(rest, dict(zip(terms, map(bool, answers), strict=True)), looking.fits):
+            if not find.matches(rest, dict(zip(terms, map(bool, answers), strict=True)), looking.fits):
                 continue
         threads.add(thread_id)
         yield email_id
