@@ -30,10 +30,9 @@ def test_ten_thousand_recipients_are_text_and_not_elements(chromium: Browser, se
         page.keyboard.press("c")
         window = composer(page)
         to = window.get_by_label("To", exact=True)
-        before = elements(page)
         pasted(page, to, ", ".join(PEOPLE))
         expect(window.get_by_text("and 9,976 more")).to_be_visible()
-        assert elements(page) < before + 24 * 8, "so many chips, and no more"
+        assert elements(page) < 1000, "some chips, and no more"
         page.keyboard.type("last@many.test,")
         expect(window.get_by_role("button", name="last@many.test, edit")).to_be_visible()
         page.keyboard.press("Backspace")
