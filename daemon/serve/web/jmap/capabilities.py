@@ -12,7 +12,6 @@ from daemon.serve.web.jmap import (
     email_parse,
     email_set,
     email_view,
-    factors,
     identities,
     mailbox,
     mailbox_set,
@@ -80,5 +79,5 @@ CAPABILITIES: tuple[Capability, ...] = (
     Capability("urn:ietf:params:jmap:quota", quota.METHODS),
     socket.CAPABILITY,
     contacts.CAPABILITY,
-    Capability(owner.URN, {**owner.METHODS, **factors.METHODS, **email_view.METHODS}, account=owner.account),
+    Capability(owner.URN, {**owner.METHODS, **email_view.METHODS}, account=owner.account),
 )
