@@ -55,7 +55,7 @@ COMPARATORS = {
 
 
 class Way(NamedTuple):
-    """How a test compares. `relation`: of `:value` and `:count`, else ""; `captures`: whether the script may ask what a
+    """How a test compares. `relation`: of `:value` and `:count`, else ""; `captures`: whether the script can ask what a
     wildcard stood for."""
 
     comparator: Comparator

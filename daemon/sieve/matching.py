@@ -158,8 +158,7 @@ def options() -> tuple[Option, ...]:
 def matcher(call: Call, keys: Texts, at: int) -> Ready:
     """How this test compares with `keys`, its positional argument `at`. Raises `ScriptError` for what cannot be."""
     name = call.one_of(tuple(TYPES), "is")
-    asks = call.allows("variables") or call.allows("ihave")  # which may allow them later
-    type, way = TYPES[name], Way(_comparator(call), _relation(call, name), asks)
+    type, way = TYPES[name], Way(_comparator(call), _relation(call, name), call.allows("variables"))
     if type.inside and not way.comparator.substrings:
         call.fault(f"this comparator knows no :{name}")
     if name == "regex":

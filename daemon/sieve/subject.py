@@ -85,8 +85,8 @@ class Head:
         """`front`: whole fields that stand before the block, which others may have read already."""
         found: dict[bytes, list[bytes]] = {}
         for part in (front, block):
-            for field in fields(part):
-                found.setdefault(field.name, []).append(part[field.value : field.end])
+            for each in fields(part):
+                found.setdefault(each.name, []).append(part[each.value : each.end])
         self._fields = found
         self._texts: dict[str, tuple[str, ...]] = {}
         self._people: dict[bytes, tuple[Mailbox, ...]] = {}
