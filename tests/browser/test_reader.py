@@ -51,7 +51,7 @@ def choose(page: Page, name: str) -> None:
 
 def test_a_long_message_is_printed_whole_and_alone(chromium: Browser, server: Server) -> None:
     deliver(server, letter("For the wall", "\n".join(f"Line {number}" for number in range(120))))
-    deliver(server, letter("Not for the wall"))
+    deliver(server, letter("Another one"))
     with visiting(chromium, server, "reader-print") as alice:
         alice.seen.context.add_init_script(COUNT_PRINTS)
         page = alice.inside()

@@ -85,8 +85,13 @@ class Thunderbird:
         with (self.home / "log").open("ab") as log:
             self._processes.append(
                 subprocess.Popen(
-                    [str(part) for part in command], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                    start_new_session=True, pass_fds=() if keep is None else (keep,),
+                    [str(part) for part in command],
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                    pass_fds=() if keep is None else (keep,),
                 )  # fmt: skip
             )
 
