@@ -160,6 +160,12 @@ def add(
     return account_id
 
 
+def is_open(tx: Tx, account_id: int) -> bool:
+    """Whether there is such a user, and neither he nor his domain is disabled."""
+    sql = "select 1 from account a join domain d on d.id = a.domain_id where a.id = ? and a.enabled and d.enabled"
+    return tx.value(sql, account_id) is not None
+
+
 def change(tx: Tx, account_id: int, **values: Any) -> None:
     """Set `display_name`, `enabled`, `admin`, `quota`, `allowance`, `forward_keep`."""
     for column, value in values.items():

@@ -19,6 +19,7 @@ import { forget, maybeInside, signIn, signOut } from "./signin.js";
 import { state } from "./state.js";
 import { load, sync } from "./sync.js";
 import { swiped } from "./swipe.js";
+import { mailtoOf } from "./text.js";
 import { setTheme, theme } from "./theme.js";
 import { Tools } from "./tools.js";
 import { failed, toast } from "./toasts.js";
@@ -254,9 +255,8 @@ function mailto(event) {
   const link = event.target.closest?.("a[data-mailto]");
   if (!link) return;
   event.preventDefault();
-  const url = new URL(link.href);
-  const more = Object.fromEntries(url.searchParams);
-  composer({ mode: "new", to: [{ email: decodeURIComponent(url.pathname) }], subject: more.subject, text: more.body });
+  const asked = mailtoOf(link.href);
+  if (asked) composer({ mode: "new", ...asked });
 }
 
 for (const skip of $$(".skip")) {
