@@ -3,6 +3,7 @@
 import { toast } from "../toasts.js";
 import { jmap } from "../jmap.js";
 import { state } from "../state.js";
+import { forgetContacts } from "./contacts.js";
 import { habits } from "./habits.js";
 import { flush, forget, send, undo } from "./sending.js";
 import { drop, all } from "./local.js";
@@ -41,6 +42,7 @@ export async function dispatch(what) {
 export const longestHold = () => jmap.session?.accounts?.[jmap.accountId]?.accountCapabilities?.[SUBMISSION]?.maxDelayedSend ?? 0;
 
 function told(item, done) {
+  forgetContacts(); // whom one wrote to is a contact now
   const back = async () => {
     if (await undo(done, item)) {
       toast(item.until ? "Not sent: it is a draft again" : "Sending undone");

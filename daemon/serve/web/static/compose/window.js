@@ -90,12 +90,13 @@ export class Composer {
     this.looks.setAttribute("aria-label", this.editor.rich ? "Formatting on: switch to plain text" : "Plain text: switch to formatting");
   }
 
-  /** To where one writes next. */
+  /** To where one writes next. Returns the window. */
   focus() {
     this.small(false);
     if (!this.to.value.length) this.to.focus();
     else if (!this.subject.value && !this.beginning.inReplyTo) this.subject.focus();
     else this.editor.focus(this.beginning.cursor);
+    return this.root;
   }
 
   small(on) {
