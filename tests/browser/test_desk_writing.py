@@ -130,6 +130,29 @@ def test_a_message_waits_for_the_line_and_goes_once(chromium: Browser, server: S
         visit.forgive("ERR_INTERNET_DISCONNECTED")
 
 
+def test_what_the_server_refuses_is_told_and_is_one_draft(chromium: Browser, server: Server) -> None:
+    """At once, and when it is refused only after the line was back."""
+    with visiting(chromium, server, "desk-refused") as visit:
+        page = visit.inside()
+        hold(page, 0)
+        for line in (True, False):
+            window = write(page, "nobody@example.test", f"To nobody {line}", "Are you there?")
+            expect(window.get_by_role("status").first).to_have_text("Saved")
+            visit.seen.context.set_offline(not line)
+            page.keyboard.press("Control+Enter")
+            if not line:
+                expect(page.get_by_text("it is sent as soon as there is one")).to_be_visible()
+                visit.seen.context.set_offline(False)
+            expect(page.get_by_text("Not sent: ")).to_be_visible()
+            until(lambda line=line: len(found(server, ALICE, f"To nobody {line}", "Drafts")) == 1, "one draft")
+            page.get_by_role("button", name="Edit").click()
+            window = composer(page)
+            expect(window.get_by_label("Subject")).to_have_value(f"To nobody {line}")
+            window.get_by_role("button", name="Discard draft").click()
+            until(lambda line=line: not found(server, ALICE, f"To nobody {line}", "Drafts"), "no draft is left")
+        visit.forgive("ERR_INTERNET_DISCONNECTED")
+
+
 def test_a_message_whose_receipt_got_lost_goes_once(chromium: Browser, server: Server) -> None:
     lost: list[str] = []
 

@@ -32,7 +32,7 @@ def _core(config: Config) -> Arguments:
     """RFC 8620 §2."""
     return {
         "maxSizeUpload": config["limits.message_size"],
-        "maxConcurrentUpload": LIMITS.jmap_concurrent,
+        "maxConcurrentUpload": LIMITS.uploads_at_once,
         "maxSizeRequest": LIMITS.jmap_request,
         "maxConcurrentRequests": LIMITS.jmap_concurrent,
         "maxCallsInRequest": LIMITS.jmap_calls,

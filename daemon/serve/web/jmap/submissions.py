@@ -298,7 +298,10 @@ async def _destroy(call: Call, name: str) -> None:
 
 def capability(config: Config, visitor: Visitor) -> Arguments:
     """RFC 8621 §1.3.2: how long a message may wait, and what of SMTP an envelope can say."""
-    extensions = {"FUTURERELEASE": [], "DSN": [], "SIZE": [str(config["limits.message_size"])], "REQUIRETLS": []}
+    extensions = {
+        "FUTURERELEASE": [], "DSN": [], "SIZE": [str(config["limits.message_size"])], "REQUIRETLS": [],
+        "LIMITS": [f"RCPTMAX={config['limits.recipients']}"],  # RFC 9422
+    }  # fmt: skip
     return {"maxDelayedSend": LIMITS.submission_delay, "submissionExtensions": extensions}
 
 

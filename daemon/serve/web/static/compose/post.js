@@ -38,8 +38,16 @@ export async function dispatch(what) {
   }
 }
 
+const abilities = () => jmap.session?.accounts?.[jmap.accountId]?.accountCapabilities?.[SUBMISSION] ?? {};
+
 /** Seconds the server keeps a message back at most; 0: it does not. */
-export const longestHold = () => jmap.session?.accounts?.[jmap.accountId]?.accountCapabilities?.[SUBMISSION]?.maxDelayedSend ?? 0;
+export const longestHold = () => abilities().maxDelayedSend ?? 0;
+
+/** Recipients the server sends one message to at most, as SMTP says it (RFC 9422); Infinity: it does not say. */
+export function mostRecipients() {
+  const said = abilities().submissionExtensions?.LIMITS?.find((one) => one.startsWith("RCPTMAX="));
+  return said ? Number(said.slice("RCPTMAX=".length)) : Infinity;
+}
 
 function told(item, done) {
   forgetContacts(); // whom one wrote to is a contact now
@@ -68,7 +76,10 @@ function refused(item, error) {
 
 /** At the start and when the line is back: what waits goes out, what was left unsaved is saved. */
 export async function catchUp() {
-  for (const { item, ...done } of await flush()) told(item, done);
+  for (const { item, done, error } of await flush()) {
+    if (done) told(item, done);
+    else refused(item, error);
+  }
   for (const left of await all("drafts", jmap.accountId)) {
     await navigator.locks.request(`draft-${left.key}`, { ifAvailable: true }, (lock) => lock && saveLeft(left).catch(() => {}));
   }

@@ -16,7 +16,7 @@ import { frame } from "./frame.js";
 import { habits, setHabits } from "./habits.js";
 import { askWhen } from "./later.js";
 import { signed, textOf } from "./plain.js";
-import { dispatch } from "./post.js";
+import { dispatch, mostRecipients } from "./post.js";
 import { fault, warnings } from "./warnings.js";
 
 let windows = 0;
@@ -239,7 +239,7 @@ export class Composer {
   async send(until = null) {
     if (this.sending) return;
     this.commit();
-    const wrong = fault(this.draft());
+    const wrong = fault(this.draft(), mostRecipients());
     if (wrong) {
       this.refuse(wrong);
       this.to.focus();
