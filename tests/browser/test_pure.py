@@ -241,6 +241,7 @@ def test_plain_text_in_blocks_with_what_repeats_told_apart(pure: Page) -> None:
         (" text/plain; format=fixed; format=flowed", None),
         (' text/plain; name="; format=flowed"', None),
         (" text/plain; x-format=flowed", None),
+        (" text/html; format=flowed", None),
     ],
 )
 def test_whether_lines_go_on_is_said_by_the_type(pure: Page, field: str | None, want: Any) -> None:

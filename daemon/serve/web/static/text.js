@@ -42,8 +42,9 @@ export function unflowed(text, flow) {
  * @returns {Flow | null} null where each line stands for itself
  */
 export function flowOf(contentType) {
+  if (!/^\s*text\/plain\s*(;|$)/i.test(contentType ?? "")) return null;
   const said = new Map();
-  for (const [, name, value] of (contentType ?? "").matchAll(PARAMETER)) {
+  for (const [, name, value] of contentType.matchAll(PARAMETER)) {
     if (!said.has(name.toLowerCase())) said.set(name.toLowerCase(), value.replace(/^"|"$/g, "").toLowerCase());
   }
   return said.get("format") === "flowed" ? { delsp: said.get("delsp") === "yes" } : null;
