@@ -25,8 +25,8 @@ class Filter:
     """What to look at; conditions not given do not count.
 
     `sender` and `recipient` match a part, in any case; `domain` the recipient's; `user` who submitted it; `older` is
-    milliseconds since acceptance; `error` a regular expression over the last reply; `incident` 0: held by none; `after`:
-    with higher ids.
+    milliseconds since acceptance; `error` a regular expression over the last reply; `incident` 0: held by none;
+    `after`: with higher ids.
     """
 
     ids: tuple[int, ...] | None = None

@@ -282,7 +282,8 @@ def test_administrators_find_the_page_from_their_mail(chromium: Browser, server:
             if count:
                 with page.expect_popup() as popup:
                     page.get_by_role("menuitem", name="Administration").click()
-                assert popup.value.url.startswith(f"https://localhost:{server.ports['admin']}/admin/")
+                popup.value.wait_for_url(f"https://localhost:{server.ports['admin']}/admin/")
+                expect(popup.value.get_by_role("heading", name="Overview")).to_be_visible()
 
 
 def test_many_users_are_shown_a_page_at_a_time(chromium: Browser, server: Server) -> None:

@@ -1,4 +1,4 @@
-"""Verbs about domains, users and aliases."""
+"""Verbs about domains, users with what they prove who they are by, and aliases."""
 
 from __future__ import annotations
 

@@ -409,6 +409,8 @@ async def test_a_rule_longer_than_a_script_is_not_written_down(alice: Caller, mo
         ("admin.example.org:8443", True, "https://admin.example.org:8443/admin/"),
     ],
 )
-def test_administrators_are_told_where_their_page_is(alice: Caller, listener: str, admin: bool, url: str | None) -> None:
+def test_administrators_are_told_where_their_page_is(
+    alice: Caller, listener: str, admin: bool, url: str | None
+) -> None:
     who = dataclasses.replace(alice.visitor, admin=admin, host="mail.example.org")
     assert owner.account(Config([("listen.admin", listener)]), who).get("adminUrl") == url

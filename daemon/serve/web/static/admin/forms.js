@@ -27,7 +27,7 @@ export function form({ title, verb, yes, fields, asked = (values) => values, don
         button.disabled = true;
         said.textContent = "";
         try {
-          const values = Object.fromEntries(made.map(({ key, input }) => [key, input.type === "checkbox" ? input.checked : input.value.trim()]));
+          const values = Object.fromEntries(made.map(({ key, input }) => [key, input.type === "checkbox" ? input.checked : input.type === "password" ? input.value : input.value.trim()]));
           toast(done(await ask(verb, asked(values))));
           close(true);
         } catch (error) {
@@ -52,11 +52,11 @@ function field({ key, label, type = "text", value = "", hint, required = false, 
     const input = h("input", { type, id, checked: Boolean(value) });
     return { key, input, row: h("label", { class: "check" }, input, label) };
   }
-  if (type === "select") {
-    const input = h("select", { class: "field", id }, choices.map(([key_, text]) => h("option", { value: key_, selected: key_ === value }, text)));
-    return { key, input, row: h("div", {}, h("label", { class: "field-label", htmlFor: id }, label), input, hint && h("p", { class: "soft" }, hint)) };
-  }
-  const input = h("input", { class: "field", id, type, value, required, autofocus: index === 0, autocomplete: type === "password" ? "new-password" : "off", spellcheck: false });
+  const options = choices.map(([choice, text]) => h("option", { value: choice, selected: choice === value }, text));
+  const input =
+    type === "select"
+      ? h("select", { class: "field", id, autofocus: index === 0 }, options)
+      : h("input", { class: "field", id, type, value, required, autofocus: index === 0, autocomplete: type === "password" ? "new-password" : "off", spellcheck: false });
   return { key, input, row: h("div", {}, h("label", { class: "field-label", htmlFor: id }, label), input, hint && h("p", { class: "soft" }, hint)) };
 }
 
