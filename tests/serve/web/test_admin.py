@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import argon2
@@ -16,6 +17,7 @@ from daemon import passwords
 from daemon.admin import dkim, factors, people
 from daemon.admin.errors import BadData
 from daemon.limits import LIMITS
+from daemon.serve import renewal
 from daemon.serve.web import pages
 from daemon.serve.web.admin import office
 from daemon.serve.web.admin.verb import Nothing, Verb
@@ -463,3 +465,28 @@ async def test_so_many_verbs_go_on_and_ends_are_kept_for_a_while(
     monkeypatch.setattr(office, "LIMITS", replace(LIMITS, admin_job_memory=-1))
     assert (await bob.verb("status")).status == 200
     assert (await bob.ask("POST", f"/admin/jobs/{first.json['job']}", {})).status == 404
+
+
+async def test_certificates_are_fetched_by_a_process_of_its_own(
+    home: Site, bob: Admin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, calls = tmp_path / "program", tmp_path / "calls"
+
+    def does(script: str) -> None:
+        program.write_text(f'#!/bin/sh\necho "$@" > {calls}\n{script}\n')
+        program.chmod(0o700)
+
+    monkeypatch.setattr(renewal, "sys", SimpleNamespace(executable=str(program)))
+    does("""echo '{"names": ["mail.example.org"], "state": "refused", "text": "no"}'; exit 75""")
+    answer = await bob.verb("cert/renew", {"names": ["Mail.example.org"]})
+    assert answer.json == [{"names": ["mail.example.org"], "state": "refused", "text": "no"}]
+    assert calls.read_text().strip().endswith("--json cert renew -- mail.example.org")
+    assert (await bob.verb("cert/renew", {"names": ["--new-key"]})).status == 422
+    for code, status in ((78, 422), (1, 404), (69, 502)):
+        does(f"echo 'mailctl: error: so it is' >&2; exit {code}")
+        answer = await bob.verb("cert/renew", {"due": True})
+        assert (answer.status, answer.json["detail"]) == (status, "so it is")
+    assert "cert renew --due --" in calls.read_text()
+    monkeypatch.setattr(office, "LIMITS", replace(LIMITS, acme_process=0.2))
+    does("exec sleep 600")
+    assert "was ended" in (await bob.verb("cert/renew")).json["detail"]

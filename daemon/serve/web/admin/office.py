@@ -8,19 +8,30 @@ kept for a while, for whoever began it, and logged.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from daemon import log
 from daemon.admin import errors, house
 from daemon.limits import LIMITS
+from daemon.serve import renewal
 from daemon.serve.web.admin.verb import Verb
 from daemon.store.db import Store
+
+_ENDINGS: dict[int, type[Exception]] = {  # of a `mailctl` that told nothing but that
+    errors.FAILED: errors.Missing,
+    errors.DATA: errors.BadData,
+    errors.UNAVAILABLE: errors.Unavailable,
+    errors.TEMPORARY: errors.NotNow,
+    errors.CONFIGURATION: errors.BadSetting,
+}
 
 
 @dataclass
@@ -58,10 +69,11 @@ class Office:
     """
 
     def __init__(self, store: Store) -> None:
-        self._data = store.data
+        self._store = store
         self._own: Store | None = None
         self._threads = ThreadPoolExecutor(LIMITS.admin_threads, "admin")
         self._opening = asyncio.Lock()
+        self._alone = asyncio.Lock()
         self._jobs: dict[str, Job] = {}
 
     async def begin(self, name: str, verb: Verb, asked: Any, who: str, owner: int) -> Job | None:
@@ -73,7 +85,12 @@ class Office:
         self._forget_old()
         if len(self._jobs) >= LIMITS.admin_jobs:
             return None
-        job = Job(name, owner, loop.run_in_executor(self._threads, verb.do, self._own, asked, who))
+        future: asyncio.Future[Any]
+        if verb.apart:
+            future = asyncio.create_task(self._apart(verb, asked))
+        else:
+            future = loop.run_in_executor(self._threads, verb.do, self._own, asked, who)
+        job = Job(name, owner, future)
         job.future.add_done_callback(job.end)
         self._jobs[job.id] = job
         return job
@@ -95,11 +112,35 @@ class Office:
             if at < time.monotonic() - LIMITS.admin_job_memory or len(self._jobs) > room:
                 del self._jobs[number]
 
+    async def _apart(self, verb: Verb, asked: Any) -> list[Any]:
+        """The lines a `mailctl` told, one at a time. Raises what it ended with where it told none, `NotNow`."""
+        async with self._alone:
+            process = await renewal.mailctl(self._store, *verb.run(asked))
+            try:
+                async with asyncio.timeout(LIMITS.acme_process):
+                    out, said = await process.communicate()
+            except TimeoutError:
+                raise errors.NotNow(f"it was not done within {LIMITS.acme_process} s, and was ended") from None
+            finally:
+                if process.returncode is None:
+                    with contextlib.suppress(ProcessLookupError):
+                        process.kill()
+                    await process.wait()
+        told = [msgspec.json.decode(line) for line in out.splitlines()]
+        if process.returncode and not told:
+            words = said.decode(errors="replace").strip().rpartition("\n")[2]
+            raise _ENDINGS.get(process.returncode, RuntimeError)(words.removeprefix("mailctl: error: "))
+        return told
+
     def _open(self) -> Store:
-        return house.open_store(self._data.path, create=False)
+        return house.open_store(self._store.data.path, create=False)
 
     async def close(self, app: web.Application) -> None:
-        """Verbs that go on are waited for; those that wait are not begun."""
+        """Verbs that go on are waited for; those that wait are not begun, those apart are ended."""
+        apart = [job.future for job in self._jobs.values() if isinstance(job.future, asyncio.Task)]
+        for task in apart:
+            task.cancel()
+        await asyncio.gather(*apart, return_exceptions=True)
         await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
         if self._own is not None:
             await asyncio.to_thread(self._own.close)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from daemon.admin import acme, certs, dkim, dnscheck, dnsrecords, guard, routes, sessions, settings
+from daemon.admin import certs, dkim, dnscheck, dnsrecords, guard, routes, sessions, settings, words
 from daemon.serve.web.admin.verb import Asked, Many, Nothing, Number, Numbers, Text, Texts, Verb
 from daemon.store.db import Store
 
@@ -115,8 +115,10 @@ def _notes(store: Store, a: Nothing) -> Any:
     return {"missing": missing, "file": certs.files_in_use(store)}
 
 
-def _renew(store: Store, a: Renewal) -> Any:
-    return acme.renew(store, a.names, everything=a.everything, due=a.due)
+def _renew(a: Renewal) -> list[str]:
+    """Raises `BadData`."""
+    how = ["--all"] * a.everything + ["--due"] * a.due
+    return ["cert", "renew", *how, "--", *map(words.domain, a.names)]
 
 
 TABLE: dict[str, Verb] = {
@@ -139,7 +141,7 @@ TABLE: dict[str, Verb] = {
     "dkim/rotate": Verb(lambda store, a: dkim.rotate(store, a.domain), Domain, True),
     "cert/list": Verb(lambda store, a: certs.everyone(store), Nothing),
     "cert/notes": Verb(_notes, Nothing),
-    "cert/renew": Verb(_renew, Renewal, True),
+    "cert/renew": Verb(_renew, Renewal, True, apart=True),
     "dns/check": Verb(lambda store, a: dnscheck.check(store, a.domain, a.addresses), Zone),
     "dns/records": Verb(_records, Zone),
 }
