@@ -378,6 +378,8 @@ async def test_app_passwords_and_two_factor_of_a_user(home: Site, bob: Admin) ->
 
 
 def on(tx: Tx) -> None:
+    secret = rows.find(tx, 1).next_secret
+    assert secret is not None and rows.confirm(tx, 1, secret, 1)
     rows.turn_on(tx, 1)
     rows.set_recovery_codes(tx, 1, [factors.digest("abcd")])
 

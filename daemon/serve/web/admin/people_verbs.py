@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from daemon.admin import aliases, domains, factors, people
-from daemon.serve.web.admin.verb import Asked, Nothing, Text, Texts, Verb
+from daemon.serve.web.admin.verb import Asked, Many, Nothing, Text, Texts, Verb
 from daemon.store.db import Store
 
 
