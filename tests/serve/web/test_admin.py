@@ -407,10 +407,10 @@ async def test_long_lists_come_a_page_at_a_time(home: Site, bob: Admin) -> None:
 class Slow:
     """A verb that ends when it is told to."""
 
-    def __init__(self, patch: pytest.MonkeyPatch, **limits: float) -> None:
+    def __init__(self, patch: pytest.MonkeyPatch, jobs: int = LIMITS.admin_jobs) -> None:
         self.end = threading.Event()
         patch.setitem(VERBS, "doctor", Verb(self.run, Nothing))
-        patch.setattr(office, "LIMITS", replace(LIMITS, admin_wait=0.05, **limits))
+        patch.setattr(office, "LIMITS", replace(LIMITS, admin_wait=0.05, admin_jobs=jobs))
 
     def run(self, store: Store, asked: Any) -> list[str]:
         self.end.wait(30)
@@ -454,7 +454,7 @@ async def test_a_verb_that_takes_long_goes_on_and_its_end_is_told(
 async def test_so_many_verbs_go_on_and_ends_are_kept_for_a_while(
     home: Site, bob: Admin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slow = Slow(monkeypatch, admin_jobs=2)
+    slow = Slow(monkeypatch, 2)
     first, second = [await bob.verb("doctor") for _ in range(2)]
     assert (await bob.verb("doctor")).status == 503
     slow.end.set()
@@ -489,6 +489,6 @@ async def test_certificates_are_fetched_by_a_process_of_its_own(
         answer = await bob.verb("cert/renew", {"due": True})
         assert (answer.status, answer.json["detail"]) == (status, "so it is")
     assert "cert renew --due --" in calls.read_text()
-    monkeypatch.setattr(office, "LIMITS", replace(LIMITS, acme_process=0.2))
+    monkeypatch.setattr(office, "LIMITS", replace(LIMITS, acme_process=1))
     does("exec sleep 600")
     assert "was ended" in (await bob.verb("cert/renew")).json["detail"]

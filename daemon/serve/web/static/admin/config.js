@@ -41,6 +41,7 @@ function listed(all, again) {
   return table("Settings", columns, all, "No setting fits.");
 }
 
+const kind = ({ type, unit }) => (unit && unit !== type ? `${type}, ${unit}` : type);
 const worded = (value) => (value === null || value === "" ? "empty" : value);
 
 /** One setting: all that is known of it, to be changed. */
@@ -49,7 +50,7 @@ async function opened(one, again) {
     ["Value", worded(one.value)],
     ["Problem", one.problem],
     ["Default", worded(one.default)],
-    ["Type", one.unit ? `${one.type}, ${one.unit}` : one.type],
+    ["Type", kind(one)],
     ["Effect", one.effect],
     ["Counts", one.restart ? "after a restart" : "at once"],
   ];
@@ -72,7 +73,7 @@ async function opened(one, again) {
 const changing = ({ key, value, type, unit, effect }) =>
   form({
     title: key, verb: "config/set", yes: "Set",
-    fields: [{ key: "value", label: unit ? `${type}, ${unit}` : type, value, hint: effect }],
+    fields: [{ key: "value", label: kind({ type, unit }), value, hint: effect }],
     asked: (values) => ({ ...values, key }),
     done: told,
   });

@@ -27,10 +27,11 @@ export function later(make, className = "") {
   return place;
 }
 
-/** What went wrong, with a capital and a full stop. */
+/** What went wrong, with a capital, unless a name stands first, and a full stop. */
 export function sentence(error) {
   const text = String(error.message ?? error);
-  return `${text[0]?.toUpperCase() ?? ""}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
+  const first = /^[^\s:]*[.@]/.test(text) ? text.slice(0, 1) : text.slice(0, 1).toUpperCase();
+  return `${first}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 }
 
 /**
