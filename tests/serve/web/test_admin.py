@@ -24,9 +24,9 @@ from daemon.serve.web.admin.verb import Nothing, Verb
 from daemon.serve.web.admin.verbs import VERBS
 from daemon.store import blobs, events, queue, settings
 from daemon.store import factors as rows
-from daemon.store.blobs import Body
 from daemon.store.db import Store
 from daemon.store.queue import NewMessage, NewRecipient
+from daemon.store.spool import Body
 from daemon.store.tx import Tx
 from tests.serve.web.conftest import Site
 from tests.serve.web.test_quarantine import put as keep
