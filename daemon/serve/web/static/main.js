@@ -194,8 +194,10 @@ function drawTools() {
 
 function account() {
   const name = jmap.session.username ?? "";
-  const open = (event) => menu(event.currentTarget, [
+  const { adminUrl } = jmap.session.accounts[jmap.accountId]?.accountCapabilities["urn:mailctl:owner"] ?? {};
+  const choose = (event) => menu(event.currentTarget, [
     { label: "Settings", icon: "settings", run: () => go({ place: "settings", name: "" }) },
+    adminUrl && { label: "Administration", icon: "shield", run: () => open(adminUrl, "_blank", "noopener") },
     { label: "Keyboard shortcuts", icon: "keyboard", key: "?", run: showKeys },
     { label: "Tell me of new mail", icon: "bell", checked: wantsNotices(), run: notices },
     null,
@@ -208,7 +210,7 @@ function account() {
   fill(
     $("#bar-end"),
     iconButton("compose", "Write", () => page.commands.keys.compose(), { key: "c", className: "icon-button bar-compose" }),
-    h("button", { type: "button", class: "account-button", title: name, aria: { label: `Account: ${name}`, haspopup: "menu" }, on: { click: open } }, (name[0] ?? "?").toUpperCase()),
+    h("button", { type: "button", class: "account-button", title: name, aria: { label: `Account: ${name}`, haspopup: "menu" }, on: { click: choose } }, (name[0] ?? "?").toUpperCase()),
   );
 }
 
