@@ -282,6 +282,7 @@ PROOFS = {
     "test_so_many_verbs_are_done_at_a_time": "admin_threads",
     "test_a_verb_that_takes_long_goes_on_and_its_end_is_told": "admin_wait",
     "test_so_many_verbs_go_on_and_ends_are_kept_for_a_while": "admin_jobs admin_job_memory",
+    "test_who_decides_who_gets_in_was_here_himself_a_short_while_ago": "admin_proof",
     "test_a_check_that_hangs_or_breaks_hinders_no_other": "doctor_patience",
     "test_a_list_that_is_silent_or_lists_everything_is_no_listing": "blocklists blocklist_patience",
     "test_a_policy_s_host_that_is_silent_holds_nothing": "policy_check_patience",

@@ -29,6 +29,7 @@ from daemon.store.queue import NewMessage, NewRecipient
 from daemon.store.spool import Body
 from daemon.store.tx import Tx
 from tests.serve.web.conftest import Site
+from tests.serve.web.test_factors import Clock
 from tests.serve.web.test_quarantine import put as keep
 from tests.serve.web.test_visitors import ANN, BOB, BROWSER, PASSWORD, Answer, Client, basic
 from tests.store.stage import clean
@@ -382,6 +383,40 @@ def on(tx: Tx) -> None:
     assert secret is not None and rows.confirm(tx, 1, secret, 1)
     rows.turn_on(tx, 1)
     rows.set_recovery_codes(tx, 1, [factors.digest("abcd")])
+
+
+async def test_who_decides_who_gets_in_was_here_himself_a_short_while_ago(
+    home: Site, bob: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, other = Clock(home), Admin(home, **BROWSER)
+    monkeypatch.setattr(home.store, "clock", clock)
+    await other.sign_in(BOB)
+    decides = {
+        "user/add": {"address": "eve@example.org", "admin": True}, "user/set": {"address": ANN, "admin": True},
+        "user/passwd": {"address": BOB, "password": "another one"}, "two-factor/off": {"address": BOB},
+        "app-password/add": {"address": BOB, "name": "mine"}, "config/unset": {"key": "hostname"},
+        "config/set": {"key": "auth.app_passwords_only", "value": "no"}, "config/revert": {"id": 1},
+    }  # fmt: skip
+    assert decides.keys() == {name for name, verb in VERBS.items() if verb.proven}
+    asked = {"address": ANN, "name": "Ann"}
+    assert (await bob.verb("user/set", asked)).status == 200, "he signed in just now"
+    clock.goes(LIMITS.admin_proof)
+    for name, more in decides.items():
+        answer = await bob.verb(name, more)
+        assert (answer.status, answer.json["type"]) == (403, "urn:mailctl:prove"), name
+    assert (await bob.verb("user/list")).status == 200
+    assert (await prove(bob, "wrong")).status == 403 and (await bob.verb("user/set", asked)).status == 403
+    assert (await prove(bob, PASSWORD, Sec_Fetch_Site="cross-site")).status == 403
+    assert (await prove(Admin(home, **BROWSER), PASSWORD)).status == 401
+    assert (await bob.verb("user/set", asked)).status == 403
+    assert (await prove(bob, PASSWORD)).status == 204 and (await bob.verb("user/set", asked)).status == 200
+    assert (await other.verb("user/set", asked)).status == 403, "who sits elsewhere proved nothing"
+    clock.goes(LIMITS.admin_proof)
+    assert (await bob.verb("user/set", asked)).status == 403
+
+
+async def prove(who: Admin, password: str, **fields: str) -> Answer:
+    return await who.ask("POST", "/admin/proof", {"password": password}, **fields)
 
 
 async def test_long_lists_come_a_page_at_a_time(home: Site, bob: Admin) -> None:

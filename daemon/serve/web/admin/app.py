@@ -6,12 +6,16 @@ answered with 202 and `{"job": ID}`; `POST /admin/jobs/ID` waits for its end the
 
 Only who signed in here as himself (a session of a browser, with his second factor if he has one) and is an
 administrator is answered; every request must come from a page of ours.
+
+A verb that decides who gets in (`Verb.proven`) is refused with the type `urn:mailctl:prove` when the signing in is some
+while ago; `POST /admin/proof` with the present `password` lets it be done then.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import TypeVar
 
 import msgspec
 from aiohttp import web
@@ -20,18 +24,24 @@ from daemon import log
 from daemon.admin import errors
 from daemon.config import Config
 from daemon.limits import LIMITS
-from daemon.serve.login import Door
+from daemon.serve.login import Door, LoginRefused
 from daemon.serve.web import pages, signin
 from daemon.serve.web.admin.office import Job, Office
+from daemon.serve.web.admin.proofs import Proofs
+from daemon.serve.web.admin.verb import Asked, Text
 from daemon.serve.web.admin.verbs import VERBS
 from daemon.serve.web.frame import guarded, started
 from daemon.serve.web.visitors import Visitor, from_our_page, peer_of, problem, visitor
 from daemon.store.db import Store
 
+T = TypeVar("T")
 PAGE = "/admin/"
 API = "/admin/api/"
 JOBS = "/admin/jobs/"
+PROOF = "/admin/proof"
 OFFICE = web.AppKey("office", Office)
+PROOFS = web.AppKey("proofs", Proofs)
+UNPROVEN = "urn:mailctl:prove"
 _STATUS: dict[int | None, type[web.HTTPException]] = {
     errors.FAILED: web.HTTPNotFound,
     errors.DATA: web.HTTPUnprocessableEntity,
@@ -39,6 +49,10 @@ _STATUS: dict[int | None, type[web.HTTPException]] = {
     errors.UNAVAILABLE: web.HTTPBadGateway,
     errors.FORBIDDEN: web.HTTPForbidden,
 }
+
+
+class Password(Asked):
+    password: Text
 
 
 async def page(request: web.Request) -> web.StreamResponse:
@@ -58,12 +72,9 @@ async def api(request: web.Request) -> web.StreamResponse:
     verb = VERBS.get(name)
     if verb is None:
         raise problem(web.HTTPNotFound, "there is no such verb")
-    if request.content_type != "application/json":
-        raise problem(web.HTTPUnsupportedMediaType, "JSON is asked for")
-    try:
-        asked = msgspec.json.decode(await request.read(), type=verb.asked)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise problem(web.HTTPBadRequest, f"this is not what is asked for: {error}") from None
+    asked = await _asked(request, verb.asked)
+    if verb.proven and not request.app[PROOFS].is_fresh(who):
+        raise problem(web.HTTPForbidden, "your present password is needed for this", type=UNPROVEN)
     if verb.changes:
         log.event("admin-verb", verb=name, user=who.identity.address, ip=peer_of(request))
     begun = await request.app[OFFICE].begin(name, verb, asked, str(who.identity.address), who.account_id)
@@ -79,6 +90,28 @@ async def job(request: web.Request) -> web.StreamResponse:
     if begun is None:
         raise problem(web.HTTPNotFound, "nothing is known of it any more; look whether it was done")
     return await _answer(request, begun)
+
+
+async def prove(request: web.Request) -> web.StreamResponse:
+    """The present password of who asks. Raises `HTTPException`."""
+    who = await administrator(request)
+    asked = await _asked(request, Password)
+    try:
+        await request.app[PROOFS].take(who, peer_of(request), asked.password)
+    except LoginRefused as error:
+        kind = web.HTTPTooManyRequests if error.temporary else web.HTTPForbidden
+        raise problem(kind, error.text) from None
+    return web.Response(status=204)
+
+
+async def _asked(request: web.Request, kind: type[T]) -> T:
+    """What a page of ours asks for, as JSON. Raises `HTTPException`."""
+    if request.content_type != "application/json":
+        raise problem(web.HTTPUnsupportedMediaType, "JSON is asked for")
+    try:
+        return msgspec.json.decode(await request.read(), type=kind)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise problem(web.HTTPBadRequest, f"this is not what is asked for: {error}") from None
 
 
 async def _answer(request: web.Request, begun: Job) -> web.Response:
@@ -114,6 +147,7 @@ ROUTES = (
     web.get(PAGE, page),
     web.post(API + "{name:[a-z-]+(?:/[a-z-]+)?}", api),
     web.post(JOBS + "{id:[0-9a-f]{16}}", job),
+    web.post(PROOF, prove),
     web.get("/static/{path:.+}", pages.static),
     *signin.ROUTES,
 )
@@ -124,6 +158,7 @@ async def runner(store: Store, config: Callable[[], Config], door: Door) -> web.
     app = web.Application(middlewares=[guarded()], client_max_size=LIMITS.http_body)
     signin.install(app, store, config, door)
     office = app[OFFICE] = Office(store)
+    app[PROOFS] = Proofs(store, door)
     app.on_cleanup.append(office.close)
     app.add_routes(ROUTES)
     return await started(app)

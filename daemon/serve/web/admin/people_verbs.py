@@ -124,6 +124,10 @@ def _set_user(store: Store, a: UserSet) -> Any:
     )
 
 
+def _set_password(store: Store, a: Password) -> Any:
+    return people.set_password(store, a.address, a.password)
+
+
 def _add_domain(store: Store, a: DomainAdd) -> Any:
     return domains.add(
         store, a.name, alias_of=a.alias_of, separators=a.separators, max_users=a.max_users, catch_all=a.catch_all
@@ -157,16 +161,16 @@ def _remove_alias(store: Store, a: Address) -> Any:
 
 TABLE: dict[str, Verb] = {
     "user/list": Verb(_users, UserList),
-    "user/add": Verb(_add_user, UserAdd, True),
-    "user/set": Verb(_set_user, UserSet, True),
-    "user/passwd": Verb(lambda store, a: people.set_password(store, a.address, a.password), Password, True),
+    "user/add": Verb(_add_user, UserAdd, True, proven=True),
+    "user/set": Verb(_set_user, UserSet, True, proven=True),
+    "user/passwd": Verb(_set_password, Password, True, proven=True),
     "user/removal": Verb(lambda store, a: people.removal(store, a.address), Address),
     "user/rm": Verb(lambda store, a: people.remove(store, a.address), Address, True),
     "app-password/list": Verb(lambda store, a: people.app_passwords(store, a.address), Address),
-    "app-password/add": Verb(_add_app_password, AppPassword, True),
+    "app-password/add": Verb(_add_app_password, AppPassword, True, proven=True),
     "app-password/rm": Verb(_remove_app_password, AppPasswordName, True),
     "two-factor/show": Verb(lambda store, a: factors.state(store, a.address), Address),
-    "two-factor/off": Verb(lambda store, a: factors.reset(store, a.address), Address, True),
+    "two-factor/off": Verb(lambda store, a: factors.reset(store, a.address), Address, True, proven=True),
     "domain/list": Verb(lambda store, a: domains.everyone(store), Nothing),
     "domain/add": Verb(_add_domain, DomainAdd, True),
     "domain/set": Verb(_set_domain, DomainSet, True),

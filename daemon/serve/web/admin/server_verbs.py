@@ -88,6 +88,18 @@ class Renewal(Asked):
     due: bool = False
 
 
+def _set(store: Store, a: Setting, who: str) -> Any:
+    return settings.put(store, a.key, a.value, who)
+
+
+def _unset(store: Store, a: Key, who: str) -> Any:
+    return settings.unset(store, a.key, who)
+
+
+def _revert(store: Store, a: Change, who: str) -> Any:
+    return settings.revert(store, a.id, who)
+
+
 def _ban(store: Store, a: Ban) -> Any:
     return guard.add(store, a.network, reason=a.reason, until=a.until)
 
@@ -124,10 +136,10 @@ def _renew(a: Renewal) -> list[str]:
 TABLE: dict[str, Verb] = {
     "config/list": Verb(lambda store, a: settings.everyone(store, changed=a.changed), Settings),
     "config/describe": Verb(lambda store, a: settings.show(store, a.key), Key),
-    "config/set": Verb(lambda store, a, who: settings.put(store, a.key, a.value, who), Setting, True, True),
-    "config/unset": Verb(lambda store, a, who: settings.unset(store, a.key, who), Key, True, True),
+    "config/set": Verb(_set, Setting, True, signed=True, proven=True),
+    "config/unset": Verb(_unset, Key, True, signed=True, proven=True),
     "config/history": Verb(lambda store, a: settings.history(store, a.key, a.limit), History),
-    "config/revert": Verb(lambda store, a, who: settings.revert(store, a.id, who), Change, True, True),
+    "config/revert": Verb(_revert, Change, True, signed=True, proven=True),
     "ban/list": Verb(lambda store, a: guard.everyone(store), Nothing),
     "ban/add": Verb(_ban, Ban, True),
     "ban/rm": Verb(lambda store, a: guard.remove(store, a.networks), Networks, True),

@@ -1,13 +1,16 @@
 /** Asking the server: one verb, its arguments as JSON, its answer. */
 
+import { passwordAsked } from "../settings/present-password.js";
 import { toast } from "../toasts.js";
 
-/** What the server said no with: `kind` is signedOut, forbidden, offline or refused. */
+const UNPROVEN = "urn:mailctl:prove"; // it wants to know that who sits here is who signed in
+
+/** What the server said no with: `kind` is signedOut, unproven, offline or refused. */
 export class Refused extends Error {
   constructor(kind, message) {
     super(message);
+    this.name = "Refused";
     this.kind = kind;
-    this.type = kind;
   }
 }
 
@@ -18,7 +21,7 @@ export class Refused extends Error {
  * @returns {Promise<any>} Rejects with `Refused`.
  */
 export async function ask(verb, asked = {}) {
-  let answer = await post(`/admin/api/${verb}`, asked);
+  let answer = await proven(`/admin/api/${verb}`, asked);
   if (answer.status !== 202) return answer.said;
   const told = toast("This takes longer. It goes on here, and its end is told.", { lasting: true });
   try {
@@ -27,6 +30,19 @@ export async function ask(verb, asked = {}) {
     told.close();
   }
   return answer.said;
+}
+
+/** The answer; where the present password is wanted for it, it is asked for first. */
+async function proven(url, body) {
+  try {
+    return await post(url, body);
+  } catch (error) {
+    if (error.kind !== "unproven") throw error;
+  }
+  const password = await passwordAsked("Your own password, before this is done");
+  if (password === undefined) throw new Refused("refused", "nothing was done");
+  await post("/admin/proof", { password });
+  return post(url, body);
 }
 
 async function post(url, body) {
@@ -38,7 +54,7 @@ async function post(url, body) {
   }
   const said = await answer.json().catch(() => null);
   if (answer.ok) return { status: answer.status, said };
-  const kind = answer.status === 401 ? "signedOut" : "refused";
+  const kind = answer.status === 401 ? "signedOut" : said?.type === UNPROVEN ? "unproven" : "refused";
   throw new Refused(kind, said?.detail ?? `the server answered ${answer.status}`);
 }
 
