@@ -178,7 +178,8 @@ class Limits:
     health_patience: int = 5  # seconds for a write and a read; beyond, all is not well
     metric_labels: int = 500  # kinds and reasons counted apart; beyond, they are one
     jmap_request: int = 10_000_000  # octets of a request; RFC 8620 §2 asks for this
-    jmap_nested: int = 100_000  # arrays and objects of a request: reading millions of empty ones would hold all others
+    jmap_values: int = 100_000  # values of a request, arrays and objects too: to read millions would hold all others
+    jmap_structure: int = 1 * MIB  # octets of a request outside of its texts: numbers of thousands of digits take long
     jmap_references: int = 16  # results referred to in one call (RFC 8620 §3.7)
     jmap_walk: int = 20_000  # elements of arrays that those are searched through; some 20 ms
     jmap_calls: int = 64  # method calls in a request; RFC 8620 §2 asks for 16

@@ -12,6 +12,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import msgspec.json
 from aiohttp import web
@@ -33,6 +34,7 @@ from daemon.wire.jmap import Invocation, Problem, Request
 WELL_KNOWN = "/.well-known/jmap"
 SESSION = "/jmap/session"
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,255}(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::[0-9]{1,5})?")
+_LONG = 1 << 18  # octets of a request that are not read on the loop
 _NO_ACCOUNT = ("Core", "PushSubscription")  # types that belong to no account
 
 
@@ -68,6 +70,10 @@ class Api:
             self._busy[visitor.account_id] -= 1
             if not self._busy[visitor.account_id]:
                 del self._busy[visitor.account_id]
+
+    async def read(self, data: bytes | str) -> Any:
+        """JSON of a client; beside the loop where it is long, for that may take some 50 ms. Raises `Problem`."""
+        return jmap.decode(data) if len(data) <= _LONG else await self.store.aside(jmap.decode, data)
 
     async def answer(self, visitor: Visitor, request: Request) -> Arguments:
         """The Response object. Raises `Problem` for a request that is refused as a whole."""
@@ -122,7 +128,7 @@ async def api(request: web.Request) -> web.StreamResponse:
         if request.content_type != "application/json":
             raise Problem("notJSON", "the content type is not application/json")
         with desk.turn(visitor):
-            asked = jmap.read_request(await body(request))
+            asked = jmap.request_of(await desk.read(await body(request)))
             answer = await desk.answer(visitor, asked)
             return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
     except Problem as problem:
