@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
 import msgspec.json
 from aiohttp import web
 
@@ -86,17 +87,20 @@ class Api:
         config = self.config()
         created = dict(request.created or {})
         answers: list[Invocation] = []
+        written: list[msgspec.Raw] = []
         octets = 0
         for asked in request.calls:
             call = Call(
                 self.store, config, self.door, visitor, visitor.account_id, request.using, created, [], self.judge
             )
             method = methods.get(asked.name) if octets <= LIMITS.jmap_answer else _too_much
-            answers += await _answered(call, method, asked, answers)
-            octets += len(msgspec.json.encode(answers[-1]))
-            await asyncio.sleep(0)  # others have the loop between two calls that never waited
+            for answer in await _answered(call, method, asked, answers):
+                answers.append(answer)
+                written.append(msgspec.Raw(msgspec.json.encode(answer)))
+                octets += len(written[-1])
+                await asyncio.sleep(0)  # others have the loop between two calls that never waited
         response: Arguments = {
-            "methodResponses": answers,
+            "methodResponses": written,
             "sessionState": session.state(self.capabilities, config, visitor),
         }
         if request.created is not None:

@@ -216,7 +216,7 @@ def comparators(found: Arguments, known: Collection[str]) -> tuple[Comparator, .
     return tuple(made)
 
 
-def window(found: Arguments, ids: Sequence[str]) -> Arguments:
+def window(found: Arguments, ids: Sequence[Any]) -> Arguments:
     """The part of all results that is asked for (RFC 8620 §5.5). Raises `MethodError` (anchorNotFound)."""
     if found["anchor"] is not None:
         if found["anchor"] not in ids:

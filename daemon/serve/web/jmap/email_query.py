@@ -13,6 +13,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from daemon.limits import LIMITS
+from daemon.mail import object_ids
 from daemon.serve.web.jmap import core, email_filter, query_lists
 from daemon.serve.web.jmap.method import Arguments, Call, MethodError
 from daemon.store import changes, email_find, emails, find, mailboxes
@@ -61,13 +62,14 @@ def _page_in(tx: Tx, store: Store, asked: Asked, found: Arguments) -> Arguments:
     if numbers is None and (total is None or found["anchor"] or found["position"] < 0 or end > LIMITS.jmap_quick):
         numbers = array("q", _fitting(tx, store, asked))
         kept.keep((asked, state), numbers)
-    answer = {"accountId": found["accountId"], "queryState": state, "canCalculateChanges": True}
     if numbers is None:
-        ids = [f"e{number}" for number in islice(_fitting(tx, store, asked), end)]
+        numbers = array("q", islice(_fitting(tx, store, asked), end))
     else:
         total = len(numbers)
-        ids = [f"e{number}" for number in numbers]
-    answer |= core.window(found, ids)
+    anchor = None if found["anchor"] is None else object_ids.number(object_ids.EMAIL, found["anchor"]) or 0
+    answer = core.window({**found, "anchor": anchor}, numbers)
+    answer |= {"accountId": found["accountId"], "queryState": state, "canCalculateChanges": True}
+    answer["ids"] = [f"e{number}" for number in answer["ids"]]
     return {**answer, "total": total} if found["calculateTotal"] else answer
 
 
