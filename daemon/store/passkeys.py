@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from daemon.limits import LIMITS
 from daemon.mail.address import Address
 from daemon.store import audit, factors, states
-from daemon.store.errors import Exists, Invalid, Missing
+from daemon.store.errors import Exists, InUse, Invalid, Missing
 from daemon.store.tx import Tx
 
 
@@ -91,12 +91,12 @@ def used(tx: Tx, number: int, before: int, sign_count: int, backed_up: bool) -> 
 
 
 def remove(tx: Tx, account_id: int, number: int) -> None:
-    """Raises `Missing`: there is none, or it is the only second factor of who is asked for one."""
+    """Raises `Missing`; `InUse`: it is the only second factor of who is asked for one."""
     if not tx.run("delete from passkey where id = ? and account_id = ?", number, account_id):
         raise Missing("there is no such passkey")
     found = factors.find(tx, account_id)
     if found.on_at is not None and found.secret is None and not found.passkeys:
-        raise Missing("it is the only second factor; turn two-factor off first")
+        raise InUse("it is the only second factor: turn two-factor off first")
     audit.note(tx, account_id, "secured", "passkey-removed")
     _changed(tx, account_id)
 

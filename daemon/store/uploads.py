@@ -44,7 +44,7 @@ def check_room(tx: Tx, account_id: int, size: int) -> None:
         account_id, tx.now - LIMITS.upload_kept * 1000,
     ) or (0, 0)  # fmt: skip
     if kept[0] >= LIMITS.uploads or kept[1] + size > LIMITS.uploads_storage:
-        raise OverQuota("too much was uploaded within an hour; use it, or wait")
+        raise OverQuota("too much was uploaded within an hour: use it, or wait")
 
 
 def _make_room(tx: Tx, account_id: int, size: int) -> None:

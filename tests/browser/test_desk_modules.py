@@ -326,10 +326,12 @@ def test_what_is_asked_before_a_message_goes(page: Page, change: Any, want: list
         ({"to": [], "bcc": []}, "no recipient"),
         ({"to": [person("nonsense")]}, "nonsense cannot be an address"),
         ({"to": [], "bcc": [BOB]}, None),
+        ({"to": [person(f"p{n}@x.test") for n in range(2)], "cc": [person("P1@x.test")]}, None),
+        ({"to": [person(f"p{n}@x.test") for n in range(3)]}, "4 recipients, and one message goes to 3 at most"),
     ],
 )
 def test_why_a_message_cannot_go(page: Page, change: Any, said: str | None) -> None:
-    found = run(page, "warnings", "fault", {**DRAFT, **change})
+    found = run(page, "warnings", "fault", {**DRAFT, **change}, 3)
     assert found is None if said is None else said in found
 
 

@@ -130,6 +130,29 @@ def test_a_message_waits_for_the_line_and_goes_once(chromium: Browser, server: S
         visit.forgive("ERR_INTERNET_DISCONNECTED")
 
 
+def test_what_the_server_refuses_is_told_and_is_one_draft(chromium: Browser, server: Server) -> None:
+    """At once, and when it is refused only after the line was back."""
+    with visiting(chromium, server, "desk-refused") as visit:
+        page = visit.inside()
+        hold(page, 0)
+        for line in (True, False):
+            window = write(page, "nobody@example.test", f"To nobody {line}", "Are you there?")
+            expect(window.get_by_role("status").first).to_have_text("Saved")
+            visit.seen.context.set_offline(not line)
+            page.keyboard.press("Control+Enter")
+            if not line:
+                expect(page.get_by_text("it is sent as soon as there is one")).to_be_visible()
+                visit.seen.context.set_offline(False)
+            expect(page.get_by_text("Not sent: ")).to_be_visible()
+            until(lambda line=line: len(found(server, ALICE, f"To nobody {line}", "Drafts")) == 1, "one draft")
+            page.get_by_role("button", name="Edit").click()
+            window = composer(page)
+            expect(window.get_by_label("Subject")).to_have_value(f"To nobody {line}")
+            window.get_by_role("button", name="Discard draft").click()
+            until(lambda line=line: not found(server, ALICE, f"To nobody {line}", "Drafts"), "no draft is left")
+        visit.forgive("ERR_INTERNET_DISCONNECTED")
+
+
 def test_a_message_whose_receipt_got_lost_goes_once(chromium: Browser, server: Server) -> None:
     lost: list[str] = []
 
@@ -228,6 +251,44 @@ def test_whom_one_wrote_to_is_offered(chromium: Browser, server: Server) -> None
         page.keyboard.press("Enter")
         expect(composer(page).get_by_role("button", name=re.compile("^Robert Builder <bob"))).to_be_visible()
         page.keyboard.press("Escape")
+
+
+def test_what_is_typed_before_there_is_a_window_is_written_in_it(chromium: Browser, server: Server) -> None:
+    held: list[Route] = []
+
+    def let_go(page: Page) -> None:
+        until(lambda: page.title() and held, "what the window needs is asked for")
+        held.pop().fallback()
+
+    deliver(server, letter("In a hurry"))
+    with visiting(chromium, server, "desk-ahead") as visit:
+        page = visit.page
+        page.route("**/compose/window.js", lambda route: held.append(route))
+        visit.inside()
+        page.keyboard.press("c")
+        page.keyboard.type("l#e")  # the keys of labels, of Trash, of Archive
+        expect(page.locator(".composer, dialog, .toast")).to_have_count(0)
+        let_go(page)
+        field = composer(page).get_by_label("To", exact=True)
+        expect(field).to_have_value("l#e")
+        expect(field).to_be_focused()
+        page.keyboard.press("Escape")
+        page.get_by_text("In a hurry").first.click()
+        expect(page.get_by_text("Hello Alice.").last).to_be_visible()
+        asks = "Identity/get"
+        page.route(
+            "**/jmap/api",
+            lambda route: held.append(route) if asks in (route.request.post_data or "") else route.fallback(),
+        )
+        page.keyboard.press("r")
+        page.keyboard.type("Let us see!")
+        let_go(page)
+        text = composer(page).get_by_role("textbox", name="Message")
+        expect(text).to_contain_text(re.compile("^Let us see!.*wrote:", re.DOTALL))
+        expect(text).to_be_focused()
+        composer(page).get_by_role("button", name="Discard draft").click()
+        expect(page.locator(".composer")).to_have_count(0)
+        assert found(server, ALICE, "In a hurry")
 
 
 def test_axe_finds_nothing_serious(chromium: Browser, server: Server) -> None:

@@ -92,8 +92,8 @@ TWO_FACTOR = """async ([password, secret, code]) => {
     const { Jmap } = await import("/static/jmap.js");
     const jmap = new Jmap();
     await jmap.open();
-    const asked = secret ? { code } : { password, program: "new" };
-    const answer = await jmap.call("TwoFactor/set", { update: { singleton: asked } });
+    const asked = secret ? { code } : { program: "new" };
+    const answer = await jmap.call("TwoFactor/set", { password, update: { singleton: asked } });
     if (answer.notUpdated) throw new Error(JSON.stringify(answer.notUpdated));
     return answer.updated.singleton;
 }"""

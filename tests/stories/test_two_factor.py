@@ -54,7 +54,7 @@ class Browser:
         return said if isinstance(said, int) else said["methodResponses"][0][1]
 
     def set(self, **patch: Any) -> Any:
-        return self.call("TwoFactor/set", update={"singleton": patch})["updated"]["singleton"]
+        return self.call("TwoFactor/set", password=PASSWORD, update={"singleton": patch})["updated"]["singleton"]
 
 
 def logs_in(server: Server, password: str = PASSWORD) -> bytes:
@@ -72,7 +72,7 @@ def test_from_the_first_sign_in_to_the_administrator(server: Server) -> None:
     ctl = Ctl(server.data.path)
     browser = Browser(server)
     assert browser.sign_in()["state"] == "in" and b"a OK" in logs_in(server)
-    program = TOTP(browser.set(password=PASSWORD, program="new")["secret"])
+    program = TOTP(browser.set(program="new")["secret"])
     codes = browser.set(code=code(program))["recoveryCodes"]
 
     said = logs_in(server)
@@ -103,7 +103,7 @@ def test_from_the_first_sign_in_to_the_administrator(server: Server) -> None:
 def test_a_server_that_starts_again_knows_who_is_signed_in_and_what_is_asked(server: Server) -> None:
     browser = Browser(server)
     browser.sign_in()
-    program = TOTP(browser.set(password=PASSWORD, program="new")["secret"])
+    program = TOTP(browser.set(program="new")["secret"])
     used = code(program)
     browser.set(code=used)
     server.kill()

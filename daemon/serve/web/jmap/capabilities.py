@@ -12,7 +12,6 @@ from daemon.serve.web.jmap import (
     email_parse,
     email_set,
     email_view,
-    factors,
     identities,
     mailbox,
     mailbox_set,
@@ -33,7 +32,7 @@ def _core(config: Config) -> Arguments:
     """RFC 8620 §2."""
     return {
         "maxSizeUpload": config["limits.message_size"],
-        "maxConcurrentUpload": LIMITS.jmap_concurrent,
+        "maxConcurrentUpload": LIMITS.uploads_at_once,
         "maxSizeRequest": LIMITS.jmap_request,
         "maxConcurrentRequests": LIMITS.jmap_concurrent,
         "maxCallsInRequest": LIMITS.jmap_calls,
@@ -80,5 +79,5 @@ CAPABILITIES: tuple[Capability, ...] = (
     Capability("urn:ietf:params:jmap:quota", quota.METHODS),
     socket.CAPABILITY,
     contacts.CAPABILITY,
-    Capability(owner.URN, {**owner.METHODS, **factors.METHODS, **email_view.METHODS}, account=owner.account),
+    Capability(owner.URN, {**owner.METHODS, **email_view.METHODS}, account=owner.account),
 )

@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 from daemon.config import Config
 from daemon.limits import LIMITS
 from daemon.mail.card import BadCard
-from daemon.serve.web.jmap import few
-from daemon.serve.web.jmap.few import Few, Object, SetError
+from daemon.serve.web.jmap import core, few, sets
+from daemon.serve.web.jmap.few import Few, Object
 from daemon.serve.web.jmap.method import Arguments, Call, Capability, MethodError
+from daemon.serve.web.jmap.sets import SetError, Type
 from daemon.serve.web.visitors import Visitor
 from daemon.store import contacts, states
 from daemon.store.contacts import TYPE, Contact, Wanted
@@ -68,7 +69,7 @@ async def get(call: Call, arguments: Arguments) -> Arguments:
     """ContactCard/get."""
     few.known(arguments, "ids", "properties")
     ids, properties = few.names(arguments, "ids"), few.names(arguments, "properties")
-    wanted = None if ids is None else [call.created.get(each[1:], each) if each[:1] == "#" else each for each in ids]
+    wanted = None if ids is None else [sets.real_id(call, each) for each in ids]
     state, found = await call.store.read(_get, call.account_id, None if wanted is None else _numbers(wanted))
     if wanted is None and len(found) > LIMITS.owner_objects:
         raise MethodError("requestTooLarge", f"there are more than {LIMITS.owner_objects} of them: ask for some")
@@ -77,7 +78,7 @@ async def get(call: Call, arguments: Arguments) -> Arguments:
     if properties is not None:
         cards = [{name: card[name] for name in ("id", *properties) if name in card} for card in cards]
     missing = [each for each in dict.fromkeys(wanted or ()) if each not in there]
-    return {"accountId": few.account(call), "state": state, "list": cards, "notFound": missing}
+    return {"accountId": sets.account_name(call), "state": state, "list": cards, "notFound": missing}
 
 
 def _get(tx: Tx, account_id: int, ids: Sequence[int] | None) -> tuple[str, list[Contact]]:
@@ -118,7 +119,7 @@ async def changes(call: Call, arguments: Arguments) -> Arguments:
 
 
 def _same(call: Call, old: str, new: str) -> Arguments:
-    return {"accountId": few.account(call), "oldState": old, "newState": new}
+    return {"accountId": sets.account_name(call), "oldState": old, "newState": new}
 
 
 # ---------------------------------------------------------------------------------------------------------------- query
@@ -126,23 +127,10 @@ def _same(call: Call, old: str, new: str) -> Arguments:
 
 async def query(call: Call, arguments: Arguments) -> Arguments:
     """ContactCard/query. Without a sort, whom the user writes to most stands first."""
-    few.known(arguments, "filter", "sort", "position", "anchor", "anchorOffset", "limit", "calculateTotal")
-    wanted, (order, descending) = _wanted(arguments.get("filter")), _order(arguments.get("sort"))
+    asked = core.read(arguments, core.QUERY)
+    wanted, (order, descending) = _wanted(asked["filter"]), _order(asked["sort"])
     state, ids = await call.store.read(_find, call.account_id, wanted, order, descending)
-    position = _position(arguments, ids)
-    limit = arguments.get("limit")
-    if limit is not None and (type(limit) is not int or limit < 0):
-        raise MethodError("invalidArguments", "limit is a number from 0 on")
-    most = min(LIMITS.owner_objects if limit is None else limit, LIMITS.owner_objects)
-    answer: Arguments = {
-        "accountId": few.account(call), "queryState": state, "canCalculateChanges": False, "position": position,
-        "ids": ids[position : position + most],
-    }  # fmt: skip
-    if arguments.get("calculateTotal"):
-        answer["total"] = len(ids)
-    if most != limit:
-        answer["limit"] = most
-    return answer
+    return core.listed(asked, state, ids, calculable=False)
 
 
 async def query_changes(call: Call, arguments: Arguments) -> Arguments:
@@ -155,24 +143,10 @@ def _find(tx: Tx, account_id: int, wanted: Wanted | None, order: str, descending
     return _state(tx, account_id), [f"c{each}" for each in ids]
 
 
-def _position(arguments: Arguments, ids: Sequence[str]) -> int:
-    anchor, offset = arguments.get("anchor"), arguments.get("anchorOffset", 0)
-    position = arguments.get("position", 0)
-    if type(position) is not int or type(offset) is not int:
-        raise MethodError("invalidArguments", "position and anchorOffset are numbers")
-    if anchor is not None:
-        if anchor not in ids:
-            raise MethodError("anchorNotFound")
-        return max(0, ids.index(anchor) + offset)
-    return max(0, len(ids) + position) if position < 0 else position
-
-
-def _wanted(filter: Any) -> Wanted | None:
+def _wanted(filter: Object | None) -> Wanted | None:
     """What is looked for; None: nothing can match. Conditions of one object only. Raises `MethodError`."""
     if filter is None:
         return Wanted()
-    if not isinstance(filter, dict):
-        raise MethodError("invalidArguments", "filter is an object")
     found: dict[str, Any] = {}
     for name, value in filter.items():
         if name == "inAddressBook":
@@ -187,10 +161,10 @@ def _wanted(filter: Any) -> Wanted | None:
     return Wanted(**found)
 
 
-def _order(sort: Any) -> tuple[str, bool]:
+def _order(sort: list[Object] | None) -> tuple[str, bool]:
     if not sort:
         return "used", False
-    first = sort[0] if isinstance(sort, list) and len(sort) == 1 and isinstance(sort[0], dict) else {}
+    first = sort[0] if len(sort) == 1 else {}
     name = first.get("property")
     name = "name" if name in ("name/given", "name/surname") else name
     if not isinstance(name, str) or name not in ("created", "updated", "name"):
@@ -203,20 +177,7 @@ def _order(sort: Any) -> tuple[str, bool]:
 
 async def set(call: Call, arguments: Arguments) -> Arguments:
     """ContactCard/set."""
-
-    async def state() -> str:
-        return await call.store.read(_state, call.account_id)
-
-    async def create(value: Object) -> Object:
-        return await _create(call, value)
-
-    async def update(id: str, changes: Object) -> Object:
-        return await _update(call, id, changes)
-
-    async def destroy(id: str) -> None:
-        await call.store.write(contacts.remove, call.account_id, _number(id))
-
-    return await few.frame(call, arguments, state, create, update, destroy)
+    return await sets.run(call, arguments, Type(_create, _update, _destroy, state_of=sets.state_of_type(TYPE)))
 
 
 async def _create(call: Call, value: Object) -> Object:
@@ -240,6 +201,10 @@ async def _update(call: Call, id: str, changes: Object) -> Object:
     await _kept(call.store.write(contacts.change, call.account_id, found[0].id, _card(fresh)))
     (there,) = await call.store.read(contacts.get, call.account_id, (found[0].id,))
     return {"updated": utc_date(there.updated_at)}
+
+
+async def _destroy(call: Call, id: str) -> None:
+    await call.store.write(contacts.remove, call.account_id, _number(id))
 
 
 def _card(value: Object) -> Object:

@@ -1,4 +1,4 @@
-"""What methods of all types share: arguments checked, and the frames of /get, /changes, /query and /set.
+"""What methods of all types share: arguments checked, and the frames of /get, /changes and /query (/set: `sets`).
 
 A frame takes what a type does of its own as a function, and answers as RFC 8620 §5 has it. Core/echo is here too.
 """
@@ -214,6 +214,14 @@ def comparators(found: Arguments, known: Collection[str]) -> tuple[Comparator, .
             raise invalid("a keyword belongs to a sort by one, and to no other")
         made.append(Comparator(name, ascending, keyword))
     return tuple(made)
+
+
+def listed(found: Arguments, state: str, ids: Sequence[str], calculable: bool = True) -> Arguments:
+    """The answer of a /query that found these. `calculable`: `/queryChanges` can tell what became of it. Raises
+    `MethodError` (anchorNotFound)."""
+    answer = {"accountId": found["accountId"], "queryState": state, "canCalculateChanges": calculable}
+    answer |= window(found, ids)
+    return {**answer, "total": len(ids)} if found["calculateTotal"] else answer
 
 
 def window(found: Arguments, ids: Sequence[Any]) -> Arguments:

@@ -1,4 +1,4 @@
-"""The frames of `/get`, `/changes` and `/query` for types that have few objects (RFC 8620 §5.1, §5.2, §5.5)."""
+"""The frames of `/get` and `/changes` for what `web_changes` knows: identities, submissions (RFC 8620 §5.1, §5.2)."""
 
 from __future__ import annotations
 
@@ -72,31 +72,3 @@ def changes(call: Call, arguments: Arguments, kind: str, letter: str) -> Argumen
         "updated": [f"{letter}{each}" for each in found.updated],
         "destroyed": [f"{letter}{each}" for each in found.destroyed],
     }
-
-
-def page(call: Call, arguments: Arguments, ids: Sequence[str]) -> Arguments:
-    """What `/query` says of ids in their order: the stretch that is asked for. Raises `MethodError`."""
-    position, anchor = arguments.get("position", 0), arguments.get("anchor")
-    limit, offset = arguments.get("limit"), arguments.get("anchorOffset", 0)
-    numbers = (position, offset, *([] if limit is None else [limit]))
-    if not all(type(each) is int for each in numbers) or (limit is not None and limit < 0):
-        raise MethodError("invalidArguments", "position, anchorOffset and limit are numbers")
-    if anchor is not None:
-        if anchor not in ids:
-            raise MethodError("anchorNotFound")
-        position = max(0, list(ids).index(anchor) + offset)
-    elif position < 0:
-        position = max(0, len(ids) + position)
-    most = LIMITS.jmap_get if limit is None else min(limit, LIMITS.jmap_get)
-    found: Arguments = {
-        "accountId": sets.account_name(call),
-        "queryState": sets.state(call),
-        "canCalculateChanges": False,
-        "position": position,
-        "ids": list(ids[position : position + most]),
-    }
-    if arguments.get("calculateTotal"):
-        found["total"] = len(ids)
-    if limit is not None and limit > most:
-        found["limit"] = most
-    return found

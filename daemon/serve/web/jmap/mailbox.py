@@ -137,13 +137,7 @@ async def query(call: Call, arguments: Arguments) -> Arguments:
     _check(found["filter"])
     state, boxes = await call.store.read(_boxes, call.account_id)
     ids = _matching(found, sort, boxes)
-    answer = {
-        "accountId": found["accountId"],
-        "queryState": state,
-        "canCalculateChanges": True,
-        **core.window(found, ids),
-    }
-    return {**answer, "total": len(ids)} if found["calculateTotal"] else answer
+    return core.listed(found, state, ids)
 
 
 async def query_changes(call: Call, arguments: Arguments) -> Arguments:

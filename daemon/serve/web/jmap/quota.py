@@ -88,9 +88,7 @@ async def query(call: Call, arguments: Arguments) -> Arguments:
     """Quota/query."""
     found = core.read(arguments, core.QUERY)
     state, ids = await _matching(call, found)
-    answer = {"accountId": found["accountId"], "queryState": state, "canCalculateChanges": True}
-    answer |= core.window(found, ids)
-    return {**answer, "total": len(ids)} if found["calculateTotal"] else answer
+    return core.listed(found, state, ids)
 
 
 async def query_changes(call: Call, arguments: Arguments) -> Arguments:

@@ -10,43 +10,59 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from daemon.admin.errors import NotNow, NotPermitted
 from daemon.limits import LIMITS
+from daemon.mail.address import BadAddress
 from daemon.serve.web.jmap.method import Arguments, Call, MethodError
-from daemon.store import web_changes
-from daemon.store.errors import Missing, OverQuota, Refusal, StoreBusy, StoreFull
+from daemon.store import states, web_changes
+from daemon.store.errors import InUse, Missing, OverQuota, Refusal, StoreBusy, StoreFull
 
 T = TypeVar("T")
 
 _ARGUMENTS = ("accountId", "ifInState", "create", "update", "destroy")
+_NO = (Refusal, BadAddress, NotNow, NotPermitted, StoreFull, StoreBusy)
+"""What the store and the verbs of `admin` say no with."""
+_TYPES: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
+    ((Missing,), "notFound"),
+    ((OverQuota,), "overQuota"),
+    ((NotPermitted, InUse), "forbidden"),
+    ((NotNow,), "rateLimit"),
+    (_NO, "invalidProperties"),
+)
 
 
 class SetError(Exception):
-    """Why nothing was done about one object: a type of RFC 8620 §5.3 or of its own, words, and what the type tells."""
+    """Why nothing was done about one object: a type of RFC 8620 §5.3 or of its own, words, the properties they are
+    about, and what the type tells beside."""
 
-    def __init__(self, type: str, text: str = "", **more: Any) -> None:
+    def __init__(self, type: str, text: str = "", *properties: str, **more: Any) -> None:
         super().__init__(type, text)
         self.answer: Arguments = {"type": type, **({"description": text} if text else {}), **more}
+        if properties:
+            self.answer["properties"] = list(properties)
 
 
 def bad(properties: list[str], text: str) -> SetError:
-    return SetError("invalidProperties", text, properties=properties)
+    return SetError("invalidProperties", text, *properties)
 
 
 Create = Callable[[Call, Arguments], Awaitable[Arguments]]
 Update = Callable[[Call, str, Arguments], Awaitable[Arguments | None]]
 Destroy = Callable[[Call, str], Awaitable[None]]
+StateOf = Callable[[Call], str]
 
 
 @dataclass(frozen=True, slots=True)
 class Type:
     """What can be done with the objects of a type; None: it cannot. `more`: arguments that its `/set` has beside the
-    common ones. `single`: there is always one."""
+    common ones. `single`: there is always one. `state_of`: its state, where it has one of its own."""
 
     create: Create | None = None
     update: Update | None = None
     destroy: Destroy | None = None
     more: tuple[str, ...] = ()
     single: bool = False
+    state_of: StateOf | None = None
 
     @property
     def forbidden(self) -> SetError:
@@ -58,6 +74,7 @@ class Done:
     """What became of what was asked for."""
 
     old_state: str
+    state_of: StateOf | None = None
     created: dict[str, Arguments] = field(default_factory=dict)
     updated: dict[str, Arguments | None] = field(default_factory=dict)
     destroyed: list[str] = field(default_factory=list)
@@ -69,7 +86,7 @@ class Done:
         return {
             "accountId": account_name(call),
             "oldState": self.old_state,
-            "newState": state(call),
+            "newState": (self.state_of or state)(call),
             "created": self.created or None,
             "updated": self.updated or None,
             "destroyed": self.destroyed or None,
@@ -94,8 +111,13 @@ def account_name(call: Call) -> str:
 
 
 def state(call: Call) -> str:
-    """One sequence for all types of an account."""
+    """Of an account: one sequence for all of its types that are kept with the mail."""
     return str(call.store.peek(web_changes.state, call.account_id))
+
+
+def state_of_type(name: str) -> StateOf:
+    """The state of a type that has one of its own."""
+    return lambda call: str(call.store.peek(states.of_type, call.account_id, name))
 
 
 def asked(arguments: Arguments, more: tuple[str, ...] = ()) -> Asked:
@@ -123,18 +145,18 @@ def _objects(arguments: Arguments, name: str) -> Mapping[str, Arguments]:
     return given
 
 
-def begin(call: Call, wanted: Asked) -> Done:
+def begin(call: Call, wanted: Asked, state_of: StateOf | None = None) -> Done:
     """Raises `MethodError`: stateMismatch."""
-    now = state(call)
+    now = (state_of or state)(call)
     if wanted.if_in_state is not None and wanted.if_in_state != now:
         raise MethodError("stateMismatch", f"the state is {now}")
-    return Done(now)
+    return Done(now, state_of)
 
 
 async def run(call: Call, arguments: Arguments, type: Type) -> Arguments:
     """All of a `/set`."""
     wanted = asked(arguments, type.more)
-    done = begin(call, wanted)
+    done = begin(call, wanted, type.state_of)
     for mark, given in wanted.create.items():
         try:
             if type.create is None:
@@ -171,23 +193,19 @@ def real_id(call: Call, name: str) -> str:
 
 
 async def guarded(work: Awaitable[T]) -> T:
-    """What the store says no to, as JMAP says it."""
+    """The same, with what the store and the verbs of `admin` say no to as JMAP says it. Raises `SetError`."""
     try:
         return await work
-    except (Refusal, StoreFull, StoreBusy) as no:
+    except _NO as no:
         raise error_of(no) from None
 
 
 def error_of(no: Exception) -> SetError:
-    if isinstance(no, Missing):
-        return SetError("notFound", str(no))
-    if isinstance(no, OverQuota):
-        return SetError("overQuota", str(no))
+    """`no` is one that `guarded` knows. What follows a `;` in its words is advice for who sits at a command line."""
     if isinstance(no, StoreFull | StoreBusy):
         return SetError("serverUnavailable", "not just now; try again later")
-    properties = getattr(no, "properties", None)
-    more = {"properties": properties} if properties else {}
-    return SetError(getattr(no, "type", "invalidProperties"), str(no), **more)
+    type = next(type for kinds, type in _TYPES if isinstance(no, kinds))
+    return SetError(getattr(no, "type", type), str(no).partition(";")[0], *getattr(no, "properties", ()))
 
 
 def flat(patch: Arguments, allowed: Mapping[str, Callable[[Any], bool]], immutable: tuple[str, ...] = ()) -> Arguments:

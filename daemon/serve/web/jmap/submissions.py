@@ -15,7 +15,7 @@ from daemon.flow.submit import NotTaken
 from daemon.limits import LIMITS
 from daemon.mail import object_ids
 from daemon.mail.address import Address, parse_address
-from daemon.serve.web.jmap import email_set, gets, identities, sets
+from daemon.serve.web.jmap import core, email_set, gets, identities, sets
 from daemon.serve.web.jmap.method import Arguments, Call, Method, MethodError
 from daemon.serve.web.jmap.sets import SetError, bad
 from daemon.serve.web.visitors import Visitor
@@ -88,20 +88,15 @@ async def changes(call: Call, arguments: Arguments) -> Arguments:
 
 
 async def query(call: Call, arguments: Arguments) -> Arguments:
-    known = ("accountId", "filter", "sort", "position", "anchor", "anchorOffset", "limit", "calculateTotal")
-    if strange := [name for name in arguments if name not in known]:
-        raise MethodError("invalidArguments", f"there is no argument {strange[0]}")
-    sort = arguments.get("sort") or []
-    if not isinstance(sort, list):
-        raise MethodError("invalidArguments", "sort is a list of comparators")
+    asked = core.read(arguments, core.QUERY)
     found = await call.store.read(submissions.everyone, call.account_id)
-    found = [one for one in found if _matches(arguments.get("filter"), one, 0)]
-    for step in reversed(sort):
-        if not isinstance(step, dict) or step.get("property") not in tuple(_SORTS):
+    found = [one for one in found if _matches(asked["filter"], one, 0)]
+    for step in reversed(asked["sort"] or ()):
+        if step.get("property") not in tuple(_SORTS):
             raise MethodError("unsupportedSort", f"submissions are sorted by {', '.join(_SORTS)}")
         at = _SORTS[step["property"]]
         found.sort(key=lambda one, at=at: one[at], reverse=step.get("isAscending") is False)  # type: ignore[misc]
-    return gets.page(call, arguments, [f"{KIND}{one.id}" for one in found])
+    return core.listed(asked, sets.state(call), [f"{KIND}{one.id}" for one in found], calculable=False)
 
 
 async def query_changes(call: Call, arguments: Arguments) -> Arguments:
@@ -303,7 +298,10 @@ async def _destroy(call: Call, name: str) -> None:
 
 def capability(config: Config, visitor: Visitor) -> Arguments:
     """RFC 8621 §1.3.2: how long a message may wait, and what of SMTP an envelope can say."""
-    extensions = {"FUTURERELEASE": [], "DSN": [], "SIZE": [str(config["limits.message_size"])], "REQUIRETLS": []}
+    extensions = {
+        "FUTURERELEASE": [], "DSN": [], "SIZE": [str(config["limits.message_size"])], "REQUIRETLS": [],
+        "LIMITS": [f"RCPTMAX={config['limits.recipients']}"],  # RFC 9422
+    }  # fmt: skip
     return {"maxDelayedSend": LIMITS.submission_delay, "submissionExtensions": extensions}
 
 

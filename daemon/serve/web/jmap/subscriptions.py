@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 
 from daemon.config import Config
 from daemon.limits import LIMITS
-from daemon.serve.web.jmap import few
-from daemon.serve.web.jmap.few import Object, SetError, said
+from daemon.serve.web.jmap import few, sets
+from daemon.serve.web.jmap.few import Object, said
 from daemon.serve.web.jmap.method import Arguments, Call, Capability, MethodError
+from daemon.serve.web.jmap.sets import SetError, Type
 from daemon.store import push
 from daemon.store.push import Place, Subscription
 from daemon.trust import web_push
@@ -46,23 +47,10 @@ def _told(one: Subscription) -> Object:
 
 
 async def set_(call: Call, arguments: Arguments) -> Arguments:
-    """PushSubscription/set."""
-
-    async def state() -> str:
-        return ""
-
-    async def create(value: Object) -> Object:
-        return await _create(call, value)
-
-    async def update(id: str, changes: Object) -> Object | None:
-        return await _update(call, id, changes)
-
-    async def destroy(id: str) -> None:
-        await call.store.write(push.remove, call.account_id, _number(id))
-
+    """PushSubscription/set. There is no state, and no account."""
     if "ifInState" in arguments:
         raise MethodError("invalidArguments", "subscriptions have no state")
-    answer = await few.frame(call, arguments, state, create, update, destroy)
+    answer = await sets.run(call, arguments, Type(_create, _update, _destroy, state_of=lambda call: ""))
     return {name: value for name, value in answer.items() if name not in ("accountId", "oldState", "newState")}
 
 
@@ -100,6 +88,10 @@ async def _update(call: Call, id: str, changes: Object) -> Object | None:
     types = _types(changes) if "types" in changes else one.types
     await call.store.write(push.change, call.account_id, one.id, verified, types, expires)
     return {"expires": utc_date(expires)} if "expires" in changes else None
+
+
+async def _destroy(call: Call, id: str) -> None:
+    await call.store.write(push.remove, call.account_id, _number(id))
 
 
 def _number(id: str) -> int:

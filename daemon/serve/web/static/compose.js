@@ -1,5 +1,6 @@
 // Writing: `openComposer({mode, email, to…})` from anywhere in the page, and the outbox that looks after itself.
 
+import { ahead } from "./ahead.js";
 import { h } from "./dom.js";
 import { jmap } from "./jmap.js";
 import { failed } from "./toasts.js";
@@ -14,29 +15,29 @@ import { Composer } from "./compose/window.js";
 const open = [];
 const MOST = 3; // windows side by side
 
+/** Open a window to write in; what keeps it from opening is told. @param {Asked} asked */
+export function openComposer(asked) {
+  return ahead(composerFor(asked)).catch((error) => failed(error, "Cannot write now"));
+}
+
 /**
- * Open a window to write in; the one that holds this draft already comes forward.
- * @param {{mode?: 'new'|'reply'|'replyAll'|'replyList'|'forward'|'forwardAttached'|'draft', email?: string|{id: string},
- *   to?: Person[]|string, cc?: Person[]|string, bcc?: Person[]|string, subject?: string, text?: string}} asked
- * @returns {Promise<Composer|undefined>}
+ * Fetch what a window needs. Resolves with what opens it and gives it the focus; the one that holds this draft already
+ * comes forward. Throws why one cannot write.
+ * @typedef {{mode?: 'new'|'reply'|'replyAll'|'replyList'|'forward'|'forwardAttached'|'draft', email?: string|{id: string},
+ *   to?: Person[]|string, cc?: Person[]|string, bcc?: Person[]|string, subject?: string, text?: string}} Asked
+ * @param {Asked} asked
+ * @returns {Promise<() => HTMLElement>}
  */
-export async function openComposer(asked = {}) {
-  try {
-    const id = typeof asked.email === "string" ? asked.email : asked.email?.id;
-    const there = asked.mode === "draft" && open.find((one) => one.drafts.emailId === id);
-    if (there) {
-      there.focus();
-      return there;
-    }
-    const [identities, email] = await Promise.all([identitiesNow(), id ? whole(id) : undefined, dressed("compose.css")]);
-    if (!identities.length) throw new Error("There is no address you may write from.");
-    if (id && !email) throw new Error("The message is gone.");
-    const beginning = asked.mode === "kept" ? kept(asked.item, identities) : begin({ mode: "new", ...asked, email }, identities, habits());
-    return show(Object.assign(beginning, asked.answers ? { answers: asked.answers } : {}), identities);
-  } catch (error) {
-    failed(error, "Cannot write now");
-    return undefined;
-  }
+export async function composerFor(asked) {
+  const id = typeof asked.email === "string" ? asked.email : asked.email?.id;
+  const there = () => asked.mode === "draft" && open.find((one) => one.drafts.emailId === id);
+  if (there()) return () => there().focus();
+  const [identities, email] = await Promise.all([identitiesNow(), id ? whole(id) : undefined, dressed("compose.css")]);
+  if (!identities.length) throw new Error("There is no address you may write from.");
+  if (id && !email) throw new Error("The message is gone.");
+  const beginning = asked.mode === "kept" ? kept(asked.item, identities) : begin({ mode: "new", ...asked, email }, identities, habits());
+  if (asked.answers) beginning.answers = asked.answers;
+  return () => (there() || show(beginning, identities)).focus(); // it may have been opened twice meanwhile
 }
 
 /** Once, after signing in: send what waits, save what was left; again whenever the line is back. */
@@ -64,7 +65,6 @@ function show(beginning, identities) {
   open.forEach((one) => one.small(true));
   open.push(composer);
   desk.append(composer.root);
-  composer.focus();
   return composer;
 }
 

@@ -1,5 +1,6 @@
 /** The page wakes: who is it, what is there, and which hand does what. */
 
+import { ahead } from "./ahead.js";
 import { $, $$, fill, h, icon, iconButton, mark } from "./dom.js";
 import { Commands, MOST, selectEverything } from "./commands.js";
 import { isUnread } from "./conversations.js";
@@ -27,6 +28,8 @@ const html = document.documentElement;
 
 /** What the page is made of; the commands work with it. */
 const page = { openThread, narrow, composer };
+let enter;
+const inside = new Promise((resolve) => (enter = resolve)); // what the page needs was loaded
 
 async function start() {
   fill($("#menu-button"), icon("menu"));
@@ -50,6 +53,7 @@ async function start() {
   }
   window.addEventListener("hashchange", showRoute);
   showRoute();
+  enter();
   listen();
   import("./compose.js").then(({ startOutbox }) => startOutbox(), () => {});
   return undefined;
@@ -60,6 +64,7 @@ function trouble(error) {
   const again = h("button", { type: "button", class: "button primary", on: { click: () => location.reload() } }, "Try again");
   fill($("#sign-in"), h("div", { class: "sign-card" }, h("h1", {}, "The mail does not open"), h("p", {}, error.message), again));
   $("#sign-in").hidden = false;
+  again.focus();
 }
 
 let built = false;
@@ -163,13 +168,12 @@ async function settings(section) {
   }
 }
 
-/** The composer is fetched when it is first wanted. */
+/** The composer is fetched when it is first wanted; one may begin to write at once. */
 async function composer(what) {
   try {
-    const { openComposer } = await import("./compose.js");
-    return openComposer(what);
+    await ahead(Promise.all([import("./compose.js"), inside]).then(([{ composerFor }]) => composerFor(what)));
   } catch (error) {
-    return failed(error, "The composer does not open");
+    failed(error, "Cannot write now");
   }
 }
 

@@ -10,6 +10,7 @@ import { state } from "./state.js";
 import { proof } from "./proof.js";
 
 const REMEMBERED = "images.from"; // senders whose pictures are fetched at once
+const NAMED = 50; // addresses of one field that are shown before the others are asked for
 
 export class Message {
   /** @param {string} id @param {{act: Function, menu: Function}} hands */
@@ -164,11 +165,17 @@ function receivers(email) {
   const all = [...(email.to ?? []), ...(email.cc ?? [])];
   if (!all.length) return "nobody named";
   const names = all.slice(0, 3).map((address) => (state.own.has(address.email?.toLowerCase()) ? "me" : nameOf(address, all.length > 1)));
-  return names.join(", ") + (all.length > 3 ? ` and ${all.length - 3} more` : "");
+  return names.join(", ") + (all.length > 3 ? ` and ${(all.length - 3).toLocaleString()} more` : "");
 }
 
+/** Of very many the first, and a way to the others. */
 function addresses(list) {
-  return (list ?? []).map(({ name, email }, at) => [at > 0 && ", ", h("a", { href: `mailto:${encodeURIComponent(email ?? "")}`, dataset: { mailto: "" } }, name ? `${name} <${email}>` : email)]);
+  const all = (list ?? []).map(({ name, email }, at) => [at > 0 && ", ", () => h("a", { href: `mailto:${encodeURIComponent(email ?? "")}`, dataset: { mailto: "" } }, name ? `${name} <${email}>` : email)]);
+  const made = (some) => some.map(([comma, link]) => [comma, link()]);
+  if (all.length <= NAMED) return made(all);
+  const others = () => rest.replaceWith(h("span", {}, made(all.slice(NAMED))));
+  const rest = h("button", { type: "button", class: "link-button", on: { click: others } }, ` and ${(all.length - NAMED).toLocaleString()} more`);
+  return [made(all.slice(0, NAMED)), rest];
 }
 
 function same(one, other) {

@@ -54,7 +54,9 @@ async def test_the_session_resource(site: Site) -> None:
         assert "urn:ietf:params:jmap:core" not in session["primaryAccounts"]
         core = session["capabilities"]["urn:ietf:params:jmap:core"]
         assert core["maxCallsInRequest"] == LIMITS.jmap_calls and core["maxObjectsInGet"] == LIMITS.jmap_get
-        assert core["maxObjectsInSet"] == LIMITS.jmap_set
+        assert core["maxObjectsInSet"] == LIMITS.jmap_set and core["maxConcurrentUpload"] == LIMITS.uploads_at_once
+        submission = session["accounts"][f"u{account}"]["accountCapabilities"]["urn:ietf:params:jmap:submission"]
+        assert submission["submissionExtensions"]["LIMITS"] == [f"RCPTMAX={LIMITS.smtp_recipients}"]
         assert session["accounts"][f"u{account}"]["isPersonal"]
         for place in ("downloadUrl", "uploadUrl", "eventSourceUrl"):
             assert session[place].startswith(base + "/jmap/")

@@ -55,8 +55,8 @@ NEEDED: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture
-def _loud(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What was logged as a fault of ours."""
+def _loud(ann: Client, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was logged as a fault of ours. Ann's door delays nobody who guesses her password."""
     heard: list[str] = []
 
     def fault(what: str, error: BaseException, **more: object) -> None:
@@ -67,7 +67,12 @@ def _loud(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         heard.append(f"{more.get('method')} {place} {error!r}")
 
     monkeypatch.setattr(log, "fault", fault)
+    monkeypatch.setattr(ann.door, "_sleep", _at_once)
     return heard
+
+
+async def _at_once(seconds: float) -> None:
+    pass
 
 
 async def _ask(client: Client, calls: list[tuple[str, dict[str, Any]]], heard: list[str]) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from daemon.admin import people
 from daemon.limits import LIMITS
-from daemon.serve.web.jmap import few
-from daemon.serve.web.jmap.few import Few, Object, SetError, aside, said, texts
+from daemon.serve.web.jmap import few, sets
+from daemon.serve.web.jmap.few import Few, Object, aside, date, said, texts
 from daemon.serve.web.jmap.method import Arguments, Call, MethodError
+from daemon.serve.web.jmap.sets import SetError
 from daemon.serve.web.visitors import Visitor
 from daemon.store import accounts, sessions, web_sessions
 from daemon.store.tx import Tx
@@ -23,10 +24,10 @@ async def set_password(call: Call, arguments: Arguments) -> Arguments:
         raise MethodError("invalidArguments", f"a password has {LIMITS.password_least} characters or more")
     await few.prove(call, arguments.get("password"))
     try:
-        await few.told(aside(call, people.set_password, user, fresh, keep_session=call.visitor.session_id))
+        await sets.guarded(aside(call, people.set_password, user, fresh, keep_session=call.visitor.session_id))
     except SetError as error:
         raise MethodError("invalidArguments", error.answer.get("description", "")) from None
-    return {"accountId": few.account(call)}
+    return {"accountId": sets.account_name(call)}
 
 
 # --------------------------------------------------------------------------------------------------------- AppPassword
@@ -36,15 +37,11 @@ def _app_passwords(tx: Tx, visitor: Visitor) -> list[Object]:
     return [
         {
             "id": f"p{each.id}", "name": each.name, "scopes": each.scopes.split(),
-            "createdAt": utc_date(each.created_at), "expiresAt": _date(each.expires_at),
-            "lastUsedAt": _date(each.last_used_at), "lastUsedFrom": each.last_used_from,
+            "createdAt": utc_date(each.created_at), "expiresAt": date(each.expires_at),
+            "lastUsedAt": date(each.last_used_at), "lastUsedFrom": each.last_used_from,
         }
         for each in accounts.app_passwords(tx, visitor.account_id)
     ]  # fmt: skip
-
-
-def _date(at: int | None) -> str | None:
-    return None if at is None else utc_date(at)
 
 
 async def _add(call: Call, value: Object) -> Object:

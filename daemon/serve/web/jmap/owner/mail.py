@@ -7,9 +7,10 @@ import hashlib
 from daemon.admin import people, quarantine, senders
 from daemon.flow import keeping
 from daemon.limits import LIMITS
-from daemon.serve.web.jmap import few
-from daemon.serve.web.jmap.few import SINGLETON, Few, Object, SetError, aside, said, texts
+from daemon.serve.web.jmap import core
+from daemon.serve.web.jmap.few import SINGLETON, Few, Object, aside, date, said, texts
 from daemon.serve.web.jmap.method import Arguments, Call, MethodError
+from daemon.serve.web.jmap.sets import SetError
 from daemon.serve.web.visitors import Visitor
 from daemon.store import accounts, sender_lists, states
 from daemon.store import quarantine as kept
@@ -101,23 +102,16 @@ async def _done(call: Call, object: Object, action: str) -> Object:
 
 
 async def query(call: Call, arguments: Arguments) -> Arguments:
-    """QuarantinedMessage/query: newest first; `filter` has text (in sender, author or name), reason, after."""
-    few.known(arguments, "filter", "position", "limit", "calculateTotal", "sort")
-    asked = arguments.get("filter") or {}
-    if not isinstance(asked, dict) or not asked.keys() <= {"text", "reason"}:
+    """QuarantinedMessage/query: newest first; `filter` has text (in sender, author or name) and reason."""
+    asked = core.read(arguments, core.QUERY)
+    wanted = asked["filter"] or {}
+    if not wanted.keys() <= {"text", "reason"}:
         raise MethodError("unsupportedFilter", "filter has text and reason")
-    if arguments.get("sort"):
+    if asked["sort"]:
         raise MethodError("unsupportedSort", "the newest stands first")
-    position, limit = arguments.get("position", 0), arguments.get("limit")
-    if type(position) is not int or position < 0 or limit is not None and (type(limit) is not int or limit < 0):
-        raise MethodError("invalidArguments", "position and limit are numbers from 0 on")
-    text, reason = (None if asked.get(name) is None else str(asked[name]) for name in ("text", "reason"))
-    state, rows = await call.store.read(_found, call.account_id, text, reason)
-    last = position + min(LIMITS.owner_objects if limit is None else limit, LIMITS.owner_objects)
-    return {
-        "accountId": few.account(call), "queryState": state, "canCalculateChanges": False, "position": position,
-        "ids": rows[position:last], "total": len(rows),
-    }  # fmt: skip
+    text, reason = (None if wanted.get(name) is None else str(wanted[name]) for name in ("text", "reason"))
+    state, ids = await call.store.read(_found, call.account_id, text, reason)
+    return core.listed(asked, state, ids, calculable=False)
 
 
 def _found(tx: Tx, account_id: int, text: str | None, reason: str | None) -> tuple[str, list[str]]:
@@ -136,16 +130,12 @@ def _forwarding(tx: Tx, visitor: Visitor) -> list[Object]:
     keep = account is None or account.forward_keep
     targets = [
         {
-            "address": each.address, "health": each.health or None, "sentAt": _date(each.sent_at),
-            "failedAt": _date(each.failed_at), "failure": each.failure,
+            "address": each.address, "health": each.health or None, "sentAt": date(each.sent_at),
+            "failedAt": date(each.failed_at), "failure": each.failure,
         }
         for each in there
     ]  # fmt: skip
     return [{"id": SINGLETON, "addresses": [each.address for each in there], "keep": keep, "targets": targets}]
-
-
-def _date(at: int | None) -> str | None:
-    return None if at is None else utc_date(at)
 
 
 async def _forward(call: Call, object: Object, changes: Object) -> None:

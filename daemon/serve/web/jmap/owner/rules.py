@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 
 from daemon.admin import rules
 from daemon.limits import LIMITS
-from daemon.serve.web.jmap.few import Few, Object, SetError, aside, said, texts
+from daemon.serve.web.jmap.few import Few, Object, aside, said, texts
 from daemon.serve.web.jmap.method import Call
+from daemon.serve.web.jmap.sets import SetError
 from daemon.serve.web.visitors import Visitor
 from daemon.sieve import simple
 from daemon.sieve.simple import BadRule, Condition, Rule

@@ -2,8 +2,11 @@
 
 import { h, icon } from "../dom.js";
 import { distinct, format, isAddress, parse } from "./addresses.js";
+import { editMany } from "./many.js";
 
-const SHOWN = 60; // chips before the rest is one button: ten thousand recipients are text, not elements
+const SHOWN = 24; // chips before the rest is one button
+const NEWEST = 6; // of them the last: what was just added is seen, and so is what Backspace takes
+const MOST = 300; // chips when all are asked for: ten thousand recipients are text, not elements
 const PAUSE = 120; // ms without a key before the contacts are asked
 let fields = 0;
 
@@ -13,6 +16,7 @@ export class Recipients {
    * @param {{complete: (text: string) => Promise<Person[]>, changed: () => void}} how
    */
   constructor(label, { complete, changed }) {
+    this.label = label;
     this.people = [];
     this.complete = complete;
     this.changed = changed;
@@ -94,27 +98,31 @@ export class Recipients {
     this.input.focus();
   }
 
+  /** Few are chips, each of them; of many the first and the newest, and a way to those between. */
   draw() {
-    const shown = this.all ? this.people : this.people.slice(0, SHOWN);
-    const rest = this.people.length - shown.length;
-    this.chips.replaceChildren(...shown.map((person) => this.chip(person)));
-    if (rest > 0) {
-      this.chips.append(
-        h(
-          "button",
-          {
-            type: "button",
-            class: "recipient more",
-            onclick: () => {
-              this.all = true;
-              this.draw();
-              this.input.focus();
-            },
-          },
-          `and ${rest.toLocaleString()} more`,
-        ),
-      );
+    const few = this.people.length <= (this.all ? MOST : SHOWN);
+    const first = few ? this.people : this.people.slice(0, SHOWN - NEWEST);
+    const newest = few ? [] : this.people.slice(-NEWEST);
+    const chips = (people) => people.map((person) => this.chip(person));
+    this.chips.replaceChildren(...chips(first), ...(few ? [] : [this.between()]), ...chips(newest));
+  }
+
+  between() {
+    const rest = (this.people.length - SHOWN).toLocaleString();
+    return h("button", { type: "button", class: "recipient more", title: "Show all", onclick: () => this.showAll() }, `and ${rest} more`);
+  }
+
+  async showAll() {
+    this.all = this.people.length <= MOST;
+    if (this.all) this.draw();
+    else {
+      const people = await editMany(this.label, this.people);
+      if (people) {
+        this.set(people);
+        this.changed();
+      }
     }
+    this.input.focus();
   }
 
   chip(person) {

@@ -23,7 +23,7 @@ export async function complete(text) {
   return remembered.get(asked);
 }
 
-/** Somebody was added or changed. */
+/** Somebody was added. */
 export const forgetContacts = () => remembered.clear();
 
 async function ask(text) {

@@ -3,6 +3,7 @@
 import { toast } from "../toasts.js";
 import { jmap } from "../jmap.js";
 import { state } from "../state.js";
+import { forgetContacts } from "./contacts.js";
 import { habits } from "./habits.js";
 import { flush, forget, send, undo } from "./sending.js";
 import { drop, all } from "./local.js";
@@ -37,10 +38,19 @@ export async function dispatch(what) {
   }
 }
 
+const abilities = () => jmap.session?.accounts?.[jmap.accountId]?.accountCapabilities?.[SUBMISSION] ?? {};
+
 /** Seconds the server keeps a message back at most; 0: it does not. */
-export const longestHold = () => jmap.session?.accounts?.[jmap.accountId]?.accountCapabilities?.[SUBMISSION]?.maxDelayedSend ?? 0;
+export const longestHold = () => abilities().maxDelayedSend ?? 0;
+
+/** Recipients the server sends one message to at most, as SMTP says it (RFC 9422); Infinity: it does not say. */
+export function mostRecipients() {
+  const said = abilities().submissionExtensions?.LIMITS?.find((one) => one.startsWith("RCPTMAX="));
+  return said ? Number(said.slice("RCPTMAX=".length)) : Infinity;
+}
 
 function told(item, done) {
+  forgetContacts(); // whom one wrote to is a contact now
   const back = async () => {
     if (await undo(done, item)) {
       toast(item.until ? "Not sent: it is a draft again" : "Sending undone");
@@ -66,7 +76,10 @@ function refused(item, error) {
 
 /** At the start and when the line is back: what waits goes out, what was left unsaved is saved. */
 export async function catchUp() {
-  for (const { item, ...done } of await flush()) told(item, done);
+  for (const { item, done, error } of await flush()) {
+    if (done) told(item, done);
+    else refused(item, error);
+  }
   for (const left of await all("drafts", jmap.accountId)) {
     await navigator.locks.request(`draft-${left.key}`, { ifAvailable: true }, (lock) => lock && saveLeft(left).catch(() => {}));
   }

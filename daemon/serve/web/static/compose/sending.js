@@ -46,22 +46,25 @@ export async function send(item) {
   return navigator.locks.request("mail-outbox", () => attempt(item));
 }
 
-/** Everything that waits, once. The caller decides when: the line is back, the page was opened. */
+/**
+ * Everything that waits, once. The caller decides when: the line is back, the page was opened.
+ * @returns {Promise<{item: Outgoing, done?: {submissionId: string, emailId: string}, error?: Error}[]>}  what became of each
+ */
 export function flush() {
   return navigator.locks.request("mail-outbox", { ifAvailable: true }, async (lock) => {
     if (!lock) return [];
-    const gone = [];
+    const became = [];
     for (const item of await all("outbox", jmap.accountId)) {
       if (item.fault) continue;
       try {
         const done = await attempt(item);
         if (!done) break;
-        gone.push({ item, ...done });
-      } catch {
-        /* its fault is written on it */
+        became.push({ item, done });
+      } catch (error) {
+        became.push({ item, error });
       }
     }
-    return gone;
+    return became;
   });
 }
 
@@ -85,7 +88,10 @@ async function attempt(item) {
     afterwards(item, emailId);
     return { submissionId, emailId };
   } catch (error) {
-    if (!PASSING.has(error.type)) item.fault = error.message;
+    if (!PASSING.has(error.type)) {
+      item.fault = error.message;
+      backToDraft(item);
+    }
     item.tries += 1;
     await put("outbox", item);
     if (item.fault) throw error;
@@ -93,6 +99,14 @@ async function attempt(item) {
   } finally {
     tell();
   }
+}
+
+/** What was made to go out and may not is the draft now; the one before it goes. */
+function backToDraft(item) {
+  if (!item.emailId) return;
+  if (item.draftId && item.draftId !== item.emailId) jmap.call("Email/set", { destroy: [item.draftId] }).catch(() => {});
+  item.draftId = item.emailId;
+  item.emailId = null;
 }
 
 /** The id of the email to send: made now, or found from an earlier try. */

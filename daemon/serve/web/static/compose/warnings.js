@@ -69,15 +69,15 @@ export function warnings(draft) {
   if (seen > 50) {
     found.push({
       kind: "many",
-      go: `Send to ${seen} people`,
-      question: `${seen} people will see each other’s addresses. Put them into Bcc if they should not.`,
+      go: `Send to ${seen.toLocaleString()} people`,
+      question: `${seen.toLocaleString()} people will see each other’s addresses. Put them into Bcc if they should not.`,
     });
   }
   return found;
 }
 
-/** Why it cannot go at all; null: it can. */
-export function fault(draft) {
+/** Why it cannot go at all; null: it can. `most`: recipients that the server takes. */
+export function fault(draft, most = Infinity) {
   const all = [...draft.to, ...draft.cc, ...draft.bcc];
   if (!all.length) return "Say who should get it: there is no recipient yet.";
   const wrong = all.filter((one) => !isAddress(one.email)).map((one) => one.email);
@@ -85,5 +85,8 @@ export function fault(draft) {
     const named = wrong.slice(0, 3).join(", ");
     return `${named}${wrong.length > 3 ? ` and ${wrong.length - 3} more` : ""} cannot be an address.`;
   }
-  return envelopeTo(draft).length ? null : "Say who should get it: there is no recipient yet.";
+  const count = envelopeTo(draft).length;
+  if (count <= most) return null;
+  const [has, may] = [count, most].map((one) => one.toLocaleString());
+  return `It has ${has} recipients, and one message goes to ${may} at most: send it in parts. As a draft it is kept whole.`;
 }

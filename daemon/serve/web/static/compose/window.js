@@ -16,7 +16,7 @@ import { frame } from "./frame.js";
 import { habits, setHabits } from "./habits.js";
 import { askWhen } from "./later.js";
 import { signed, textOf } from "./plain.js";
-import { dispatch } from "./post.js";
+import { dispatch, mostRecipients } from "./post.js";
 import { fault, warnings } from "./warnings.js";
 
 let windows = 0;
@@ -90,12 +90,13 @@ export class Composer {
     this.looks.setAttribute("aria-label", this.editor.rich ? "Formatting on: switch to plain text" : "Plain text: switch to formatting");
   }
 
-  /** To where one writes next. */
+  /** To where one writes next. Returns the window. */
   focus() {
     this.small(false);
     if (!this.to.value.length) this.to.focus();
     else if (!this.subject.value && !this.beginning.inReplyTo) this.subject.focus();
     else this.editor.focus(this.beginning.cursor);
+    return this.root;
   }
 
   small(on) {
@@ -238,7 +239,7 @@ export class Composer {
   async send(until = null) {
     if (this.sending) return;
     this.commit();
-    const wrong = fault(this.draft());
+    const wrong = fault(this.draft(), mostRecipients());
     if (wrong) {
       this.refuse(wrong);
       this.to.focus();

@@ -3,10 +3,9 @@
 import { announce } from "../toasts.js";
 import { confirmed } from "../dialogs.js";
 import { fill, h } from "../dom.js";
-import { jmap } from "../jmap.js";
 import { choice, deed, field, form, part, result, rows, button, text, tick, when } from "./form.js";
-import { everyone, refusal } from "./ask.js";
-import { passwordAsked } from "./proof.js";
+import { create, destroy, everyone } from "./ask.js";
+import { passwordAsked } from "./present-password.js";
 
 const SCOPES = [
   ["imap", "Read mail (IMAP)"],
@@ -47,8 +46,10 @@ function list(found, said, again) {
       danger: true,
     });
     if (!sure) return;
-    await guarded(said, { destroy: [one.id] }, (answer) => {
-      if (answer.notDestroyed?.[one.id]) throw refusal(answer.notDestroyed[one.id]);
+    const password = await passwordAsked("Your password");
+    if (password === undefined) return;
+    await deed(said, async () => {
+      await destroy("AppPassword", [one.id], { password });
       again();
       return `“${one.name}” does not open anything any more.`;
     });
@@ -67,13 +68,6 @@ function list(found, said, again) {
     })),
     "You have none yet.",
   );
-}
-
-/** A set that wants the present password with it. */
-async function guarded(said, args, then) {
-  const password = await passwordAsked("Your password");
-  if (password === undefined) return false;
-  return deed(said, async () => then(await jmap.call("AppPassword/set", { ...args, password })));
 }
 
 function maker(place, again) {
@@ -98,12 +92,8 @@ function maker(place, again) {
       const password = await passwordAsked("Your password");
       if (password === undefined) return undefined;
       const expiresAt = ends.value ? new Date(Date.now() + Number(ends.value) * 86_400_000).toISOString().replace(/\.\d+Z/, "Z") : null;
-      const answer = await jmap.call("AppPassword/set", {
-        password,
-        create: { it: { name: name.value.trim(), scopes, expiresAt } },
-      });
-      if (answer.notCreated?.it) throw refusal(answer.notCreated.it);
-      fill(place, shown(name.value.trim(), answer.created.it.password));
+      const one = await create("AppPassword", { name: name.value.trim(), scopes, expiresAt }, { password });
+      fill(place, shown(one.name, one.password));
       place.scrollIntoView({ block: "nearest" });
       made.element.reset();
       again();

@@ -12,9 +12,9 @@ export async function everyone(type) {
   return (await jmap.call(`${type}/get`, { ids: null })).list;
 }
 
-/** Make one: what the server says of it. Throws with the server's words. */
-export async function create(type, object) {
-  const answer = await jmap.call(`${type}/set`, { create: { it: object } });
+/** Make one: what the server says of it. Throws with the server's words. `more`: arguments beside, such as `password`. */
+export async function create(type, object, more = {}) {
+  const answer = await jmap.call(`${type}/set`, { create: { it: object }, ...more });
   if (answer.notCreated?.it) throw refusal(answer.notCreated.it);
   return { ...object, ...answer.created.it };
 }
@@ -26,8 +26,9 @@ export async function update(type, id, patch, more = {}) {
   return answer.updated?.[id] ?? {};
 }
 
-export async function destroy(type, ...ids) {
-  const answer = await jmap.call(`${type}/set`, { destroy: ids });
+/** Destroy them; throws the first refusal. */
+export async function destroy(type, ids, more = {}) {
+  const answer = await jmap.call(`${type}/set`, { destroy: ids, ...more });
   const [refused] = Object.values(answer.notDestroyed ?? {});
   if (refused) throw refusal(refused);
 }
@@ -41,7 +42,7 @@ const WORDS = {
   stateMismatch: "It was changed elsewhere meanwhile.",
 };
 
-export function refusal(error) {
+function refusal(error) {
   const words = error.description || WORDS[error.type] || error.type;
   return Object.assign(new Error(words), { type: error.type, properties: error.properties ?? [] });
 }

@@ -46,7 +46,7 @@ function one(identity, several, again) {
       }))
     )
       return;
-    await destroy("Identity", identity.id).then(again, (error) => said.bad(error.message));
+    await destroy("Identity", [identity.id]).then(again, (error) => said.bad(error.message));
   };
   if (several && identity.mayDelete !== false) element.querySelector(".actions").append(button("Remove", remove, { danger: true }));
   return h("details", { class: "card", open: !several }, h("summary", {}, format(identity)), element);

@@ -40,7 +40,7 @@ function draw(list, said, again) {
     });
   const drop = (one) =>
     deed(said, async () => {
-      await destroy("QuarantinedMessage", one.id);
+      await destroy("QuarantinedMessage", [one.id]);
       again();
       return "Thrown away.";
     });

@@ -59,7 +59,7 @@ function line(rule, at, list, said, again, edit) {
   const remove = async () => {
     if (!(await confirmed({ title: "Remove this rule?", text: `${condition}: ${deeds}`, yes: "Remove", danger: true }))) return;
     await deed(said, async () => {
-      await destroy("Rule", rule.id);
+      await destroy("Rule", [rule.id]);
       await again();
       return "Removed.";
     });

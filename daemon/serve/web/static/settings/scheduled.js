@@ -47,7 +47,13 @@ async function planned(said, again) {
   });
 }
 
-const people = (email) => [...(email?.to ?? []), ...(email?.cc ?? [])].map((one) => one.name || one.email).join(", ");
+const NAMED = 5;
+
+function people(email) {
+  const all = [...(email?.to ?? []), ...(email?.cc ?? [])];
+  const names = all.slice(0, NAMED).map((one) => one.name || one.email);
+  return names.join(", ") + (all.length > NAMED ? ` and ${(all.length - NAMED).toLocaleString()} more` : "");
+}
 
 async function held(said, again) {
   return (await waiting()).map((item) => ({

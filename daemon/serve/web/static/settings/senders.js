@@ -38,7 +38,7 @@ export function section() {
 function entries(label, list, said, again) {
   const remove = (one) =>
     deed(said, async () => {
-      await destroy("SenderEntry", one.id);
+      await destroy("SenderEntry", [one.id]);
       again();
       return `${one.sender} is no longer on the list.`;
     });

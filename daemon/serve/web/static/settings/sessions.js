@@ -16,7 +16,7 @@ function draw(list, said, again) {
   const others = list.filter((one) => one.kind === "browser" && !one.current);
   const end = (one) =>
     deed(said, async () => {
-      await destroy("Session", one.id);
+      await destroy("Session", [one.id]);
       again();
       return "Signed out.";
     });
@@ -29,7 +29,7 @@ function draw(list, said, again) {
     });
     if (!sure) return;
     await deed(said, async () => {
-      await destroy("Session", ...others.map((one) => one.id));
+      await destroy("Session", others.map((one) => one.id));
       again();
       return "No other browser is signed in.";
     });

@@ -4,9 +4,9 @@ import { announce } from "../toasts.js";
 import { dialog } from "../dialogs.js";
 import { fill, h } from "../dom.js";
 import { jmap } from "../jmap.js";
-import { create, everyone, single, update } from "./ask.js";
+import { create, destroy, everyone, single, update } from "./ask.js";
 import { button, deed, field, form, part, result, rows, text, when } from "./form.js";
-import { passwordAsked } from "./proof.js";
+import { passwordAsked } from "./present-password.js";
 
 export function section() {
   const said = result();
@@ -34,8 +34,8 @@ function program({ isEnabled, hasProgram }, said, again) {
     const password = await passwordAsked("Your password, before a program is set up");
     if (password === undefined) return;
     await deed(said, async () => {
-      const made = await update("TwoFactor", "singleton", { password, program: "new" });
-      fill(place, enrol(made, said, again));
+      const made = await update("TwoFactor", "singleton", { program: "new" }, { password });
+      fill(place, enrol(made, password, said, again));
       place.querySelector("input").focus();
     });
   };
@@ -54,7 +54,7 @@ function program({ isEnabled, hasProgram }, said, again) {
   );
 }
 
-function enrol({ qr, secret }, said, again) {
+function enrol({ qr, secret }, password, said, again) {
   const code = text({
     inputMode: "numeric",
     autocomplete: "one-time-code",
@@ -85,7 +85,8 @@ function enrol({ qr, secret }, said, again) {
         {},
         "Type the code it shows.",
         form("Turn on", field("Code", code), async () => {
-          const { recoveryCodes } = await update("TwoFactor", "singleton", { code: code.value.replace(/\s/g, "") });
+          const typed = code.value.replace(/\s/g, "");
+          const { recoveryCodes } = await update("TwoFactor", "singleton", { code: typed }, { password });
           await showCodes(recoveryCodes);
           said.good("Two-factor sign-in is on. You were signed out everywhere else.");
           again();
@@ -111,8 +112,7 @@ function passkeys(keys, said, again) {
     const password = await passwordAsked(`Your password, before the passkey “${key.name}” is removed`);
     if (password === undefined) return;
     await deed(said, async () => {
-      const answer = await jmap.call("Passkey/set", { destroy: [key.id], password });
-      if (answer.notDestroyed?.[key.id]) throw new Error(answer.notDestroyed[key.id].description);
+      await destroy("Passkey", [key.id], { password });
       again();
       return `The passkey “${key.name}” is removed.`;
     });
@@ -143,7 +143,7 @@ async function makePasskey(password, number) {
     throw new Error(error.name === "NotAllowedError" ? "No passkey was made." : error.message);
   });
   const name = `Passkey ${number}, ${new Date().toLocaleDateString()}`;
-  await create("Passkey", { name, pending, credential: made.toJSON() });
+  await create("Passkey", { name, pending, credential: made.toJSON() }, { password });
   return name;
 }
 
@@ -155,7 +155,7 @@ function codes({ isEnabled, recoveryCodesLeft }, said, again) {
     const password = await passwordAsked("Your password, before new codes are made");
     if (password === undefined) return;
     await deed(said, async () => {
-      const { recoveryCodes } = await update("TwoFactor", "singleton", { password, recoveryCodes: "new" });
+      const { recoveryCodes } = await update("TwoFactor", "singleton", { recoveryCodes: "new" }, { password });
       await showCodes(recoveryCodes);
       again();
       return "The old codes do not work any more.";
@@ -177,7 +177,7 @@ function off({ isEnabled, passkeys: keys }, said, again) {
     );
     if (password === undefined) return;
     await deed(said, async () => {
-      const { recoveryCodes } = await update("TwoFactor", "singleton", { password, isEnabled: isEnabledThen });
+      const { recoveryCodes } = await update("TwoFactor", "singleton", { isEnabled: isEnabledThen }, { password });
       if (recoveryCodes) await showCodes(recoveryCodes);
       again();
       return isEnabledThen ? "Two-factor sign-in is on." : "Two-factor sign-in is off: your password alone is enough.";
