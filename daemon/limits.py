@@ -190,6 +190,7 @@ class Limits:
     jmap_answer: int = 64 * MIB  # octets told in one request: 500 long texts in memory at once
     jmap_quick: int = 1000  # rows of a list looked through for one page; farther down it is found whole, and kept
     jmap_kept: int = 1_000_000  # numbers in all lists that are kept: 8 MB
+    jmap_counts: int = 1000  # mailboxes whose emails are not counted twice
     jmap_filter: int = 100  # conditions of one filter
     jmap_filter_depth: int = 20  # operators inside operators
     push_subscriptions: int = 10  # of one user, for clients that are not connected

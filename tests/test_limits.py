@@ -75,6 +75,7 @@ PROOFS = {
     "test_what_is_told_at_once_is_bounded": "jmap_answer",
     "test_a_list_is_kept_while_it_is_true": "jmap_quick",
     "test_lists_that_are_kept_are_bounded": "jmap_kept",
+    "test_counts_that_are_kept_are_bounded": "jmap_counts",
     "test_filters_are_bounded": "jmap_filter jmap_filter_depth",
     "test_headers_only_when_asked_or_when_the_mail_is_long": "notice_original",
     "test_a_preview_is_short_and_cut_between_characters": "preview",

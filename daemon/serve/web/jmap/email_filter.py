@@ -6,20 +6,20 @@ Texts are looked for word by word: every word, or phrase in quotes, must be ther
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from daemon.limits import LIMITS
 from daemon.mail import object_ids
 from daemon.mail.decode import header_text
 from daemon.mail.header import split_fields
-from daemon.mail.message import scan, unpack
+from daemon.mail.message import body_of, scan, unpack
 from daemon.mail.text import search_text
 from daemon.serve.web.jmap import core, octets
 from daemon.serve.web.jmap.method import Arguments, MethodError
-from daemon.store import emails
+from daemon.store import email_find, emails, find, text_terms
 from daemon.store.db import Store
-from daemon.store.find import All, Either, Not, Query, Sure, Term
+from daemon.store.find import All, Either, Not, Query, Term
 from daemon.store.segments import SegmentDamaged
 from daemon.store.tx import Tx
 from daemon.wire.jmap import read_utc_date
@@ -121,21 +121,47 @@ _CONDITIONS: dict[str, tuple[core.Check, Callable[[Any], Query]]] = {
 
 
 class Looking:
-    """One email whose bytes are asked where the index is not `sure`, read once. For a thread that may wait."""
+    """Whether emails fit a query that their bytes have a say in. What the index is sure of is not looked at; what SQL
+    knows is asked for some emails at once; bytes are read last, those of one email at a time. For a thread that may
+    wait.
 
-    def __init__(self, tx: Tx, store: Store, account_id: int, email_id: int, sure: Sure) -> None:
+    `maybe`: others do not fit; None: any may.
+    """
+
+    def __init__(self, tx: Tx, store: Store, account_id: int, query: Query) -> None:
         self._tx = tx
         self._store = store
         self._account_id = account_id
-        self._email_id = email_id
-        self._sure = sure
+        self._query = query
+        self._terms = find.leaves(query, email_find.BYTES)
+        self._known = text_terms.known(tx, account_id, query)
+        self.maybe, self._sure = text_terms.between(self._known, query)
+        self._answers: dict[int, dict[Term, bool]] = {}
+        self._rows: dict[int, emails.Email] = {}
+        self._email_id = 0
         self._body: str | None = None
         self._fields: list[tuple[str, str]] | None = None
 
-    def fits(self, term: Term) -> bool:
+    def turn_to(self, ids: Sequence[int]) -> None:
+        """These are asked about next."""
+        unsure = [each for each in ids if each not in self._sure]
+        self._answers = email_find.answers(self._tx, unsure, self._terms)
+        self._rows = {}
+
+    def fits(self, email_id: int) -> bool:
+        if email_id in self._sure:
+            return True
+        self._email_id = email_id
+        self._body = self._fields = None
+        return find.matches(self._query, self._answers[email_id], self._has)
+
+    def _has(self, term: Term) -> bool:
+        known = text_terms.answer(self._known, term, self._email_id)
+        if known is not None:
+            return known
         try:
             if term.kind == "body":
-                return self._email_id in self._sure.get(term, ()) or term.value in self.body()
+                return term.value in self.body()
             name, text = term.value
             return any(name == field and text in value for field, value in self.fields())
         except SegmentDamaged:
@@ -145,9 +171,9 @@ class Looking:
         """The text of its parts and the names of its files, in lower case."""
         if self._body is None:
             row = self._row()
-            data = octets.Lazy(self._store, row.place) if row else None
-            if row is None or data is None:
+            if row is None:
                 return ""
+            data = octets.Lazy(self._store, row.place)
             source: Any = data if data.length > _WHOLE else data[0 : data.length]
             root = unpack(row.parts) if row.parts else scan(data[0 : data.length]).root
             self._body = search_text(source, root)
@@ -159,10 +185,12 @@ class Looking:
             if row is None:
                 return []
             data = octets.Lazy(self._store, row.place)
-            root = unpack(row.parts) if row.parts else scan(data[0 : data.length]).root
-            block = row.prefix + data[root.header : root.body]
+            body = body_of(row.parts) if row.parts else scan(data[0 : data.length]).root.body
+            block = row.prefix + data[0:body]
             self._fields = [(n.decode("latin-1").lower(), header_text(v).lower()) for n, v in split_fields(block)]
         return self._fields
 
     def _row(self) -> emails.Email | None:
-        return emails.rows(self._tx, self._account_id, [self._email_id]).get(self._email_id)
+        if not self._rows:
+            self._rows = emails.rows(self._tx, self._account_id, list(self._answers))
+        return self._rows.get(self._email_id)

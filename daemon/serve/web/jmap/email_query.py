@@ -16,10 +16,10 @@ from daemon.limits import LIMITS
 from daemon.mail import object_ids
 from daemon.serve.web.jmap import core, email_filter, query_lists
 from daemon.serve.web.jmap.method import Arguments, Call, MethodError
-from daemon.store import changes, email_find, emails, find, mailboxes
+from daemon.store import changes, email_find, emails, mailboxes
 from daemon.store.db import Store
 from daemon.store.email_find import Order
-from daemon.store.find import Query
+from daemon.store.find import All, Query, Term
 from daemon.store.tx import Tx
 
 _COLLAPSE: core.Spec = {"collapseThreads": (core.is_bool, False)}
@@ -57,7 +57,7 @@ def _page_in(tx: Tx, store: Store, asked: Asked, found: Arguments) -> Arguments:
     state = str(changes.state(tx, asked.account_id))
     kept = query_lists.of(store)
     numbers = kept.get((asked, state))
-    total = _counted(tx, asked) if found["calculateTotal"] and numbers is None else 0
+    total = _counted(tx, store, asked) if found["calculateTotal"] and numbers is None else 0
     end = found["position"] + core.limit_of(found)
     if numbers is None and (total is None or found["anchor"] or found["position"] < 0 or end > LIMITS.jmap_quick):
         numbers = array("q", _fitting(tx, store, asked))
@@ -73,31 +73,35 @@ def _page_in(tx: Tx, store: Store, asked: Asked, found: Arguments) -> Arguments:
     return {**answer, "total": total} if found["calculateTotal"] else answer
 
 
-def _counted(tx: Tx, asked: Asked) -> int | None:
+def _counted(tx: Tx, store: Store, asked: Asked) -> int | None:
     """How many there are, where it need not be found out one by one."""
     number = email_find.only_mailbox(asked.query)
     box = mailboxes.by_id(tx, number) if number else None
     if box is None or box.account_id != asked.account_id:
         return None
-    return box.threads if asked.collapse else email_find.count_in(tx, box.id)
+    if asked.collapse:
+        return box.threads
+    which = box.uidnext, box.total  # nothing comes or goes without a change of these
+    return query_lists.of(store).count(box.id, which, lambda: email_find.count_in(tx, box.id))
 
 
 def _fitting(tx: Tx, store: Store, asked: Asked) -> Iterator[int]:
     """The ids of all that fit, in order; with `collapse` the first of each thread."""
-    _, rest = email_find.driver(asked.query)
-    unsure = find.needs_text(rest, email_find.BYTES)
-    terms = find.leaves(rest, email_find.BYTES)
-    within, sure = find.narrowed(tx, asked.query, asked.account_id)
+    box, rest = email_find.driver(asked.query)
+    plain, textual = email_find.parted(rest)
+    query = plain if box is None else All((Term("mailbox", box), plain))
+    looking = email_filter.Looking(tx, store, asked.account_id, textual) if textual != All() else None
+    within = None if looking is None else looking.maybe
     threads: set[int] = set()
-    for email_id, thread_id, *answers in email_find.rows(tx, asked.account_id, asked.query, asked.orders, within):
-        if asked.collapse and thread_id in threads:
-            continue
-        if unsure:
-            looking = email_filter.Looking(tx, store, asked.account_id, email_id, sure)
-            if not find.matches(rest, dict(zip(terms, map(bool, answers), strict=True)), looking.fits):
+    for batch in email_find.rows(tx, asked.account_id, query, asked.orders, within):
+        rows = [row for row in batch if row[1] not in threads] if asked.collapse else batch
+        if looking is not None:
+            looking.turn_to([email_id for email_id, _ in rows])
+        for email_id, thread_id in rows:
+            if (asked.collapse and thread_id in threads) or not (looking is None or looking.fits(email_id)):
                 continue
-        threads.add(thread_id)
-        yield email_id
+            threads.add(thread_id)
+            yield email_id
 
 
 async def query_changes(call: Call, arguments: Arguments) -> Arguments:
