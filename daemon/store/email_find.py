@@ -20,8 +20,8 @@ from daemon.store.tx import Tx
 BYTES = frozenset(("body", "header"))
 _TEXTUAL = BYTES | frozenset(HALVES)
 _FEW = 8  # a part of all this small is looked up one by one
-_FIRST = 64  # rows read for a page
-_MORE = 1024  # rows read at a time for a longer list
+_FIRST = 64  # rows read for a page, and then twice as many each time, up to
+_MORE = 4096
 _THREAD = "email y indexed by email_thread where y.account_id = e.account_id and y.thread_id = e.thread_id"
 _TERMS = {
     "mailbox": "exists (select 1 from membership x where x.email_id = e.id and x.mailbox_id = ?1)",
@@ -77,7 +77,7 @@ Row = tuple[int, int]
 def rows(
     tx: Tx, account_id: int, query: Query, orders: Sequence[Order], within: set[int] | None = None
 ) -> Iterator[list[Row]]:
-    """Those that fit, in order, each once, some at a time. `within`: of these only."""
+    """Those that fit, in order, each once, some at a time. `within`: no others are wanted, though they may come."""
     box, rest = driver(query)
     there = (
         tx.value("select messages from account where id = ?", account_id)
@@ -92,11 +92,12 @@ def rows(
     seen: set[int] = set()
     count = _FIRST
     while batch := cursor.fetchmany(count):
-        fresh = {row[0]: row for row in batch if row[0] not in seen and (within is None or row[0] in within)}
-        seen |= fresh.keys()
-        if fresh:
-            yield list(fresh.values())
-        count = _MORE
+        fresh = {row[0]: row for row in batch}
+        for email_id in seen.intersection(fresh):
+            del fresh[email_id]
+        seen.update(fresh)
+        yield list(fresh.values())
+        count = min(2 * count, _MORE)
 
 
 def answers(tx: Tx, ids: Sequence[int], terms: Sequence[Term]) -> dict[int, dict[Term, bool]]:

@@ -6,7 +6,7 @@ Texts are looked for word by word: every word, or phrase in quotes, must be ther
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from daemon.limits import LIMITS
@@ -135,28 +135,23 @@ class Looking:
         self._query = query
         self._terms = find.leaves(query, email_find.BYTES)
         self._known = text_terms.known(tx, account_id, query)
-        self.maybe, self._sure = text_terms.between(self._known, query)
-        self._answers: dict[int, dict[Term, bool]] = {}
-        self._rows: dict[int, emails.Email] = {}
+        self.maybe = self._known.maybe
         self._email_id = 0
         self._body: str | None = None
         self._fields: list[tuple[str, str]] | None = None
 
-    def turn_to(self, ids: Sequence[int]) -> None:
-        """These are asked about next."""
-        unsure = [each for each in ids if each not in self._sure]
-        self._answers = email_find.answers(self._tx, unsure, self._terms)
-        self._rows = {}
-
-    def fits(self, email_id: int) -> bool:
-        if email_id in self._sure:
-            return True
-        self._email_id = email_id
-        self._body = self._fields = None
-        return find.matches(self._query, self._answers[email_id], self._has)
+    def fitting(self, ids: set[int]) -> set[int]:
+        """Those of these emails that fit."""
+        found = ids & self._known.sure
+        unsure = list((ids if self.maybe is None else ids & self.maybe) - found)
+        for email_id, answers in email_find.answers(self._tx, unsure, self._terms).items():
+            self._email_id, self._body, self._fields = email_id, None, None
+            if find.matches(self._query, answers, self._has):
+                found.add(email_id)
+        return found
 
     def _has(self, term: Term) -> bool:
-        known = text_terms.answer(self._known, term, self._email_id)
+        known = self._known.answer(term, self._email_id)
         if known is not None:
             return known
         try:
@@ -191,6 +186,4 @@ class Looking:
         return self._fields
 
     def _row(self) -> emails.Email | None:
-        if not self._rows:
-            self._rows = emails.rows(self._tx, self._account_id, list(self._answers))
-        return self._rows.get(self._email_id)
+        return emails.rows(self._tx, self._account_id, [self._email_id]).get(self._email_id)

@@ -93,15 +93,17 @@ def _fitting(tx: Tx, store: Store, asked: Asked) -> Iterator[int]:
     looking = email_filter.Looking(tx, store, asked.account_id, textual) if textual != All() else None
     within = None if looking is None else looking.maybe
     threads: set[int] = set()
-    for batch in email_find.rows(tx, asked.account_id, query, asked.orders, within):
-        rows = [row for row in batch if row[1] not in threads] if asked.collapse else batch
+    for rows in email_find.rows(tx, asked.account_id, query, asked.orders, within):
+        if asked.collapse:
+            rows = [row for row in rows if row[1] not in threads]
         if looking is not None:
-            looking.turn_to([email_id for email_id, _ in rows])
-        for email_id, thread_id in rows:
-            if (asked.collapse and thread_id in threads) or not (looking is None or looking.fits(email_id)):
-                continue
-            threads.add(thread_id)
-            yield email_id
+            fitting = looking.fitting({email_id for email_id, _ in rows})
+            rows = [row for row in rows if row[0] in fitting]
+        if asked.collapse:
+            first = {thread_id: email_id for email_id, thread_id in reversed(rows)}
+            rows = [row for row in rows if first[row[1]] == row[0]]
+            threads.update(first)
+        yield from [email_id for email_id, _ in rows]
 
 
 async def query_changes(call: Call, arguments: Arguments) -> Arguments:
