@@ -70,9 +70,7 @@ export class Message {
     if (!html) fill(this.body, textBody(email), files(email));
     try {
       const { view, frame } = html ? await htmlBody(email, images) : { view: await viewOf(email) };
-      if (frame) {
-        fill(this.body, files(email), frame);
-      }
+      if (frame) fill(this.body, files(email), frame);
       fill(this.notices, proof(view.authentication), html && this.imageNotice(view, images), (view.invitations ?? []).map(invitation));
     } catch (error) {
       if (!html) return; // the text is there; who vouches for it is not known

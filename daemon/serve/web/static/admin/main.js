@@ -11,11 +11,18 @@ const PLACES = {
   overview: ["Overview", async () => (await import("./overview.js")).overview],
   queue: ["Queue", async () => (await import("./queue.js")).queue],
   quarantine: ["Quarantine", async () => (await import("./kept.js")).quarantine],
-  users: ["Users", async () => (await import("./people.js")).people],
+  users: ["Users", async () => (await import("./users.js")).users],
   domains: ["Domains", async () => (await import("./people.js")).domains],
   aliases: ["Aliases", async () => (await import("./people.js")).aliases],
+  sessions: ["Sessions", async () => (await import("./guard.js")).sessions],
+  bans: ["Bans", async () => (await import("./guard.js")).bans],
+  routes: ["Routes", async () => (await import("./guard.js")).routes],
+  dns: ["DNS", async () => (await import("./keys.js")).dns],
+  dkim: ["DKIM", async () => (await import("./keys.js")).dkim],
+  certificates: ["Certificates", async () => (await import("./keys.js")).certificates],
   reports: ["Reports", async () => (await import("./kept.js")).reports],
   trace: ["Trace", async () => (await import("./trace.js")).trace],
+  settings: ["Settings", async () => (await import("./config.js")).settings],
 };
 
 async function begin() {
@@ -64,6 +71,7 @@ async function show() {
     $("#places"),
     Object.entries(PLACES).map(([key, [label]]) => mark_(h("a", { href: `#/${key}` }, label), key === place)),
   );
+  $("#places [aria-current]").scrollIntoView({ block: "nearest", inline: "center" });
   document.title = `${PLACES[place][0]} · Administration`;
   const draw = await PLACES[place][1]();
   fill($("#main"), draw(show, what));
