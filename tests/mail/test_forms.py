@@ -129,3 +129,9 @@ def test_a_group_without_end() -> None:
     assert forms.grouped_addresses(b"Friends: a@x.example") == [
         {"name": "Friends", "addresses": [{"name": None, "email": "a@x.example"}]}
     ]
+
+
+def test_addresses_of_a_short_and_of_a_long_field_are_the_same() -> None:
+    one = {"name": "Joe", "email": "joe@a.example"}
+    for count in (1, 2, 50):
+        assert forms.addresses(b", ".join([b"Joe <joe@a.example>"] * count)) == [one] * count

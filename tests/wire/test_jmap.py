@@ -189,3 +189,12 @@ def test_references_walk_no_further_than_so_many_elements() -> None:
     assert jmap.resolve({"#a": reference, "#b": reference}, half) == {"a": [], "b": []}
     with pytest.raises(BadReference):
         jmap.resolve({"#a": reference, "#b": reference, "#c": reference}, half)
+
+
+def test_what_is_written_down_is_read_again() -> None:
+    emails = [msgspec.Raw(msgspec.json.encode({"id": f"e{n}", "to": [{"email": f"{n}@x.example"}]})) for n in range(2)]
+    answers = [Invocation("Email/get", {"list": emails}, "0")]
+    assert jmap.pointed(answers[0].arguments, "/list/*/id") == ["e0", "e1"]
+    assert jmap.pointed(answers[0].arguments, "/list/1/to/0/email") == "1@x.example"
+    whole = jmap.resolve({"#a": {"resultOf": "0", "name": "Email/get", "path": "/list"}}, answers)
+    assert whole["a"][1] == {"id": "e1", "to": [{"email": "1@x.example"}]}
