@@ -363,6 +363,10 @@ class Limits:
     # -- administration -----------------------------------------------------------------------------------------------
     admin_threads: int = 4  # verbs of the administration page done at a time: some take long, all use the same disk
     admin_rows: int = 1000  # lines one verb of that page is asked for or works on
+    admin_wait: float = 15  # seconds an answer waits for a verb; one that takes longer goes on, and is asked for again
+    admin_jobs: int = 40  # verbs of that page that go on, wait, or whose end nobody asked for
+    admin_job_memory: int = 3600  # seconds such an end is kept
+    admin_proof: int = 600  # seconds after signing in, or the password, in which that page decides who gets in
     traffic_hours: int = 24 * 31  # hours of mail counted in one look: it reads all events of that time
     doctor_patience: int = 8  # seconds for one check of the doctor; they run side by side, an answer in 10 is promised
     # -- trust --------------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from daemon.store.db import Store
 from daemon.store.tx import Tx
 
 TTL = 3600
-SERVICES = (  # RFC 6186, RFC 8314, RFC 5804 section 1.8; what is off is said so, with "."
+SERVICES = (  # RFC 6186, RFC 8314, RFC 5804 section 1.8, RFC 8620 section 2.2; what is off is said so, with "."
     ("_submissions._tcp", "listen.submissions"),
     ("_submission._tcp", "listen.submission"),
     ("_imaps._tcp", "listen.imaps"),
@@ -27,6 +27,7 @@ SERVICES = (  # RFC 6186, RFC 8314, RFC 5804 section 1.8; what is off is said so
     ("_pop3s._tcp", "listen.pop3s"),
     ("_pop3._tcp", "listen.pop3"),
     ("_sieve._tcp", "listen.managesieve"),
+    ("_jmap._tcp", "listen.https"),
 )
 ISSUERS = {  # RFC 8659: what authorities call themselves in certificates, and in CAA
     "let's encrypt": "letsencrypt.org",
@@ -256,7 +257,7 @@ def services(domain: str, config: Config) -> list[Record]:
     for service, key in SERVICES:
         listeners: Sequence[HostPort] = config[key]
         data = f"0 1 {listeners[0].port} {host}." if listeners else "0 0 0 ."
-        protocol = key.removeprefix("listen.")
+        protocol = service.partition(".")[0].removeprefix("_")
         purpose = f"mail programs find {protocol} by it" if listeners else f"there is no {protocol}"
         found.append(Record(f"{service}.{domain}", "SRV", data, purpose))
     return found

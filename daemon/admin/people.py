@@ -94,12 +94,16 @@ class Forward:
 # --------------------------------------------------------------------------------------------------------------- users
 
 
-def everyone(store: Store, domain: str | None = None) -> list[User]:
-    """All users, by domain and name. Raises `Missing` for a domain that is not there."""
+def everyone(
+    store: Store, domain: str | None = None, *, find: str = "", after: str | None = None, limit: int | None = None
+) -> list[User]:
+    """All users, by domain and name; or up to `limit` that have the text `find` in their address or name, behind the
+    address `after`. Raises `Missing` for a domain that is not there, `BadData`."""
+    behind = None if after is None else words.address(after)
 
     def work(tx: Tx) -> list[User]:
         name = None if domain is None else domains.get(tx, words.domain(domain)).name
-        return [_user(tx, account) for account in accounts.everyone(tx, name)]
+        return [_user(tx, account) for account in accounts.everyone(tx, name, find, behind, limit)]
 
     return store.read_now(work)
 

@@ -71,7 +71,7 @@ class Shown:
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Which entries: by ids or traces, or by what all of them have. `older` is a span, `since` a span or a date.
-    `folded`: none that an incident holds."""
+    `folded`: none that an incident holds. `after`: those with higher ids."""
 
     ids: tuple[str, ...] | None = None
     sender: str | None = None
@@ -85,6 +85,7 @@ class Wanted:
     limit: int | None = None
     incident: int | None = None
     folded: bool = False
+    after: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +262,7 @@ def _rows(store: Store, wanted: Wanted) -> list[tuple[Row, routes.Table]]:
         state=wanted.state,
         limit=wanted.limit,
         incident=0 if wanted.folded else wanted.incident,
+        after=wanted.after,
         ids=numbers if not traces else None,
     )
 

@@ -31,9 +31,10 @@ from daemon.flow.programs import Heavy as Heavy
 from daemon.flow.programs import programs
 from daemon.limits import LIMITS
 from daemon.mail.address import Address, BadAddress, parse_address
+from daemon.mail.header import header_end
 from daemon.sieve import Facts, Program, Result, ScriptErrors, Sent, SpamScore, Subject
 from daemon.sieve.actions import Action, Discard, FileInto, Keep, Notify, Redirect, Reject, Seen, Vacation
-from daemon.sieve.subject import Event
+from daemon.sieve.subject import Event, Head
 from daemon.store import correspondents, keywords, mailboxes, metadata, sieve
 from daemon.store.errors import Invalid
 from daemon.store.mailboxes import Mailbox
@@ -216,8 +217,10 @@ def _rule(tx: Tx, case: Case, scripts: Sequence[Script], ran: list[Ran] | None =
             _went_wrong(ruling, case, script, unfit)
             continue
         if subject is None:
-            ruling.data = case.prefix + case.body()
+            body = case.body()
+            ruling.data = case.prefix + body
             subject = Subject(ruling.data, _sent(case), facts(tx, case))
+            subject.head = Head(bytes(body[: header_end(body, 0, len(body))]), case.prefix)
         steps = LIMITS.sieve_steps_inline if case.inline else LIMITS.sieve_steps
         result = program.run(subject, steps, told=ran is not None)
         took = time.thread_time() - began - ruling.took
@@ -267,11 +270,13 @@ def _went_wrong(ruling: Ruling, case: Case, script: Script, text: str) -> None:
 
 def _sent(case: Case) -> Sent:
     recipient, envelope = case.recipient, case.envelope
-    given = (
-        ("orcpt", recipient.orcpt and from_xtext(recipient.orcpt)), ("notify", recipient.notify),
-        ("ret", envelope.ret), ("envid", envelope.envid and from_xtext(envelope.envid)),
-    )  # fmt: skip
-    extra = tuple([(name, value) for name, value in given if value])
+    extra: tuple[tuple[str, str], ...] = ()
+    if recipient.orcpt or recipient.notify or envelope.ret or envelope.envid:
+        given = (
+            ("orcpt", recipient.orcpt and from_xtext(recipient.orcpt)), ("notify", recipient.notify),
+            ("ret", envelope.ret), ("envid", envelope.envid and from_xtext(envelope.envid)),
+        )  # fmt: skip
+        extra = tuple([(name, value) for name, value in given if value])
     return Sent(envelope.reverse_path, str(case.address), str(recipient.address), extra)
 
 

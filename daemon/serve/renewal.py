@@ -61,15 +61,19 @@ async def _round(store: Store, stop: asyncio.Event) -> float:
     return min(max(soonest, _SETTLE), LIMITS.acme_round) if plans else LIMITS.acme_round
 
 
-async def _fetch(store: Store, names: list[str], stop: asyncio.Event) -> None:
-    """`mailctl cert renew`, ended when it takes too long or the server stops."""
+async def mailctl(store: Store, *words: str) -> asyncio.subprocess.Process:
+    """A `mailctl` of its own, begun, over the same data; it tells in JSON."""
     environ = {**os.environ, "PYTHONPATH": str(Path(daemon.__file__).parents[1])}
     environ.pop("NOTIFY_SOCKET", None)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-P", "-m", "mailctl", "--data", str(store.data.path), "--json", "cert", "renew", "--due",
-        *names, 
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-P", "-m", "mailctl", "--data", str(store.data.path), "--json", *words,
         env=environ, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
+
+
+async def _fetch(store: Store, names: list[str], stop: asyncio.Event) -> None:
+    """`mailctl cert renew`, ended when it takes too long or the server stops."""
+    process = await mailctl(store, "cert", "renew", "--due", *names)
     told = asyncio.create_task(process.communicate())
     stopped = asyncio.create_task(stop.wait())
     try:

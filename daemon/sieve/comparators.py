@@ -52,3 +52,12 @@ COMPARATORS = {
     "i;ascii-numeric": Comparator(numeric, "comparator-i;ascii-numeric", False),
     "i;unicode-casemap": Comparator(unicode_casemap, "comparator-i;unicode-casemap", pace=100),
 }
+
+
+class Way(NamedTuple):
+    """How a test compares. `relation`: of `:value` and `:count`, else ""; `captures`: whether the script can ask what a
+    wildcard stood for."""
+
+    comparator: Comparator
+    relation: str = ""
+    captures: bool = True

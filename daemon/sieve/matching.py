@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from daemon.limits import LIMITS
-from daemon.sieve.comparators import COMPARATORS, Comparator, Key, numeric
+from daemon.sieve.comparators import COMPARATORS, Comparator, Key, Way, numeric
 from daemon.sieve.regex import BadPattern, regex
 from daemon.sieve.words import STRING, Call, Option
 
@@ -33,13 +33,13 @@ RELATIONS: dict[str, Callable[[Key, Key], bool]] = {
 # ------------------------------------------------------------------------------------------------------- match types
 
 
-def _is(keys: Sequence[str], comparator: Comparator, _: str) -> Ready:
-    wanted = frozenset(map(comparator.normal, keys))
-    normal = comparator.normal
+def _is(keys: Sequence[str], way: Way) -> Ready:
+    normal, pace = way.comparator.normal, way.comparator.pace
+    wanted = frozenset(map(normal, keys))
 
     def ready(run: Run, values: Iterable[str]) -> bool:
         for value in values:
-            run.spend(1 + len(value) // comparator.pace)
+            run.spend(1 + len(value) // pace)
             if normal(value) in wanted:
                 return True
         return False
@@ -47,13 +47,14 @@ def _is(keys: Sequence[str], comparator: Comparator, _: str) -> Ready:
     return ready
 
 
-def _contains(keys: Sequence[str], comparator: Comparator, _: str) -> Ready:
-    wanted = [str(comparator.normal(key)) for key in keys]
-    letters, normal = sum(map(len, wanted)), comparator.normal
+def _contains(keys: Sequence[str], way: Way) -> Ready:
+    normal, pace = way.comparator.normal, way.comparator.pace
+    wanted = [str(normal(key)) for key in keys]
+    letters = sum(map(len, wanted))
 
     def ready(run: Run, values: Iterable[str]) -> bool:
         for value in values:
-            run.spend(len(value) // comparator.pace)
+            run.spend(len(value) // pace)
             text = str(normal(value))
             run.spend(1 + (len(text) * letters // 4000 if len(text) < _LONG else len(text) * len(wanted) // 2000))
             if any([key in text for key in wanted]):
@@ -63,33 +64,34 @@ def _contains(keys: Sequence[str], comparator: Comparator, _: str) -> Ready:
     return ready
 
 
-def _matches(keys: Sequence[str], comparator: Comparator, _: str) -> Ready:
-    globs = [Glob(key, lambda text: str(comparator.normal(text))) for key in keys]
-    normal = comparator.normal
+def _matches(keys: Sequence[str], way: Way) -> Ready:
+    normal, pace = way.comparator.normal, way.comparator.pace
+    globs = [Glob(key, lambda text: str(normal(text))) for key in keys]
 
     def ready(run: Run, values: Iterable[str]) -> bool:
         for value in values:
-            run.spend(len(value) // comparator.pace)
+            run.spend(len(value) // pace)
             text = str(normal(value))
             original = value if len(text) == len(value) else text
             for glob in globs:
                 run.spend(glob.cost(text))
-                found = glob.match(text, original)
-                if found is not None:
-                    run.matched = found
+                spots = glob.match(text)
+                if spots is not None:
+                    if way.captures:
+                        run.matched = glob.captured(original, spots)
                     return True
         return False
 
     return ready
 
 
-def _value(keys: Sequence[str], comparator: Comparator, relation: str) -> Ready:
-    holds, normal = RELATIONS[relation], comparator.normal
+def _value(keys: Sequence[str], way: Way) -> Ready:
+    holds, normal, pace = RELATIONS[way.relation], way.comparator.normal, way.comparator.pace
     wanted = list(map(normal, keys))
 
     def ready(run: Run, values: Iterable[str]) -> bool:
         for value in values:
-            run.spend(1 + len(wanted) // 10 + len(value) // comparator.pace)
+            run.spend(1 + len(wanted) // 10 + len(value) // pace)
             known = normal(value)
             if any([holds(known, key) for key in wanted]):
                 return True
@@ -98,9 +100,9 @@ def _value(keys: Sequence[str], comparator: Comparator, relation: str) -> Ready:
     return ready
 
 
-def _count(keys: Sequence[str], comparator: Comparator, relation: str) -> Ready:
+def _count(keys: Sequence[str], way: Way) -> Ready:
     """How many values there are is a number, whatever the comparator (RFC 5231 section 4.2)."""
-    holds = RELATIONS[relation]
+    holds = RELATIONS[way.relation]
     wanted = list(map(numeric, keys))
 
     def ready(run: Run, values: Iterable[str]) -> bool:
@@ -111,7 +113,7 @@ def _count(keys: Sequence[str], comparator: Comparator, relation: str) -> Ready:
     return ready
 
 
-def _list(keys: Sequence[str], comparator: Comparator, _: str) -> Ready:
+def _list(keys: Sequence[str], way: Way) -> Ready:
     """RFC 6134: a value is in one of the lists that the keys name."""
 
     def ready(run: Run, values: Iterable[str]) -> bool:
@@ -130,7 +132,7 @@ class Type(NamedTuple):
     """A match type: how its keys are made ready (raises `BadPattern`); the capability it needs; whether it looks into
     strings; whether a relation stands behind it."""
 
-    ready: Callable[[Sequence[str], Comparator, str], Ready]
+    ready: Callable[[Sequence[str], Way], Ready]
     needs: str = ""
     inside: bool = False
     relation: bool = False
@@ -156,34 +158,34 @@ def options() -> tuple[Option, ...]:
 def matcher(call: Call, keys: Texts, at: int) -> Ready:
     """How this test compares with `keys`, its positional argument `at`. Raises `ScriptError` for what cannot be."""
     name = call.one_of(tuple(TYPES), "is")
-    type, comparator, relation = TYPES[name], _comparator(call), _relation(call, name)
-    if type.inside and not comparator.substrings:
+    type, way = TYPES[name], Way(_comparator(call), _relation(call, name), call.allows("variables"))
+    if type.inside and not way.comparator.substrings:
         call.fault(f"this comparator knows no :{name}")
     if name == "regex":
         call.script.regexes[0] += len(keys)
         if call.script.regexes[0] > LIMITS.sieve_regexes:
             call.fault(f"a script may have {LIMITS.sieve_regexes} regular expressions", at)
     if keys.constant is None:
-        return _made_of_variables(type, keys, comparator, relation)
+        return _made_of_variables(type, keys, way)
     try:
-        return type.ready(keys.constant, comparator, relation)
+        return type.ready(keys.constant, way)
     except BadPattern as error:
         call.fault(str(error), at)
 
 
-def _made_of_variables(type: Type, keys: Texts, comparator: Comparator, relation: str) -> Ready:
+def _made_of_variables(type: Type, keys: Texts, way: Way) -> Ready:
     """Keys that only the message makes: one that is no pattern matches nothing."""
 
     def ready(run: Run, values: Iterable[str]) -> bool:
         found = keys(run)
         if type.ready is not regex:
             run.spend(len(found) + sum(map(len, found)) // 100)
-            return type.ready(found, comparator, relation)(run, values)
+            return type.ready(found, way)(run, values)
         good = list[Ready]()
         for key in found:
             run.spend(COMPILING + 4 * len(key))
             try:
-                good.append(type.ready((key,), comparator, relation))
+                good.append(type.ready((key,), way))
             except BadPattern:
                 continue
         all_values = tuple(values)
@@ -247,8 +249,8 @@ class Glob:
         """Steps of a match at worst."""
         return 1 + len(text) * (1 + self.longest) // 4000
 
-    def match(self, text: str, original: str) -> tuple[str, ...] | None:
-        """What matched: all, then each star and question mark; of `original`, which is `text` before normalization."""
+    def match(self, text: str) -> list[int] | None:
+        """Where each segment stands in a text that it matches."""
         last = len(self.segments) - 1
         tail = len(text) - len(self.segments[last])
         place, spots = 0, list[int]()
@@ -268,9 +270,10 @@ class Glob:
                     return None
             spots.append(spot)
             place = spot + len(segment)
-        return self._captured(original, spots)
+        return spots
 
-    def _captured(self, original: str, spots: list[int]) -> tuple[str, ...]:
+    def captured(self, original: str, spots: list[int]) -> tuple[str, ...]:
+        """What matched: all, then each star and question mark; of `original`, the text before normalization."""
         captured, place = [original], 0
         for number, (segment, spot) in enumerate(zip(self.segments, spots, strict=True)):
             if number:

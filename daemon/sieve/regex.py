@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from daemon.limits import LIMITS
-from daemon.sieve.comparators import Comparator
+from daemon.sieve.comparators import Comparator, Way
 
 if TYPE_CHECKING:
     from daemon.sieve.run import Run
@@ -39,8 +39,8 @@ def _compiled(key: str, comparator: Comparator) -> Any:
         raise BadPattern(f"{key[:60]!r} cannot be used as a regular expression: {why[:100]}") from None
 
 
-def regex(keys: Sequence[str], comparator: Comparator, _: str) -> Callable[[Run, Iterable[str]], bool]:
-    patterns = [_compiled(key, comparator) for key in keys]
+def regex(keys: Sequence[str], way: Way) -> Callable[[Run, Iterable[str]], bool]:
+    patterns = [_compiled(key, way.comparator) for key in keys]
 
     def ready(run: Run, values: Iterable[str]) -> bool:
         for value in values:

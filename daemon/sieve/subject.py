@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from daemon.limits import LIMITS
 from daemon.mail.decode import decode_text, decode_transfer, header_text
-from daemon.mail.header import header_end, split_fields
+from daemon.mail.header import fields, header_end
 from daemon.mail.mailboxes import Mailbox, mailboxes
 from daemon.mail.message import Message, Part, scan
 from daemon.mail.text import strip_html
@@ -81,28 +81,29 @@ class Head:
 
     __slots__ = ("_fields", "_texts", "_people")
 
-    def __init__(self, block: bytes) -> None:
-        found: dict[str, list[bytes]] = {}
-        for name, value in split_fields(block):
-            found.setdefault(name.decode("latin-1").lower(), []).append(value)
+    def __init__(self, block: bytes, front: bytes = b"") -> None:
+        """`front`: whole fields that stand before the block, which others may have read already."""
+        found: dict[bytes, list[bytes]] = {}
+        for part in (front, block):
+            for each in fields(part):
+                found.setdefault(each.name, []).append(part[each.value : each.end])
         self._fields = found
         self._texts: dict[str, tuple[str, ...]] = {}
         self._people: dict[bytes, tuple[Mailbox, ...]] = {}
 
     def has(self, name: str) -> bool:
         """Whether there is a field of this name."""
-        return name.lower() in self._fields
+        return _octets(name) in self._fields
 
     def raw(self, name: str) -> tuple[bytes, ...]:
         """The values of all fields of this name, in order, as they are written."""
-        return tuple(self._fields.get(name.lower(), ()))
+        return tuple(self._fields.get(_octets(name), ()))
 
     def texts(self, name: str) -> tuple[str, ...]:
         """The values of all fields of this name, in order, decoded and without space around them."""
-        name = name.lower()
         known = self._texts.get(name)
         if known is None:
-            known = self._texts[name] = tuple([header_text(value) for value in self._fields.get(name, ())])
+            known = self._texts[name] = tuple([header_text(value) for value in self.raw(name)])
         return known
 
     def named(self, value: bytes) -> list[Mailbox]:
@@ -115,6 +116,10 @@ class Head:
         if known is None:
             known = self._people[value] = tuple([each for each in mailboxes(value) if each.host])
         return known
+
+
+def _octets(name: str) -> bytes:
+    return name.lower().encode("utf-8", "surrogateescape")
 
 
 @dataclass

@@ -122,9 +122,22 @@ def by_id(tx: Tx, account_id: int) -> Account | None:
     return None if row is None else _account(row)
 
 
-def everyone(tx: Tx, domain: str | None = None) -> list[Account]:
-    sql = f"select {_COLUMNS} {_FROM} where ? is null or d.name = ? order by d.name, a.local_key"
-    return [_account(r) for r in tx.all(sql, domain, domain)]
+def everyone(
+    tx: Tx, domain: str | None = None, find: str = "", after: Address | None = None, limit: int | None = None
+) -> list[Account]:
+    """By domain and name: of one domain, with a text in address or name (ASCII in any case), behind an address, so
+    many."""
+    where, params = ["1 = 1"], list[object]()
+    for condition, values in (
+        ("d.name = ?", () if domain is None else (domain,)),
+        ("instr(lower(a.local || '@' || d.name || ' ' || a.display_name), lower(?)) > 0", (find,) if find else ()),
+        ("(d.name, a.local_key) > (?, ?)", () if after is None else (after.domain, fold_local(after.local))),
+    ):
+        if values:
+            where.append(condition)
+            params += values
+    sql = f"select {_COLUMNS} {_FROM} where {' and '.join(where)} order by d.name, a.local_key limit ?"
+    return [_account(r) for r in tx.all(sql, *params, -1 if limit is None else limit)]
 
 
 def add(
@@ -158,6 +171,12 @@ def add(
     mailboxes.create_standard(tx, account_id)
     tx.account_touched(account_id)
     return account_id
+
+
+def is_open(tx: Tx, account_id: int) -> bool:
+    """Whether there is such a user, and neither he nor his domain is disabled."""
+    sql = "select 1 from account a join domain d on d.id = a.domain_id where a.id = ? and a.enabled and d.enabled"
+    return tx.value(sql, account_id) is not None
 
 
 def change(tx: Tx, account_id: int, **values: Any) -> None:

@@ -25,7 +25,8 @@ class Filter:
     """What to look at; conditions not given do not count.
 
     `sender` and `recipient` match a part, in any case; `domain` the recipient's; `user` who submitted it; `older` is
-    milliseconds since acceptance; `error` a regular expression over the last reply; `incident` 0: held by none.
+    milliseconds since acceptance; `error` a regular expression over the last reply; `incident` 0: held by none;
+    `after`: with higher ids.
     """
 
     ids: tuple[int, ...] | None = None
@@ -39,6 +40,7 @@ class Filter:
     state: str | None = None
     limit: int | None = None
     incident: int | None = None
+    after: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ def _where(tx: Tx, wanted: Filter) -> tuple[str, list[Any]]:
         ("m.created_at >= ?", wanted.since),
         ("r.state = ?", wanted.state),
         ("coalesce(r.incident_id, 0) = ?", wanted.incident),
+        ("r.id > ?", wanted.after),
     ):
         if value is not None:
             where.append(condition)

@@ -118,6 +118,19 @@ def test_where_https_is_served_programs_find_their_settings() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "listen, data, purpose",
+    [
+        ("192.0.2.25:8443", "0 1 8443 mail.example.org.", "mail programs find jmap by it"),
+        ("off", "0 0 0 .", "there is no jmap"),
+    ],
+)
+def test_jmap_is_found_where_https_is(listen: str, data: str, purpose: str) -> None:
+    config = Config([("hostname", HOST), ("listen.https", listen)])
+    (found,) = (r for r in dnsrecords.services("example.org", config) if r.name == "_jmap._tcp.example.org")
+    assert (found.type, found.data, found.purpose) == ("SRV", data, purpose)
+
+
 def test_all_that_the_store_knows_is_wished_for(store: Store) -> None:
     store.write_now(pem.ensure, HOST)
     store.write_now(lambda tx: acme.put_next_key(tx, HOST, pem.new_key(), 0))

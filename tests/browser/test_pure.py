@@ -193,6 +193,24 @@ def test_links_in_plain_text(pure: Page, line: str, want: list[tuple[str, str | 
     assert [(piece["text"], piece.get("href")) for piece in found] == want
 
 
+@pytest.mark.parametrize(
+    "address, want",
+    [
+        ("mailto:ann@x.example", {"to": "ann@x.example"}),
+        ("MAILTO:a+b@x.example?subject=a+b%20c&body=one%0D%0Atwo",
+         {"to": "a+b@x.example", "subject": "a+b c", "text": "one\r\ntwo"}),
+        ("mailto:%22a%20b%22@x.example", {"to": '"a b"@x.example'}),
+        ("mailto:%zz@x.example", None),
+        ("https://x.example/", None),
+        ("javascript:alert(1)", None),
+        ("nonsense", None),
+    ],
+)  # fmt: skip
+def test_an_address_that_one_writes_to(pure: Page, address: str, want: Any) -> None:
+    found = pure.evaluate("""async (address) => (await import("/text.js")).mailtoOf(address)""", address)
+    assert (found and {name: value for name, value in found.items() if value is not None}) == want
+
+
 def test_plain_text_in_blocks_with_what_repeats_told_apart(pure: Page) -> None:
     text = "Hi,\r\nyes.\n\nOn Monday Bob wrote:\n> well?\n> > first\n>> second\n-- \nAnn\n"
     script = """async (text) => { const {blocks, quoteStart} = await import("/text.js");
@@ -210,6 +228,63 @@ def test_plain_text_in_blocks_with_what_repeats_told_apart(pure: Page) -> None:
     assert pure.evaluate(script, "Yes.\n\nBob wrote:\n> well?\n-- \nAnn") == 1
     assert pure.evaluate(script, "> well?\nYes.") == 2
     assert pure.evaluate(script, "Yes.\n-- \nAnn") == 2
+
+
+@pytest.mark.parametrize(
+    "field, want",
+    [
+        (None, None),
+        (" text/plain", None),
+        (" text/plain; charset=utf-8; format=flowed", {"delsp": False}),
+        (' TEXT/PLAIN;\r\n Format="Flowed" ; DelSp = YES', {"delsp": True}),
+        (" text/plain; format=flowed; delsp=no", {"delsp": False}),
+        (" text/plain; format=fixed; format=flowed", None),
+        (' text/plain; name="; format=flowed"', None),
+        (" text/plain; x-format=flowed", None),
+        (" text/html; format=flowed", None),
+    ],
+)
+def test_whether_lines_go_on_is_said_by_the_type(pure: Page, field: str | None, want: Any) -> None:
+    assert pure.evaluate("""async (field) => (await import("/text.js")).flowOf(field)""", field) == want
+
+
+@pytest.mark.parametrize(
+    "text, delsp, want",
+    [
+        ("one \ntwo\nthree", False, [(0, ["one two", "three"])]),
+        ("one \r\ntwo \r\n\r\nthree", False, [(0, ["one two ", "three"])]),
+        ("one \n\ntwo", False, [(0, ["one ", "two"])]),
+        ("日本 \n語", True, [(0, ["日本語"])]),
+        ("one  \ntwo", True, [(0, ["one two"])]),
+        (" > no quote\n From here", False, [(0, ["> no quote", "From here"])]),
+        ("> a \n> b\n>> c \n>> d\ne", False, [(1, ["a b"]), (2, ["c d"]), (0, ["e"])]),
+        (">a \n>>b\n>c", False, [(1, ["a "]), (2, ["b"]), (1, ["c"])]),
+        ("> > a", False, [(1, ["> a"])]),
+        ("a \n>b", False, [(0, ["a "]), (1, ["b"])]),
+        (">" * 12 + " a \n" + ">" * 12 + " b", False, [(8, ["a b"])]),
+        ("> -- \n> Bob", False, [(1, ["-- ", "Bob"])]),
+        ("", False, [(0, [""])]),
+    ],
+)
+def test_lines_that_were_broken_to_be_sent_are_whole(pure: Page, text: str, delsp: bool, want: Any) -> None:
+    script = """async ([text, delsp]) => (await import("/text.js")).blocks(text, { delsp })"""
+    assert [(block["depth"], block["lines"]) for block in pure.evaluate(script, [text, delsp])] == want
+
+
+def test_a_signature_ends_what_goes_on(pure: Page) -> None:
+    script = """async (text) => (await import("/text.js")).blocks(text, { delsp: false })"""
+    found = pure.evaluate(script, "so long \n-- \nAnn \nof Acme")
+    assert [(block["signature"], block["lines"]) for block in found] == [
+        (False, ["so long "]),
+        (True, ["-- ", "Ann of Acme"]),
+    ]
+
+
+def test_what_an_answer_quotes_has_whole_lines(pure: Page) -> None:
+    script = """async ([text, flow]) => (await import("/text.js")).unflowed(text, flow)"""
+    text = "a \nb\n>> c \n>> d\n"
+    assert pure.evaluate(script, [text, {"delsp": False}]) == "a b\n>> c d"
+    assert pure.evaluate(script, [text, None]) == text
 
 
 def test_a_patch_and_its_way_back(pure: Page) -> None:

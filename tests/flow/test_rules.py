@@ -50,6 +50,18 @@ async def test_a_message_is_filed_with_flags_and_the_trace_says_by_which_line(ho
     assert len(boxes(house, ANN)["Food/Lunch"]) == 2
 
 
+async def test_rules_see_what_we_put_in_front_and_nothing_runs_into_it(house: House) -> None:
+    """A message that begins with a blank continues no field of ours."""
+    script(
+        house, ANN,
+        'require ["fileinto", "index"]; if allof (exists "return-path", header :is "delivered-to" "ann@here.example",'
+        ' header :index 1 :contains "received" "192.0.2.1", header :index 2 :is "received" "by far",'
+        ' not header :contains "received" "evil") { fileinto "Archive"; }',
+    )  # fmt: skip
+    await accept(house, ANN, data=b" evil\r\nReceived: by far\r\n" + MAIL)
+    assert [*boxes(house, ANN)] == ["Archive"]
+
+
 async def test_special_use_and_id_name_a_mailbox(house: House) -> None:
     trash = house.store.read_now(mailboxes.get, account(house, ANN), "Trash").id
     script(

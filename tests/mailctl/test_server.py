@@ -40,6 +40,7 @@ _imap._tcp.example.org. SRV 0 1 143 mail.example.org.
 _pop3s._tcp.example.org. SRV 0 1 995 mail.example.org.
 _pop3._tcp.example.org. SRV 0 1 110 mail.example.org.
 _sieve._tcp.example.org. SRV 0 1 4190 mail.example.org.
+_jmap._tcp.example.org. SRV 0 0 0 .
 """
 
 

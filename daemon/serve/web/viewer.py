@@ -24,8 +24,9 @@ from daemon.mail.message import Message, scan
 from daemon.mail.paper import paper
 from daemon.mail.view import View, picture, view
 from daemon.mail.view_link import ViewLink
-from daemon.store import emails, quarantine
+from daemon.store import accounts, emails, quarantine
 from daemon.store.db import Store
+from daemon.store.tx import Tx
 
 STORE = web.AppKey("viewer-store", Store)
 PATH = "/message/"
@@ -60,9 +61,14 @@ def address(store: Store, account_id: int, email_id: int, remote: bool) -> str:
 
 
 def read(store: Store, account_id: int, email_id: int) -> Stored | None:
-    """The message, if the account has it. For a thread that may wait."""
-    row = store.read_now(emails.rows, account_id, [email_id]).get(email_id)
+    """The message, if the account has it and may still be entered. For a thread that may wait."""
+    row = store.read_now(_row, account_id, email_id)
     return None if row is None else Stored(row.prefix, scan(store.bytes_of(row.place)))
+
+
+def _row(tx: Tx, account_id: int, email_id: int) -> emails.Email | None:
+    """An address outlives the sign-in that it was made in: who was shut out meanwhile sees nothing by it."""
+    return emails.rows(tx, account_id, [email_id]).get(email_id) if accounts.is_open(tx, account_id) else None
 
 
 def look(message: Message, base: str, remote: bool) -> View:

@@ -108,9 +108,11 @@ def digest(token: str) -> bytes:
     return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
 
 
-def problem(kind: type[web.HTTPException], detail: str, headers: dict[str, str] | None = None) -> web.HTTPException:
+def problem(
+    kind: type[web.HTTPException], detail: str, headers: dict[str, str] | None = None, type: str = "about:blank"
+) -> web.HTTPException:
     """An error as JMAP clients read it (RFC 7807; RFC 8620 §3.6.1)."""
-    body = {"type": "about:blank", "status": kind.status_code, "detail": detail}
+    body = {"type": type, "status": kind.status_code, "detail": detail}
     return kind(text=msgspec.json.encode(body).decode(), content_type="application/problem+json", headers=headers)
 
 

@@ -5,24 +5,31 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import argon2
 import pytest
 
 from daemon import passwords
-from daemon.admin import people
+from daemon.admin import dkim, factors, people
+from daemon.admin.errors import BadData
 from daemon.limits import LIMITS
+from daemon.serve import renewal
 from daemon.serve.web import pages
+from daemon.serve.web.admin import office
 from daemon.serve.web.admin.verb import Nothing, Verb
 from daemon.serve.web.admin.verbs import VERBS
 from daemon.store import blobs, events, queue, settings
-from daemon.store.blobs import Body
+from daemon.store import factors as rows
 from daemon.store.db import Store
 from daemon.store.queue import NewMessage, NewRecipient
+from daemon.store.spool import Body
 from daemon.store.tx import Tx
 from tests.serve.web.conftest import Site
+from tests.serve.web.test_factors import Clock
 from tests.serve.web.test_quarantine import put as keep
 from tests.serve.web.test_visitors import ANN, BOB, BROWSER, PASSWORD, Answer, Client, basic
 from tests.store.stage import clean
@@ -277,3 +284,246 @@ async def test_what_others_report_is_summed_up(home: Site, bob: Admin) -> None:
         told = (await bob.verb(f"report/{kind}", {"since": "7d", "domain": "example.org"})).json
         assert (told["reports"], told["days"]) == (0, []), kind
         assert (await bob.verb(f"report/{kind}", {"domain": "elsewhere.example"})).status == 404
+
+
+# -- the server itself -------------------------------------------------------------------------------------------------
+
+
+async def test_settings_are_changed_by_name_and_back(home: Site, bob: Admin) -> None:
+    key = "queue.lifetime"
+    before = (await bob.verb("config/describe", {"key": key})).json
+    assert not before["changed"] and before["effect"] and before["type"]
+    assert (await bob.verb("config/set", {"key": key, "value": "3d"})).json["value"] == "3d"
+    assert (await bob.verb("config/set", {"key": key, "value": "soon"})).status == 422
+    assert key in [one["key"] for one in (await bob.verb("config/list", {"changed": True})).json]
+    (change,) = (await bob.verb("config/history", {"key": key})).json
+    assert (change["old"], change["new"], change["who"]) == (None, "3d", BOB)
+    assert (await bob.verb("config/revert", {"id": change["id"]})).json["value"] == before["default"]
+    assert (await bob.verb("config/set", {"key": key, "value": "4d"})).json["old"] == before["default"]
+    assert (await bob.verb("config/unset", {"key": key})).json["value"] == before["default"]
+    assert len((await bob.verb("config/history", {"key": key, "limit": 9})).json) == 4
+    assert (await bob.verb("config/describe", {"key": "queue.lifetme"})).status == 404
+
+
+async def test_networks_are_banned_and_let_in_again(bob: Admin) -> None:
+    made = (await bob.verb("ban/add", {"network": "192.0.2.7", "reason": "it knocks", "until": "2h"})).json
+    assert (await bob.verb("ban/list")).json == [made] and made["reason"] == "it knocks"
+    assert (await bob.verb("ban/add", {"network": "everybody"})).status == 422
+    assert (await bob.verb("ban/rm", {"networks": ["192.0.2.7"]})).json == ["192.0.2.7"]
+    assert (await bob.verb("ban/rm", {"networks": ["192.0.2.7"]})).status == 404
+    assert (await bob.verb("ban/list")).json == []
+
+
+async def test_sessions_are_seen_and_ended_with_what_they_came_by(home: Site, bob: Admin) -> None:
+    ann = Admin(home, **BROWSER)
+    await ann.sign_in(ANN)
+    people.add_app_password(home.store, ANN, "phone")
+    assert {one["user"] for one in (await bob.verb("session/list")).json} == {ANN, BOB}
+    (here,) = (await bob.verb("session/list", {"user": ANN})).json
+    assert here["protocol"] == "web"
+    assert (await bob.verb("session/ending", {"user": ANN})).json["app_passwords"] == ["phone"]
+    kept = (await bob.verb("session/kill", {"user": ANN, "keep_app_passwords": True})).json
+    assert (kept["sessions"], kept["app_passwords"]) == (1, [])
+    assert (await ann.verb("status")).status == 401
+    assert (await bob.verb("session/kill", {"user": ANN})).json["app_passwords"] == ["phone"]
+    assert people.app_passwords(home.store, ANN) == []
+
+
+async def test_mail_goes_by_other_servers_whose_password_nobody_reads(bob: Admin) -> None:
+    asked = {"kind": "sender", "pattern": "example.org", "host": "relay.example", "tls": "starttls"}
+    answer = await bob.verb("route/add", {**asked, "username": "u", "password": PASSWORD})
+    assert answer.json["port"] == 587 and PASSWORD not in answer.body
+    listed = await bob.verb("route/list")
+    assert listed.json == [answer.json] and PASSWORD not in listed.body
+    assert (await bob.verb("route/add", {**asked, "kind": "any"})).status == 422
+    assert (await bob.verb("route/rm", {"ids": [answer.json["id"]]})).json == listed.json
+    assert (await bob.verb("route/list")).json == []
+
+
+async def test_keys_records_and_certificates(home: Site, bob: Admin) -> None:
+    home.store.write_now(settings.put, "dns.servers", "127.0.0.1:1", "test")
+    dkim.add(home.store, "example.org", ["ed25519"])
+    (key,) = (await bob.verb("dkim/list", {"domain": "example.org"})).json
+    assert (key["state"], key["next"]) == ("active", "publish")
+    made = (await bob.verb("dkim/rotate", {"domain": "example.org"})).json["made"]
+    assert [one["state"] for one in made] == ["pending"]
+    assert (await bob.verb("dkim/rotate", {"domain": "example.org"})).status == 502
+    records = (await bob.verb("dns/records", {"domain": "example.org", "addresses": ["192.0.2.25"]})).json
+    published = {(one["name"], one["type"]): one["data"] for one in records}
+    assert published["mail.example.org", "A"] == "192.0.2.25"
+    assert {(one["name"], "TXT") for one in (key, *made)} <= published.keys()
+    assert [one["reason"] for one in (await bob.verb("dns/check", {"domain": "example.org"})).json] == ["dns-failed"]
+    assert (await bob.verb("dns/check", {"domain": "elsewhere.example"})).status == 404
+    for one in (await bob.verb("cert/list")).json:
+        assert "PRIVATE KEY" not in one["chain"]
+    assert (await bob.verb("cert/notes")).json == {"missing": [], "file": ""}
+    refused = await bob.verb("cert/renew", {"names": ["mail.example.org"]})
+    assert refused.status == 422 and "acme.agree" in refused.json["detail"]
+
+
+async def test_app_passwords_and_two_factor_of_a_user(home: Site, bob: Admin) -> None:
+    made = (await bob.verb("app-password/add", {"address": ANN, "name": "phone", "scopes": ["imap"]})).json
+    listed = await bob.verb("app-password/list", {"address": ANN})
+    (one,) = listed.json
+    assert made["password"] and made["password"] not in listed.body
+    assert (one["name"], one["scopes"], one["password"]) == ("phone", ["imap"], None)
+    assert (await bob.verb("app-password/add", {"address": ANN, "name": "x", "scopes": ["ftp"]})).status == 422
+    assert (await bob.verb("app-password/rm", {"address": ANN, "name": "phone"})).status == 200
+    assert (await bob.verb("app-password/rm", {"address": ANN, "name": "phone"})).status == 404
+    await factors.enrol(home.store, 1, ANN, "example")
+    home.store.write_now(on)
+    assert (await bob.verb("two-factor/show", {"address": ANN})).json["recovery_codes"] == 1
+    assert (await bob.verb("two-factor/off", {"address": ANN})).json["recovery_codes"] == 1
+    after = (await bob.verb("two-factor/show", {"address": ANN})).json
+    assert (after["since_at"], after["recovery_codes"], after["program"]) == (None, 0, False)
+
+
+def on(tx: Tx) -> None:
+    secret = rows.find(tx, 1).next_secret
+    assert secret is not None and rows.confirm(tx, 1, secret, 1)
+    rows.turn_on(tx, 1)
+    rows.set_recovery_codes(tx, 1, [factors.digest("abcd")])
+
+
+async def test_who_decides_who_gets_in_was_here_himself_a_short_while_ago(
+    home: Site, bob: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, other = Clock(home), Admin(home, **BROWSER)
+    monkeypatch.setattr(home.store, "clock", clock)
+    await other.sign_in(BOB)
+    decides = {
+        "user/add": {"address": "eve@example.org", "admin": True}, "user/set": {"address": ANN, "admin": True},
+        "user/passwd": {"address": BOB, "password": "another one"}, "two-factor/off": {"address": BOB},
+        "app-password/add": {"address": BOB, "name": "mine"}, "config/unset": {"key": "hostname"},
+        "config/set": {"key": "auth.app_passwords_only", "value": "no"}, "config/revert": {"id": 1},
+    }  # fmt: skip
+    assert decides.keys() == {name for name, verb in VERBS.items() if verb.proven}
+    asked = {"address": ANN, "name": "Ann"}
+    assert (await bob.verb("user/set", asked)).status == 200, "he signed in just now"
+    clock.goes(LIMITS.admin_proof)
+    for name, more in decides.items():
+        answer = await bob.verb(name, more)
+        assert (answer.status, answer.json["type"]) == (403, "urn:mailctl:prove"), name
+    assert (await bob.verb("user/list")).status == 200
+    assert (await prove(bob, "wrong")).status == 403 and (await bob.verb("user/set", asked)).status == 403
+    assert (await prove(bob, PASSWORD, Sec_Fetch_Site="cross-site")).status == 403
+    assert (await prove(Admin(home, **BROWSER), PASSWORD)).status == 401
+    assert (await bob.verb("user/set", asked)).status == 403
+    assert (await prove(bob, PASSWORD)).status == 204 and (await bob.verb("user/set", asked)).status == 200
+    assert (await other.verb("user/set", asked)).status == 403, "who sits elsewhere proved nothing"
+    clock.goes(LIMITS.admin_proof)
+    assert (await bob.verb("user/set", asked)).status == 403
+
+
+async def prove(who: Admin, password: str, **fields: str) -> Answer:
+    return await who.ask("POST", "/admin/proof", {"password": password}, **fields)
+
+
+async def test_long_lists_come_a_page_at_a_time(home: Site, bob: Admin) -> None:
+    for name in ("eve", "Carl", "dora"):
+        people.add(home.store, f"{name}@example.org", None, display_name=f"{name} Of The House")
+    everyone = [one["address"] for one in (await bob.verb("user/list")).json]
+    paged: list[str] = []
+    while page := (await bob.verb("user/list", {"limit": 2, **({"after": paged[-1]} if paged else {})})).json:
+        assert len(page) <= 2
+        paged += [one["address"] for one in page]
+    assert paged == everyone and len(paged) == 5
+    found = (await bob.verb("user/list", {"find": "of the HOUSE", "limit": 2})).json
+    assert [one["address"] for one in found] == ["Carl@example.org", "dora@example.org"]
+    ids = sorted(waiting(home, *(f"{number}@far.example" for number in range(5))).values())
+    first = [entry["id"] for entry in (await bob.verb("queue/list", {"limit": 3})).json]
+    rest = [entry["id"] for entry in (await bob.verb("queue/list", {"limit": 3, "after": first[-1]})).json]
+    assert first + rest == ids
+
+
+# -- verbs that take long ----------------------------------------------------------------------------------------------
+
+
+class Slow:
+    """A verb that ends when it is told to."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, jobs: int = LIMITS.admin_jobs) -> None:
+        self.end = threading.Event()
+        patch.setitem(VERBS, "doctor", Verb(self.run, Nothing))
+        patch.setattr(office, "LIMITS", replace(LIMITS, admin_wait=0.05, admin_jobs=jobs))
+
+    def run(self, store: Store, asked: Any) -> list[str]:
+        self.end.wait(30)
+        return ["it is done"]
+
+    def fail(self, store: Store, asked: Any) -> list[str]:
+        self.end.wait(30)
+        raise BadData("it cannot be done")
+
+
+async def told(who: Admin, answer: Answer) -> Answer:
+    while answer.status == 202:
+        answer = await who.ask("POST", f"/admin/jobs/{answer.json['job']}", {})
+    return answer
+
+
+async def test_a_verb_that_takes_long_goes_on_and_its_end_is_told(
+    home: Site, bob: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = Slow(monkeypatch)
+    begun = await bob.verb("doctor")
+    assert begun.status == 202
+    where = f"/admin/jobs/{begun.json['job']}"
+    assert (await bob.ask("POST", where, {})).status == 202
+    people.change(home.store, ANN, admin=True)
+    ann = Admin(home, **BROWSER)
+    assert (await ann.ask("POST", where, {})).status == 401
+    await ann.sign_in(ANN)
+    assert (await ann.ask("POST", where, {})).status == 404
+    slow.end.set()
+    assert (await told(bob, begun)).json == ["it is done"]
+    assert (await bob.ask("POST", where, {})).status == 404
+    slow.end.clear()
+    monkeypatch.setitem(VERBS, "doctor", Verb(slow.fail, Nothing))
+    failing = await bob.verb("doctor")
+    slow.end.set()
+    answer = await told(bob, failing)
+    assert (answer.status, answer.json["detail"]) == (422, "it cannot be done")
+
+
+async def test_so_many_verbs_go_on_and_ends_are_kept_for_a_while(
+    home: Site, bob: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = Slow(monkeypatch, 2)
+    first, second = [await bob.verb("doctor") for _ in range(2)]
+    assert (await bob.verb("doctor")).status == 503
+    slow.end.set()
+    assert (await told(bob, second)).status == 200
+    slow.end.clear()
+    third = await bob.verb("doctor")  # there is room again, and the first one's end is kept beside it
+    assert third.status == 202
+    slow.end.set()
+    assert (await told(bob, third)).status == 200
+    monkeypatch.setattr(office, "LIMITS", replace(LIMITS, admin_job_memory=-1))
+    assert (await bob.verb("status")).status == 200
+    assert (await bob.ask("POST", f"/admin/jobs/{first.json['job']}", {})).status == 404
+
+
+async def test_certificates_are_fetched_by_a_process_of_its_own(
+    home: Site, bob: Admin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, calls = tmp_path / "program", tmp_path / "calls"
+
+    def does(script: str) -> None:
+        program.write_text(f'#!/bin/sh\necho "$@" > {calls}\n{script}\n')
+        program.chmod(0o700)
+
+    monkeypatch.setattr(renewal, "sys", SimpleNamespace(executable=str(program)))
+    does("""echo '{"names": ["mail.example.org"], "state": "refused", "text": "no"}'; exit 75""")
+    answer = await bob.verb("cert/renew", {"names": ["Mail.example.org"]})
+    assert answer.json == [{"names": ["mail.example.org"], "state": "refused", "text": "no"}]
+    assert calls.read_text().strip().endswith("--json cert renew -- mail.example.org")
+    assert (await bob.verb("cert/renew", {"names": ["--new-key"]})).status == 422
+    for code, status in ((78, 422), (1, 404), (69, 502)):
+        does(f"echo 'mailctl: error: so it is' >&2; exit {code}")
+        answer = await bob.verb("cert/renew", {"due": True})
+        assert (answer.status, answer.json["detail"]) == (status, "so it is")
+    assert "cert renew --due --" in calls.read_text()
+    monkeypatch.setattr(office, "LIMITS", replace(LIMITS, acme_process=1))
+    does("exec sleep 600")
+    assert "was ended" in (await bob.verb("cert/renew")).json["detail"]

@@ -6,16 +6,18 @@ import base64
 import dataclasses
 import hashlib
 import re
+from collections.abc import Callable
 
 import pytest
 
 from daemon.limits import LIMITS
 from daemon.serve.web import viewer
-from daemon.store import messages
+from daemon.store import accounts, domains, messages
+from daemon.store.tx import Tx
 from tests.mail.test_message import multipart
 from tests.serve.web.conftest import Site
 from tests.serve.web.test_app import status
-from tests.store.stage import add_user, deliver
+from tests.store.stage import DOMAIN, add_user, deliver
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 PART = b"Content-Type: image/png; name=x.png\r\nContent-ID: <a@x>\r\nContent-Transfer-Encoding: base64\r\n\r\n"
@@ -110,6 +112,39 @@ async def test_who_has_no_address_of_ours_sees_nothing(site: Site) -> None:
     assert status(await site.ask(viewer.address(site.store, account, email + 1, False))) == 410
     assert status(await site.ask(viewer.address(site.store, account + 1, email, False))) == 410
     site.store.write_now(messages.purge, account, 10)
+    assert status(await site.ask(where)) == 410 and status(await site.ask(where + "/2")) == 404
+
+
+def _disable_user(tx: Tx, account: int, enabled: bool) -> None:
+    accounts.change(tx, account, enabled=int(enabled))
+
+
+def _disable_domain(tx: Tx, _account: int, enabled: bool) -> None:
+    domains.change(tx, DOMAIN, enabled=int(enabled))
+
+
+@pytest.mark.parametrize("put", [_disable_user, _disable_domain])
+async def test_who_is_shut_out_sees_nothing_by_an_address_of_before(
+    site: Site, put: Callable[[Tx, int, bool], None]
+) -> None:
+    account, email = placed(site)
+    site.open()
+    where = viewer.address(site.store, account, email, False)
+    assert status(await site.ask(where)) == 200
+    site.store.write_now(put, account, False)
+    answer = await site.ask(where)
+    assert status(answer) == 410 and "Hello" not in answer
+    assert status(await site.ask(where + "/2")) == 404
+    site.store.write_now(put, account, True)
+    assert status(await site.ask(where)) == 200
+
+
+async def test_the_addresses_of_a_user_go_with_him(site: Site) -> None:
+    account, email = placed(site)
+    site.open()
+    where = viewer.address(site.store, account, email, False)
+    site.store.write_now(messages.purge, account, 10)
+    site.store.write_now(accounts.remove, account)
     assert status(await site.ask(where)) == 410 and status(await site.ask(where + "/2")) == 404
 
 

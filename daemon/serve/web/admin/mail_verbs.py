@@ -24,6 +24,7 @@ class QueueList(Asked):
     older: Text | None = None
     state: Text | None = None
     incident: Number | None = None
+    after: Number | None = None
     limit: Many = 200
 
 
@@ -75,7 +76,7 @@ def _listed(store: Store, a: QueueList) -> Any:
         store,
         queue.Wanted(
             sender=a.sender, recipient=a.recipient, domain=a.domain, user=a.user, older=a.older, state=a.state,
-            incident=a.incident, limit=a.limit, folded=a.incident is None,
+            incident=a.incident, after=a.after, limit=a.limit, folded=a.incident is None,
         ),
     )  # fmt: skip
 

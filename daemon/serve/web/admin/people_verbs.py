@@ -1,16 +1,39 @@
-"""Verbs about domains, users and aliases."""
+"""Verbs about domains, users with what they prove who they are by, and aliases."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from daemon.admin import aliases, domains, people
-from daemon.serve.web.admin.verb import Asked, Nothing, Text, Texts, Verb
+from daemon.admin import aliases, domains, factors, people
+from daemon.serve.web.admin.verb import Asked, Many, Nothing, Text, Texts, Verb
 from daemon.store.db import Store
 
 
 class OfDomain(Asked):
     domain: Text | None = None
+
+
+class UserList(Asked):
+    """`find`: part of an address or a name. `after`: an address, those behind it."""
+
+    domain: Text | None = None
+    find: Text = ""
+    after: Text | None = None
+    limit: Many = 200
+
+
+class AppPassword(Asked):
+    """`scopes` empty: all of them. `expires`: a span or a date."""
+
+    address: Text
+    name: Text
+    scopes: Texts = []
+    expires: Text | None = None
+
+
+class AppPasswordName(Asked):
+    address: Text
+    name: Text
 
 
 class Address(Asked):
@@ -77,6 +100,20 @@ class AliasSet(Asked):
     enabled: bool | None = None
 
 
+def _users(store: Store, a: UserList) -> Any:
+    return people.everyone(store, a.domain, find=a.find, after=a.after, limit=a.limit)
+
+
+def _add_app_password(store: Store, a: AppPassword) -> Any:
+    """The one answer that has the password."""
+    return people.add_app_password(store, a.address, a.name, scopes=a.scopes, expires=a.expires)
+
+
+def _remove_app_password(store: Store, a: AppPasswordName) -> Any:
+    people.remove_app_password(store, a.address, a.name)
+    return {"user": a.address, "name": a.name}
+
+
 def _add_user(store: Store, a: UserAdd) -> Any:
     return people.add(store, a.address, a.password, display_name=a.name, quota=a.quota, admin=a.admin)
 
@@ -85,6 +122,10 @@ def _set_user(store: Store, a: UserSet) -> Any:
     return people.change(
         store, a.address, display_name=a.name, quota=a.quota, admin=a.admin, allowance=a.allowance, enabled=a.enabled
     )
+
+
+def _set_password(store: Store, a: Password) -> Any:
+    return people.set_password(store, a.address, a.password)
 
 
 def _add_domain(store: Store, a: DomainAdd) -> Any:
@@ -119,12 +160,17 @@ def _remove_alias(store: Store, a: Address) -> Any:
 
 
 TABLE: dict[str, Verb] = {
-    "user/list": Verb(lambda store, a: people.everyone(store, a.domain), OfDomain),
-    "user/add": Verb(_add_user, UserAdd, True),
-    "user/set": Verb(_set_user, UserSet, True),
-    "user/passwd": Verb(lambda store, a: people.set_password(store, a.address, a.password), Password, True),
+    "user/list": Verb(_users, UserList),
+    "user/add": Verb(_add_user, UserAdd, True, proven=True),
+    "user/set": Verb(_set_user, UserSet, True, proven=True),
+    "user/passwd": Verb(_set_password, Password, True, proven=True),
     "user/removal": Verb(lambda store, a: people.removal(store, a.address), Address),
     "user/rm": Verb(lambda store, a: people.remove(store, a.address), Address, True),
+    "app-password/list": Verb(lambda store, a: people.app_passwords(store, a.address), Address),
+    "app-password/add": Verb(_add_app_password, AppPassword, True, proven=True),
+    "app-password/rm": Verb(_remove_app_password, AppPasswordName, True),
+    "two-factor/show": Verb(lambda store, a: factors.state(store, a.address), Address),
+    "two-factor/off": Verb(lambda store, a: factors.reset(store, a.address), Address, True, proven=True),
     "domain/list": Verb(lambda store, a: domains.everyone(store), Nothing),
     "domain/add": Verb(_add_domain, DomainAdd, True),
     "domain/set": Verb(_set_domain, DomainSet, True),

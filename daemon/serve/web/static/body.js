@@ -6,19 +6,20 @@
 import { h, icon } from "./dom.js";
 import { size } from "./dates.js";
 import { jmap } from "./jmap.js";
-import { blocks, pieces, quoteStart } from "./text.js";
+import { blocks, flowOf, pieces, quoteStart } from "./text.js";
 
 export const BODY_PROPERTIES = [
   "id", "blobId", "threadId", "mailboxIds", "keywords", "hasAttachment", "from", "sender", "to", "cc", "bcc", "replyTo", "subject",
   "sentAt", "receivedAt", "size", "preview", "messageId", "inReplyTo", "references", "textBody", "htmlBody", "attachments",
   "bodyValues", "header:List-Unsubscribe:asURLs", "header:List-Post:asURLs",
 ];
+const PART_PROPERTIES = ["partId", "blobId", "size", "name", "type", "charset", "disposition", "cid", "header:Content-Type"];
 const MOST_TEXT = 256_000; // octets of a text part shown at once; the rest is in its source
 const FRAME = "allow-popups allow-popups-to-escape-sandbox";
 
 /** Ask for all that a reader shows of emails. */
 export function bodiesOf(ids) {
-  return jmap.call("Email/get", { ids, properties: BODY_PROPERTIES, fetchTextBodyValues: true, maxBodyValueBytes: MOST_TEXT });
+  return jmap.call("Email/get", { ids, properties: BODY_PROPERTIES, bodyProperties: PART_PROPERTIES, fetchTextBodyValues: true, maxBodyValueBytes: MOST_TEXT });
 }
 
 export function isHtml(email) {
@@ -28,7 +29,7 @@ export function isHtml(email) {
 /** Plain text as elements, with what repeats earlier mail folded away. */
 export function textBody(email) {
   const texts = (email.textBody ?? []).filter(({ partId }) => email.bodyValues?.[partId]);
-  const found = texts.flatMap(({ partId }) => blocks(email.bodyValues[partId].value));
+  const found = texts.flatMap((part) => blocks(email.bodyValues[part.partId].value, flowOf(part["header:Content-Type"])));
   const cut = texts.some(({ partId }) => email.bodyValues[partId].isTruncated);
   const start = quoteStart(found);
   const quote = found.slice(start);

@@ -20,6 +20,7 @@ import { forget, maybeInside, signIn, signOut } from "./signin.js";
 import { state } from "./state.js";
 import { load, sync } from "./sync.js";
 import { swiped } from "./swipe.js";
+import { mailtoOf } from "./text.js";
 import { setTheme, theme } from "./theme.js";
 import { Tools } from "./tools.js";
 import { failed, toast } from "./toasts.js";
@@ -193,8 +194,10 @@ function drawTools() {
 
 function account() {
   const name = jmap.session.username ?? "";
-  const open = (event) => menu(event.currentTarget, [
+  const { adminUrl } = jmap.session.accounts[jmap.accountId]?.accountCapabilities["urn:mailctl:owner"] ?? {};
+  const choose = (event) => menu(event.currentTarget, [
     { label: "Settings", icon: "settings", run: () => go({ place: "settings", name: "" }) },
+    adminUrl && { label: "Administration", icon: "shield", run: () => open(adminUrl, "_blank", "noopener") },
     { label: "Keyboard shortcuts", icon: "keyboard", key: "?", run: showKeys },
     { label: "Tell me of new mail", icon: "bell", checked: wantsNotices(), run: notices },
     null,
@@ -207,7 +210,7 @@ function account() {
   fill(
     $("#bar-end"),
     iconButton("compose", "Write", () => page.commands.keys.compose(), { key: "c", className: "icon-button bar-compose" }),
-    h("button", { type: "button", class: "account-button", title: name, aria: { label: `Account: ${name}`, haspopup: "menu" }, on: { click: open } }, (name[0] ?? "?").toUpperCase()),
+    h("button", { type: "button", class: "account-button", title: name, aria: { label: `Account: ${name}`, haspopup: "menu" }, on: { click: choose } }, (name[0] ?? "?").toUpperCase()),
   );
 }
 
@@ -258,9 +261,8 @@ function mailto(event) {
   const link = event.target.closest?.("a[data-mailto]");
   if (!link) return;
   event.preventDefault();
-  const url = new URL(link.href);
-  const more = Object.fromEntries(url.searchParams);
-  composer({ mode: "new", to: [{ email: decodeURIComponent(url.pathname) }], subject: more.subject, text: more.body });
+  const asked = mailtoOf(link.href);
+  if (asked) composer({ mode: "new", ...asked });
 }
 
 for (const skip of $$(".skip")) {

@@ -8,6 +8,7 @@ import { dialog, menu } from "./dialogs.js";
 import { $, fill, h, iconButton } from "./dom.js";
 import { jmap } from "./jmap.js";
 import { state } from "./state.js";
+import { mailtoOf } from "./text.js";
 import { failed, toast } from "./toasts.js";
 
 const MOST_SOURCE = 400_000; // characters of a source that are shown
@@ -111,9 +112,9 @@ export class Tools {
   /** Leave a list by the way that it names (RFC 2369): its page, or a mail to it. */
   unsubscribe(urls) {
     const page = urls.find((url) => /^https:/i.test(url));
-    const mail = urls.find((url) => /^mailto:/i.test(url));
+    const mail = urls.map(mailtoOf).find(Boolean);
     if (page) window.open(page, "_blank", "noopener,noreferrer");
-    else if (mail) this.commands.page.composer({ mode: "new", to: decodeURIComponent(new URL(mail).pathname), subject: new URL(mail).searchParams.get("subject") ?? "unsubscribe" });
+    else if (mail) this.commands.page.composer({ mode: "new", ...mail, subject: mail.subject ?? "unsubscribe" });
     else toast("The list names no way that this page knows");
   }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import re
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ import pytest
 
 from daemon.admin import people, scripts
 from daemon.admin import rules as admin_rules
+from daemon.config import Config
 from daemon.limits import LIMITS
 from daemon.serve.login import LoginRefused
+from daemon.serve.web.jmap import owner
 from daemon.serve.web.jmap.capabilities import CAPABILITIES
 from daemon.serve.web.jmap.news import News
 from daemon.serve.web.jmap.owner import METHODS, TYPES, URN
@@ -285,9 +288,6 @@ async def test_app_passwords_that_are_none(alice: Caller) -> None:
 
 
 async def test_a_user_has_so_many_app_passwords(alice: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    import dataclasses
-
-    from daemon.limits import LIMITS
     from daemon.serve.web.jmap.owner import credentials
 
     monkeypatch.setattr(credentials, "LIMITS", dataclasses.replace(LIMITS, app_passwords=1))
@@ -392,3 +392,27 @@ async def test_a_rule_longer_than_a_script_is_not_written_down(alice: Caller, mo
     condition = {"field": "from", "match": "is", "values": [""] * LIMITS.sieve_script}
     answer = await alice("Rule/set", create={"a": {"conditions": [condition], "keep": True}})
     assert answer["notCreated"]["a"]["type"] == "invalidProperties"
+
+
+# -- the way to the administration page --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("listener", "admin", "url"),
+    [
+        ("127.0.0.1:8443", False, None),
+        ("off", True, None),
+        ("127.0.0.1:8443", True, "https://localhost:8443/admin/"),
+        ("[::1]:8443,:9443", True, "https://localhost:8443/admin/"),
+        (":8443", True, "https://mail.example.org:8443/admin/"),
+        ("0.0.0.0:8443", True, "https://mail.example.org:8443/admin/"),
+        ("192.0.2.5:8443", True, "https://192.0.2.5:8443/admin/"),
+        ("[2001:db8::5]:8443", True, "https://[2001:db8::5]:8443/admin/"),
+        ("admin.example.org:8443", True, "https://admin.example.org:8443/admin/"),
+    ],
+)
+def test_administrators_are_told_where_their_page_is(
+    alice: Caller, listener: str, admin: bool, url: str | None
+) -> None:
+    who = dataclasses.replace(alice.visitor, admin=admin, host="mail.example.org")
+    assert owner.account(Config([("listen.admin", listener)]), who).get("adminUrl") == url

@@ -3,7 +3,9 @@
 Each verb is the one that `mailctl` has for an administrator.
 """
 
-from daemon.config import Config
+import ipaddress
+
+from daemon.config import Config, HostPort
 from daemon.serve.web import export
 from daemon.serve.web.jmap.method import Arguments
 from daemon.serve.web.jmap.owner import credentials, mail, passkeys, rules, two_factor
@@ -21,5 +23,20 @@ TYPES = tuple(name.partition("/")[0] for name in METHODS if name.endswith("/get"
 
 
 def account(config: Config, visitor: Visitor) -> Arguments:
-    """What stands in the session resource: where all mail is to be had."""
-    return {"exportUrl": export.PATH}
+    """What stands in the session resource: where all mail is to be had, and for administrators their page."""
+    told: Arguments = {"exportUrl": export.PATH}
+    if visitor.admin and config["listen.admin"]:
+        told["adminUrl"] = f"https://{_place(config, visitor)}/admin/"
+    return told
+
+
+def _place(config: Config, visitor: Visitor) -> HostPort:
+    """Where that page is; of a listener on this machine only, as who sits at it, or comes by a tunnel, says it."""
+    listener: HostPort = config["listen.admin"][0]
+    try:
+        address = ipaddress.ip_address(listener.host or "::")
+    except ValueError:  # a name
+        return listener
+    if address.is_loopback:
+        return HostPort("localhost", listener.port)
+    return HostPort(visitor.host or config.hostname, listener.port) if address.is_unspecified else listener

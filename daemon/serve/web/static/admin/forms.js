@@ -11,7 +11,7 @@ let count = 0;
 /**
  * Ask, do, tell; what the server refuses is said in the form, which stays. Resolves with whether it was done.
  * @param {{title: string, verb: string, yes: string, fields: {key: string, label: string, type?: string, value?: any,
- *   hint?: string, required?: boolean}[], asked?: (values: object) => object, done: (answer: any) => string}} what
+ *   hint?: string, required?: boolean, choices?: [string, string][]}[], asked?: (values: object) => object, done: (answer: any) => string}} what
  *   `asked` makes the arguments out of what was filled in
  */
 export function form({ title, verb, yes, fields, asked = (values) => values, done }) {
@@ -27,7 +27,7 @@ export function form({ title, verb, yes, fields, asked = (values) => values, don
         button.disabled = true;
         said.textContent = "";
         try {
-          const values = Object.fromEntries(made.map(({ key, input }) => [key, input.type === "checkbox" ? input.checked : input.value.trim()]));
+          const values = Object.fromEntries(made.map(({ key, input }) => [key, input.type === "checkbox" ? input.checked : input.type === "password" ? input.value : input.value.trim()]));
           toast(done(await ask(verb, asked(values))));
           close(true);
         } catch (error) {
@@ -46,13 +46,17 @@ export function form({ title, verb, yes, fields, asked = (values) => values, don
   });
 }
 
-function field({ key, label, type = "text", value = "", hint, required = false }, index) {
+function field({ key, label, type = "text", value = "", hint, required = false, choices = [] }, index) {
   const id = `form-${count++}`;
   if (type === "checkbox") {
     const input = h("input", { type, id, checked: Boolean(value) });
     return { key, input, row: h("label", { class: "check" }, input, label) };
   }
-  const input = h("input", { class: "field", id, type, value, required, autofocus: index === 0, autocomplete: type === "password" ? "new-password" : "off", spellcheck: false });
+  const options = choices.map(([choice, text]) => h("option", { value: choice, selected: choice === value }, text));
+  const input =
+    type === "select"
+      ? h("select", { class: "field", id, autofocus: index === 0 }, options)
+      : h("input", { class: "field", id, type, value, required, autofocus: index === 0, autocomplete: type === "password" ? "new-password" : "off", spellcheck: false });
   return { key, input, row: h("div", {}, h("label", { class: "field-label", htmlFor: id }, label), input, hint && h("p", { class: "soft" }, hint)) };
 }
 

@@ -4,11 +4,12 @@ import { h } from "../dom.js";
 import { dialog } from "../dialogs.js";
 import { ask } from "./api.js";
 import { button, deed, sure } from "./forms.js";
+import { afterwards } from "./lists.js";
 import { ago, badge, card, head, later, many, table } from "./parts.js";
 import { hourly } from "./plot.js";
 
 export function quarantine(again) {
-  const after = async (work) => (await work) && again();
+  const after = afterwards(again);
   const release = ({ id, user }) => after(deed("quarantine/release", { id: String(id) }, () => `Released to the inbox of ${user}.`));
   const remove = ({ id, user, subject }) =>
     after(sure({ title: "Throw it away?", text: `“${subject}” for ${user} goes for good.`, yes: "Throw away", verb: "quarantine/rm", asked: { id: String(id) }, done: () => "It is thrown away." }));

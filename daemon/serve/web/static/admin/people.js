@@ -1,107 +1,10 @@
-/** Domains, users and aliases: who gets mail here. */
+/** Domains and aliases: what is mail here, and whose it is. */
 
-import { fill, h, iconButton } from "../dom.js";
-import { size } from "../dates.js";
-import { menu } from "../dialogs.js";
-import { failed } from "../toasts.js";
+import { h } from "../dom.js";
 import { ask, given } from "./api.js";
 import { button, deed, form, list, sure } from "./forms.js";
-import { ago, badge, card, head, later, many, table } from "./parts.js";
-
-export function people(again) {
-  const columns = [
-    { title: "Address", of: ({ address }) => h("strong", {}, address) },
-    { title: "Name", of: ({ display_name }) => display_name },
-    { title: "Role", of: (user) => [user.admin && badge("ok", "administrator"), " ", !user.enabled && badge("warning", "disabled")] },
-    { title: "Mail", of: room, className: "right" },
-    { title: "Last seen", of: ({ last_login_at }) => (last_login_at ? ago(last_login_at) : "never") },
-    { title: "", of: (user) => more(user.address, () => userDeeds(user, again)), className: "deeds" },
-  ];
-  const add = async () => {
-    const done = await form({
-      title: "Add a user", verb: "user/add", yes: "Add",
-      fields: [
-        { key: "address", label: "E-mail address", type: "email", required: true },
-        { key: "name", label: "Name" },
-        { key: "password", label: "Password", type: "password", hint: "Empty: nobody can sign in yet." },
-        { key: "quota", label: "Room", hint: "Such as 5G; empty: as the setting limits.quota says." },
-        { key: "admin", label: "Administrator: may open this page, gets mail for postmaster", type: "checkbox" },
-      ],
-      asked: given,
-      done: ({ address }) => `${address} is added.`,
-    });
-    if (done) again();
-  };
-  return page("Users", button("Add a user", add, "button primary"), () => ask("user/list"), (rows) => table("Users", columns, rows, "There is none."));
-}
-
-/** A list that is narrowed as one types: `draw(rows)` shows those in which the text is. */
-function page(title, add, load, draw) {
-  const made = async () => {
-    const all = await load();
-    const place = h("div", {}, draw(all));
-    const input = () => {
-      const text = find.value.trim().toLocaleLowerCase();
-      fill(place, draw(all.filter((one) => JSON.stringify(one).toLocaleLowerCase().includes(text))));
-    };
-    const find = h("input", { class: "field", type: "search", placeholder: "Find", aria: { label: `Find in ${title.toLowerCase()}` }, on: { input } });
-    return [h("div", { class: "toolbar" }, find), place];
-  };
-  return h("div", { class: "page" }, head(title, add), card("", later(made)));
-}
-
-function room({ used, room: whole, messages }) {
-  return [whole ? `${size(used)} of ${size(whole)}` : size(used), h("span", { class: "soft" }, ` in ${many(messages, "message")}`)];
-}
-
-/** The button that opens the menu of a line. */
-function more(name, items) {
-  return iconButton("more", `What to do with ${name}`, (event) => menu(event.currentTarget, items()));
-}
-
-function userDeeds(user, again) {
-  const { address } = user;
-  const after = async (work) => (await work) && again();
-  const change = () =>
-    form({
-      title: address, verb: "user/set", yes: "Change",
-      fields: [
-        { key: "name", label: "Name", value: user.display_name },
-        { key: "quota", label: "Room", value: user.quota === null ? "default" : user.quota === 0 ? "none" : String(user.quota), hint: "Such as 5G, none, or default." },
-        { key: "admin", label: "Administrator", type: "checkbox", value: user.admin },
-      ],
-      asked: (values) => ({ ...values, address }),
-      done: () => `${address} is changed.`,
-    });
-  const password = () =>
-    form({
-      title: `A new password for ${address}`, verb: "user/passwd", yes: "Set",
-      fields: [{ key: "password", label: "New password", type: "password", required: true, hint: "Browsers are signed out; app passwords go on." }],
-      asked: (values) => ({ ...values, address }),
-      done: () => `${address} has a new password.`,
-    });
-  return [
-    { label: "Change", icon: "settings", run: () => after(change()) },
-    { label: "New password", icon: "lock", run: password },
-    toggle(user.enabled, () => after(deed("user/set", { address, enabled: !user.enabled }, () => `${address} is ${user.enabled ? "disabled" : "enabled"}.`))),
-    null,
-    { label: "Remove", icon: "trash", danger: true, run: () => after(removed(address)) },
-  ];
-}
-
-const toggle = (enabled, run) => ({ label: enabled ? "Disable" : "Enable", icon: enabled ? "close" : "check", run });
-
-/** What goes with a user is told before. */
-async function removed(address) {
-  const gone = await ask("user/removal", { address }).catch(failed);
-  if (!gone) return undefined;
-  const named = gone.aliases.length ? ` Aliases that name him and would lead nowhere: ${gone.aliases.join(", ")}.` : "";
-  return sure({
-    title: `Remove ${address}?`,
-    text: `${many(gone.mailboxes, "mailbox", "mailboxes")} with ${many(gone.messages, "message")}, ${size(gone.used)}, go for good.${named}`,
-    yes: "Remove", verb: "user/rm", asked: { address }, done: () => `${address} is removed.`,
-  });
-}
+import { afterwards, listPage, more, toggle } from "./lists.js";
+import { badge, many, table } from "./parts.js";
 
 export function domains(again) {
   const columns = [
@@ -121,15 +24,15 @@ export function domains(again) {
         { key: "alias_of", label: "Stands for another domain", hint: "Empty: it has users of its own." },
       ],
       asked: given,
-      done: ({ display }) => `${display} is added; \`mailctl dns records\` says what to publish.`,
+      done: ({ display }) => `${display} is added; DNS in its menu says what to publish.`,
     });
     if (done) again();
   };
-  return page("Domains", button("Add a domain", add, "button primary"), () => ask("domain/list"), (rows) => table("Domains", columns, rows, "There is none."));
+  return listPage("Domains", button("Add a domain", add, "button primary"), () => ask("domain/list"), (rows) => table("Domains", columns, rows, "There is none."));
 }
 
 function domainDeeds({ name, display, enabled, users, aliases: count, catch_all, max_users }, again) {
-  const after = async (work) => (await work) && again();
+  const after = afterwards(again);
   const change = () =>
     form({
       title: display, verb: "domain/set", yes: "Change",
@@ -147,6 +50,7 @@ function domainDeeds({ name, display, enabled, users, aliases: count, catch_all,
     });
   return [
     { label: "Change", icon: "settings", run: () => after(change()) },
+    { label: "DNS", icon: "link", run: () => (location.hash = `#/dns/${name}`) },
     toggle(enabled, () => after(deed("domain/set", { name, enabled: !enabled }, () => `${display} is ${enabled ? "disabled" : "enabled"}.`))),
     null,
     { label: "Remove", icon: "trash", danger: true, run: () => after(remove()) },
@@ -174,11 +78,11 @@ export function aliases(again) {
     });
     if (done) again();
   };
-  return page("Aliases", button("Add an alias", add, "button primary"), () => ask("alias/list"), (rows) => table("Aliases", columns, rows, "There is none."));
+  return listPage("Aliases", button("Add an alias", add, "button primary"), () => ask("alias/list"), (rows) => table("Aliases", columns, rows, "There is none."));
 }
 
 function aliasDeeds({ address, targets, note, enabled }, again) {
-  const after = async (work) => (await work) && again();
+  const after = afterwards(again);
   const change = () =>
     form({
       title: address, verb: "alias/set", yes: "Change",

@@ -5,9 +5,7 @@ import { size } from "../dates.js";
 import { asked, confirmed, dialog } from "../dialogs.js";
 import { failed, toast } from "../toasts.js";
 import { ask, given } from "./api.js";
-import { ago, badge, card, head, later, many, span, table } from "./parts.js";
-
-const LIMIT = 200;
+import { ago, badge, card, head, later, many, paged, span, table } from "./parts.js";
 
 export function queue(again) {
   const chosen = new Set();
@@ -16,10 +14,13 @@ export function queue(again) {
   const place = h("div");
   const deeds = h("div", { class: "toolbar", role: "toolbar", aria: { label: "What to do with those that are ticked" } });
   const show = () => {
-    chosen.clear();
-    const wanted = given({ limit: LIMIT, recipient: recipient.value.trim(), domain: domain.value.trim() });
-    fill(place, later(async () => listed(await ask("queue/list", wanted), chosen, () => tools(deeds, chosen, show))));
-    tools(deeds, chosen, show);
+    const wanted = given({ recipient: recipient.value.trim(), domain: domain.value.trim() });
+    const load = (after, limit) => {
+      chosen.clear();
+      tools(deeds, chosen, show);
+      return ask("queue/list", given({ ...wanted, after, limit }));
+    };
+    fill(place, paged({ load, mark: ({ id }) => id, draw: (rows) => listed(rows, chosen, () => tools(deeds, chosen, show)) }));
   };
   const submit = (event) => {
     event.preventDefault();
@@ -73,8 +74,7 @@ function listed(entries, chosen, changed) {
     { title: "Tries", of: ({ attempts }) => attempts.toLocaleString(), className: "right" },
     { title: "Last reply", of: reply, className: "words" },
   ];
-  const cut = entries.length >= LIMIT && h("p", { class: "note" }, `These are the oldest ${LIMIT}: find others by their recipient or domain.`);
-  return [cut, table("What waits", columns, entries, "Nothing waits.")];
+  return table("What waits", columns, entries, "Nothing waits.");
 }
 
 function next({ state, due_at, hold_reason }) {

@@ -8,9 +8,10 @@ import { clean } from "./clean.js";
 import { paragraphs } from "./editor.js";
 import { newMessageId } from "./message.js";
 import { quoted, signed, textOf, unsigned } from "./plain.js";
+import { flowOf, unflowed } from "../text.js";
 
 const LONGEST = 1_000_000; // octets of a body that are quoted
-const PART = ["partId", "blobId", "size", "name", "type", "charset", "disposition", "cid", "subParts"];
+const PART = ["partId", "blobId", "size", "name", "type", "charset", "disposition", "cid", "subParts", "header:Content-Type"];
 
 /** The message with all that an answer needs; null when it is gone. */
 export async function whole(id) {
@@ -173,15 +174,21 @@ export function kept({ draft, draftId, answers }, identities) {
   return { ...draft, identity, nodes, rich: nodes !== null, draftId, answers, cursor: "start" };
 }
 
+/** A part's text; lines that were broken to be sent (RFC 3676) are whole. */
+function said(email, part) {
+  const value = email.bodyValues[part.partId]?.value;
+  return value && unflowed(value, flowOf(part["header:Content-Type"]));
+}
+
 function plainBody(email, cut = true) {
-  const said = (email.textBody ?? [])
+  const all = (email.textBody ?? [])
     .filter((part) => /^text\//.test(part.type))
     .map((part) => {
-      const value = email.bodyValues[part.partId]?.value ?? "";
+      const value = said(email, part) ?? "";
       return part.type === "text/html" ? textOf(clean(value)) : value;
     })
     .join("\n");
-  return cut ? unsigned(said) : said.replace(/\r\n?/g, "\n");
+  return cut ? unsigned(all) : all.replace(/\r\n?/g, "\n");
 }
 
 /** The body as nodes, and the pictures that are in it. */
@@ -190,7 +197,7 @@ function richBody(email, looks) {
   const inline = new Map(all.map((part) => [part.cid, { src: jmap.downloadUrl(part), part }]));
   const nodes = document.createDocumentFragment();
   for (const part of email.htmlBody ?? []) {
-    const value = email.bodyValues[part.partId]?.value;
+    const value = said(email, part);
     if (value === undefined) continue;
     nodes.append(part.type === "text/html" ? clean(value, { looks, inline }) : paragraphs(looks ? value : unsigned(value)));
   }
