@@ -41,7 +41,7 @@ export class Composer {
     this.cc = new Recipients("Cc", { complete, changed });
     this.bcc = new Recipients("Bcc", { complete, changed });
     this.editor = new Editor({ changed, files: (files, inline) => this.attach(files, inline) });
-    this.attachments = new Attachments({ changed });
+    this.attachments = new Attachments({ changed, emptied: () => this.editor.focus("end") });
     this.drafts = new Drafts({
       key: this.key,
       draft: () => this.draft(),
