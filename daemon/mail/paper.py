@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from daemon.mail import bodies, forms
-from daemon.mail.header import split_fields
+from daemon.mail.header import values
 
 if TYPE_CHECKING:
     from daemon.mail.header import Data
@@ -39,7 +39,7 @@ class Paper(NamedTuple):
 
 def paper(data: Data, root: Part) -> Paper:
     """`root` is a tree with its fields. Whatever the message is."""
-    fields = split_fields(bytes(data[root.header : root.body]))
+    fields = values(bytes(data[root.header : root.body]))
     told = {name: forms.value(asked, fields) for name in forms.SHORT if (asked := forms.read_property(name))}
     title = told["subject"] or "(no subject)"
     rows = "".join(f"<dt>{name}</dt><dd>{html.escape(text)}</dd>" for name, text in _rows(told, root) if text)
