@@ -28,7 +28,8 @@ _SETTABLE = ("name", "parentId", "role", "sortOrder", "isSubscribed")
 
 async def set_(call: Call, arguments: Arguments) -> Arguments:
     empties = arguments.get("onDestroyRemoveEmails") or False
-    wanted = Type(_create, _update, _Destroy(empties is True), ("onDestroyRemoveEmails",))
+    touched = sets.of_mail("Mailbox", object_ids.MAILBOX)
+    wanted = Type(_create, _update, _Destroy(empties is True), ("onDestroyRemoveEmails",), touched=touched)
     asked = dict(arguments)
     if isinstance(asked.get("create"), dict):
         asked["create"] = parents_first(asked["create"])

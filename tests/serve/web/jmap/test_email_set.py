@@ -466,3 +466,26 @@ async def test_a_word_is_set_by_true_and_taken_by_null(ann: Client, value: objec
         answer = await ann.ask("Email/set", update={number: {path: value}})
         assert answer["notUpdated"][number]["type"] == "invalidPatch"
     assert (await ann.ask("Email/get", ids=[number]))["list"][0]["keywords"] == {"$flagged": True}
+
+
+async def test_what_others_change_meanwhile_is_not_passed_over(ann: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 8620 §5.3: whoever knew oldState goes on from newState, and hears of all that came in between."""
+    email = (await made(ann))["id"]
+    write = ann.store.write
+
+    async def later(work: Any, *given: Any, **more: Any) -> Any:
+        stage.deliver(ann.store, ann.account_id, b"Subject: news\r\n\r\nCome.\r\n")
+        return await write(work, *given, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ann.store, "write", later)
+        answer = await ann.ask("Email/set", update={email: {"keywords/$seen": True}})
+    assert answer["updated"] == {email: None}
+    told = await ann.ask("Email/changes", sinceState=answer["newState"])
+    assert len(told["created"]) == 1
+    answer = await ann.ask("Email/set", update={email: {"keywords/$seen": None}})
+    assert answer["newState"] == (await ann.ask("Email/get", ids=[]))["state"] != answer["oldState"]
+
+
+def test_of_states_that_nobody_knows_others_may_have_changed_all(ann: Client) -> None:
+    assert ann.store.peek(sets.of_mail("Email", "e"), ann.account_id, "999999") is None
