@@ -178,7 +178,8 @@ class Limits:
     health_patience: int = 5  # seconds for a write and a read; beyond, all is not well
     metric_labels: int = 500  # kinds and reasons counted apart; beyond, they are one
     jmap_request: int = 10_000_000  # octets of a request; RFC 8620 §2 asks for this
-    jmap_nested: int = 100_000  # arrays and objects of a request: reading millions of empty ones would hold all others
+    jmap_values: int = 100_000  # values of a request, arrays and objects too: to read millions would hold all others
+    jmap_structure: int = 1 * MIB  # octets of a request outside of its texts: numbers of thousands of digits take long
     jmap_references: int = 16  # results referred to in one call (RFC 8620 §3.7)
     jmap_walk: int = 20_000  # elements of arrays that those are searched through; some 20 ms
     jmap_calls: int = 64  # method calls in a request; RFC 8620 §2 asks for 16
@@ -189,6 +190,7 @@ class Limits:
     jmap_answer: int = 64 * MIB  # octets told in one request: 500 long texts in memory at once
     jmap_quick: int = 1000  # rows of a list looked through for one page; farther down it is found whole, and kept
     jmap_kept: int = 1_000_000  # numbers in all lists that are kept: 8 MB
+    jmap_counts: int = 1000  # mailboxes whose emails are not counted twice
     jmap_filter: int = 100  # conditions of one filter
     jmap_filter_depth: int = 20  # operators inside operators
     push_subscriptions: int = 10  # of one user, for clients that are not connected

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from daemon.limits import LIMITS
@@ -17,10 +18,8 @@ from daemon.mail.decode import decode_text, decode_words, header_text, unfold
 from daemon.mail.mailboxes import Mailbox, all_mailboxes
 from daemon.mail.summary import parse_date, zone_in
 
-Fields = Sequence[tuple[bytes, bytes]]
-"""Names as written and raw values, in order."""
-
 _PROPERTY = re.compile(r"header:([!-9;-~]{1,200})(?::as([A-Za-z]{1,20}))?(:all)?")
+_SHORT = 256  # octets of a field that is remembered
 _ID = re.compile(rb"<([^<>]{1,998})>")
 _COMMENT = re.compile(rb"\([^()]*\)")
 _ADDRESSES = frozenset(
@@ -67,15 +66,14 @@ def read_property(name: str) -> Asked | None:
     return Asked(field.encode(), form, found[3] is not None)
 
 
-def value(asked: Asked, fields: Fields) -> Any:
-    """The field in its form: None when there is none or it cannot be read so; with `every` a list."""
+def value(asked: Asked, values: Mapping[bytes, Sequence[bytes]]) -> Any:
+    """The field in its form, out of raw values by name (`header.values`): None when there is none or it cannot be read
+    so; with `every` a list. It may be shared with others who ask for the same: it is not to be changed."""
     make = _FORMS[asked.form].make
+    found = values.get(asked.name, ())
     if asked.every:
-        return [make(raw) for name, raw in fields if name.lower() == asked.name]
-    for name, raw in reversed(fields):
-        if name.lower() == asked.name:
-            return make(raw)
-    return None
+        return [make(raw) for raw in found]
+    return make(found[-1]) if found else None
 
 
 def raw(value: bytes) -> str:
@@ -89,7 +87,14 @@ def text(value: bytes) -> str:
 
 def addresses(value: bytes) -> list[dict[str, str | None]]:
     """Those in groups too, the groups themselves left out."""
+    return _remembered(value) if len(value) <= _SHORT else _addresses(value)
+
+
+def _addresses(value: bytes) -> list[dict[str, str | None]]:
     return [_address(each) for each in all_mailboxes(value, LIMITS.compose_addresses) if each.host is not None]
+
+
+_remembered = lru_cache(maxsize=1024)(_addresses)  # people write to people: a list has the same ones again and again
 
 
 def grouped_addresses(value: bytes) -> list[dict[str, Any]]:

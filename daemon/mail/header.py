@@ -75,6 +75,25 @@ def split_fields(block: bytes) -> list[tuple[bytes, bytes]]:
     return [(found[1], found[2]) for found in islice(_FIELD.finditer(block), LIMITS.header_fields)]
 
 
+def values(block: bytes, names: frozenset[bytes]) -> dict[bytes, list[bytes]]:
+    """The raw values of the fields in a header block that have one of these names (in lower case), in order: of those
+    that `split_fields` gives, without a look at the others."""
+    found: dict[bytes, list[bytes]] = {}
+    few = len(block) <= _SMALL and block.count(b"\n") <= LIMITS.header_fields
+    for name, value in _values_of(names).findall(b"\n" + block) if few else split_fields(block):
+        lower = name.lower()
+        if lower in names:
+            found.setdefault(lower, []).append(value)
+    return found
+
+
+@lru_cache(maxsize=256)
+def _values_of(names: frozenset[bytes]) -> re.Pattern[bytes]:
+    """Names and values as `_FIELD` has them, of fields that follow a line feed: to look for one is quick."""
+    listed = b"|".join(re.escape(name) for name in sorted(names)) or rb"(?!)"
+    return re.compile(rb"\n(" + listed + rb")[ \t]*:(.*(?:\n[ \t].*)*+)", re.IGNORECASE)
+
+
 def fields(block: bytes) -> tuple[Field, ...]:
     """The fields of a header block, in order, at most `LIMITS.header_fields`."""
     return _remembered(block) if len(block) <= _SMALL else _fields(block)

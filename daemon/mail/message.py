@@ -308,6 +308,14 @@ def dress(data: Data, root: Part) -> None:
             waiting += part.parts
 
 
+def body_of(packed: bytes) -> int:
+    """Where the body of the whole message begins. `ValueError` as `unpack`."""
+    if packed[:1] != FORMAT:
+        raise ValueError("packed message structure of another format")
+    _, body, _ = packed.split(b" ", 2)
+    return int(body)
+
+
 def unpack_root(packed: bytes) -> Part:
     """The root alone, without its parts: where header and body of the whole message are. `ValueError` as `unpack`."""
     if packed[:1] != FORMAT:

@@ -1,7 +1,7 @@
 """Which emails of an account fit a condition, in an order (RFC 8621 §4.4): conditions and orders compiled to SQL.
 
 A query is a tree as `find` has it; its terms are those of JMAP (`TERMS`). What stands in the bytes alone (`BYTES`) SQL
-takes as true, and gives with each row the answers that it has: `find.matches` asks about the rest.
+cannot decide: `parted` tells that from the rest, `answers` what SQL knows of it, and `find.matches` asks about more.
 
 One mailbox by date, which is what all clients ask for, comes out of one index and costs what is taken of it.
 """
@@ -13,11 +13,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from daemon.store.emails import KEYWORDS
-from daemon.store.find import All, Either, Not, Query, Term, leaves, needs_text
+from daemon.store.find import HALVES, All, Either, Not, Query, Term, needs_text
 from daemon.store.keywords import SEEN
 from daemon.store.tx import Tx
 
 BYTES = frozenset(("body", "header"))
+_TEXTUAL = BYTES | frozenset(HALVES)
+_FEW = 8  # a part of all this small is looked up one by one
+_FIRST = 64  # rows read for a page, and then twice as many each time, up to
+_MORE = 4096
 _THREAD = "email y indexed by email_thread where y.account_id = e.account_id and y.thread_id = e.thread_id"
 _TERMS = {
     "mailbox": "exists (select 1 from membership x where x.email_id = e.id and x.mailbox_id = ?1)",
@@ -66,24 +70,50 @@ class Order(NamedTuple):
     keyword: str | None = None
 
 
-Row = tuple[int, ...]
-"""An email that may fit: its id, its thread, and the answers of SQL to the terms it knows, in order (`find.leaves`)."""
+Row = tuple[int, int]
+"""An email that fits, as far as SQL can say: its id, its thread."""
 
 
 def rows(
     tx: Tx, account_id: int, query: Query, orders: Sequence[Order], within: set[int] | None = None
-) -> Iterator[Row]:
-    """Those that may fit, in order, each once; with the answers to the terms of what `driver` leaves of the query.
-    `within`: of these only."""
+) -> Iterator[list[Row]]:
+    """Those that fit, in order, each once, some at a time. `within`: no others are wanted, though they may come."""
     box, rest = driver(query)
-    if box is not None and not tx.value("select 1 from mailbox where id = ? and account_id = ?", box, account_id):
+    there = (
+        tx.value("select messages from account where id = ?", account_id)
+        if box is None
+        else tx.value("select total from mailbox where id = ? and account_id = ?", box, account_id)
+    )
+    if not there or within == set():
         return
+    few = within if within is not None and len(within) * _FEW < there else None
+    sql, params = _statement(account_id, box, rest, orders or (Order("receivedAt"),), few)
+    cursor = tx.each(sql, *params)
     seen: set[int] = set()
-    sql, params = _statement(account_id, box, rest, orders or (Order("receivedAt"),), within)
-    for row in tx.each(sql, *params):
-        if row[0] not in seen:
-            seen.add(row[0])
-            yield row
+    count = _FIRST
+    while batch := cursor.fetchmany(count):
+        fresh = {row[0]: row for row in batch}
+        for email_id in seen.intersection(fresh):
+            del fresh[email_id]
+        seen.update(fresh)
+        yield list(fresh.values())
+        count = min(2 * count, _MORE)
+
+
+def answers(tx: Tx, ids: Sequence[int], terms: Sequence[Term]) -> dict[int, dict[Term, bool]]:
+    """What SQL says to terms that it can answer, about each of these emails."""
+    if not terms:
+        return {email_id: {} for email_id in ids}
+    asked = [_sql(term) for term in terms]
+    columns = ", ".join(f"coalesce({sql}, 0)" for sql, _ in asked)
+    return {
+        row[0]: dict(zip(terms, map(bool, row[1:]), strict=True))
+        for row in tx.each(
+            f"select e.id, {columns} from json_each(?) j cross join email e on e.id = j.value"
+            " left join content c on c.blob_id = e.blob_id",
+            *(value for _, values in asked for value in values), json.dumps(ids),
+        )
+    }  # fmt: skip
 
 
 def only_mailbox(query: Query) -> int | None:
@@ -95,7 +125,8 @@ def only_mailbox(query: Query) -> int | None:
 def count_in(tx: Tx, mailbox_id: int) -> int:
     """The emails of a mailbox, each once."""
     count: int = tx.value(
-        "select count(*) from (select distinct email_id from membership where mailbox_id = ?)",
+        "select count(*) from (select distinct received_at, email_id"  # as the index has them
+        " from membership indexed by membership_received where mailbox_id = ?)",
         mailbox_id,
     )
     return count
@@ -115,34 +146,52 @@ def driver(query: Query) -> tuple[int | None, Query]:
     return None, query
 
 
+def parted(query: Query) -> tuple[Query, Query]:
+    """A query as two that must both be true: what SQL alone decides, and what is about texts, of which the full-text
+    index knows something."""
+    parts = list(_conjuncts(query))
+    textual = [needs_text(part, _TEXTUAL) for part in parts]
+    return (
+        All(tuple(part for part, text in zip(parts, textual, strict=True) if not text)),
+        All(tuple(part for part, text in zip(parts, textual, strict=True) if text)),
+    )
+
+
+def _conjuncts(query: Query) -> Iterator[Query]:
+    if isinstance(query, All):
+        for part in query.parts:
+            yield from _conjuncts(part)
+    else:
+        yield query
+
+
 def _statement(
-    account_id: int, box: int | None, query: Query, orders: Sequence[Order], within: set[int] | None
+    account_id: int, box: int | None, query: Query, orders: Sequence[Order], few: set[int] | None
 ) -> tuple[str, list[Any]]:
+    """`few`: only these, each looked up by its id."""
     where, params = _compile(query, True)
-    if within is not None:
-        email = "m.email_id" if box is not None else "e.id"
-        where = f"{email} in (select value from json_each(?)) and {where}"
-        params = [json.dumps(list(within)), *params]
-    answers = [_sql(term) for term in (leaves(query, BYTES) if needs_text(query, BYTES) else ())]
     by = [_order(order, "m" if box is not None else "e") for order in orders]
     direction = "asc" if orders[-1].ascending else "desc"
     source = "m.email_id, m.thread_id" if box is not None else "e.id, e.thread_id"
-    columns = ", ".join((source, *(f"coalesce({sql}, 0)" for sql, _ in answers)))
     ending = ", ".join((*(sql for sql, _ in by), f"{source.partition(',')[0]} {direction}"))
-    needed = f"{where} {columns} {ending}"
-    values = [value for _, own in answers for value in own]
+    needed = f"{where} {ending}"
+    listed: list[Any] = [] if few is None else [json.dumps(list(few))]
     if box is not None:
         straight = len(orders) == 1 and orders[0].by == "receivedAt"
         tables = f"membership m{' indexed by membership_received' if straight else ''}"
+        if few is not None:
+            tables = "json_each(?) j cross join membership m indexed by membership_email on m.email_id = j.value"
         if "e." in needed or "c." in needed:
             tables += " cross join email e on e.id = m.email_id"
         condition, own = "m.mailbox_id = ?", box
     else:
         tables, condition, own = "email e", "e.account_id = ?", account_id
+        if few is not None:
+            tables = "json_each(?) j cross join email e on e.id = j.value"
     if "c." in needed:
         tables += " left join content c on c.blob_id = e.blob_id"
-    sql = f"select {columns} from {tables} where {condition} and {where} order by {ending}"
-    return sql, [*values, own, *params, *(value for _, own in by for value in own)]
+    sql = f"select {source} from {tables} where {condition} and {where} order by {ending}"
+    return sql, [*listed, own, *params, *(value for _, own in by for value in own)]
 
 
 def _order(order: Order, driver: str) -> tuple[str, list[Any]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from functools import reduce
+from operator import and_, or_
 from typing import NamedTuple
 
 from daemon.store import keywords
@@ -40,29 +42,16 @@ class Standing(NamedTuple):
 
 def rows(tx: Tx, account_id: int, ids: Sequence[int]) -> dict[int, Email]:
     """Those there are, by id."""
-    found = {}
-    for row in tx.each(
-        "select e.id, e.thread_id, e.size, e.received_at, e.prefix, b.segment_id, b.offset, b.length, e.blob_id,"
-        " coalesce(c.parts, x''), coalesce(c.preview, ''), coalesce(c.has_attachment, 0), e.created_modseq"
-        " from json_each(?) j cross join email e on e.id = j.value join blob b on b.id = e.blob_id"
-        " left join content c on c.blob_id = b.id where e.account_id = ?",
-        json.dumps(ids), account_id,
-    ):  # fmt: skip
-        email_id, thread_id, size, received_at, prefix, *place, blob_id, parts, preview, attached, created = row
-        found[email_id] = Email(
-            email_id,
-            thread_id,
-            size,
-            received_at,
-            prefix,
-            Place(*place),
-            blob_id,
-            parts,
-            preview,
-            bool(attached),
-            created,
+    return {
+        row[0]: Email._make((*row[:5], Place(*row[5:8]), *row[8:11], bool(row[11]), row[12]))
+        for row in tx.each(
+            "select e.id, e.thread_id, e.size, e.received_at, e.prefix, b.segment_id, b.offset, b.length, e.blob_id,"
+            " coalesce(c.parts, x''), coalesce(c.preview, ''), coalesce(c.has_attachment, 0), e.created_modseq"
+            " from json_each(?) j cross join email e on e.id = j.value join blob b on b.id = e.blob_id"
+            " left join content c on c.blob_id = b.id where e.account_id = ?",
+            json.dumps(ids), account_id,
         )
-    return found
+    }  # fmt: skip
 
 
 def subject(tx: Tx, blob_id: int) -> str:
@@ -77,30 +66,30 @@ def everyone(tx: Tx, account_id: int, limit: int) -> list[int]:
 
 def standings(tx: Tx, ids: Iterable[int]) -> dict[int, Standing]:
     """By id. A message is read when it is in all its mailboxes, and whatever else when it is in any (design.md §4)."""
-    flags: dict[int, tuple[int, int]] = {}
-    boxes: dict[int, list[int]] = {}
-    words: dict[int, set[int]] = {}
+    placed: dict[int, list[tuple[int, int, int]]] = {}
     for email_id, mailbox_id, bits, number in tx.each(
         "select m.email_id, m.mailbox_id, m.flags, m.keywords from json_each(?) j"
         " cross join membership m indexed by membership_email on m.email_id = j.value order by m.mailbox_id",
         json.dumps(list(ids)),
     ):
-        every, some = flags.get(email_id, (SEEN, 0))
-        flags[email_id] = every & bits, some | bits
-        boxes.setdefault(email_id, []).append(mailbox_id)
-        words.setdefault(email_id, set()).add(number)
-    names = {number: keywords.names_of(tx, number) for number in set().union(*words.values())}
-    return {
-        email_id: Standing(
-            list(dict.fromkeys(boxes[email_id])),
-            _keywords(every | some & ~SEEN, (name for number in words[email_id] for name in names[number])),
-        )
-        for email_id, (every, some) in flags.items()
-    }
+        placed.setdefault(email_id, []).append((mailbox_id, bits, number))
+    known: dict[tuple[tuple[int, int], ...], list[str]] = {}  # most messages are marked as others are
+    found = {}
+    for email_id, places in placed.items():
+        marks = tuple([(bits, number) for _, bits, number in places])
+        if marks not in known:
+            known[marks] = _keywords(tx, marks)
+        found[email_id] = Standing(list(dict.fromkeys([box for box, _, _ in places])), known[marks])
+    return found
 
 
-def _keywords(flags: int, names: Iterable[str]) -> list[str]:
-    return [name for name, bit in KEYWORDS.items() if flags & bit] + sorted({name.lower() for name in names})
+def _keywords(tx: Tx, marks: Sequence[tuple[int, int]]) -> list[str]:
+    """What flags and sets of keywords in some mailboxes come to."""
+    every = reduce(and_, (bits for bits, _ in marks), SEEN)
+    some = reduce(or_, (bits for bits, _ in marks), 0)
+    flags = every | some & ~SEEN
+    names = {name.lower() for number in {number for _, number in marks} for name in keywords.names_of(tx, number)}
+    return [name for name, bit in KEYWORDS.items() if flags & bit] + sorted(names)
 
 
 def members(tx: Tx, account_id: int, threads: Iterable[int]) -> dict[int, list[int]]:

@@ -46,7 +46,7 @@ class Either:
 
 Query = Term | Not | All | Either
 TEXT = frozenset(("body", "text"))
-_HALVES = {
+HALVES = {
     "body": ("body",),
     "text": ("head", "body"),
     **dict.fromkeys(("from", "to", "cc", "bcc", "subject", "any"), ("head",)),
@@ -138,8 +138,8 @@ def _narrowed(tx: Tx, query: Query, account_id: int, sure: Sure) -> set[int] | N
         case Term("header", (_, str(text))) if text:
             known = fulltext.look(tx, account_id, text, ("head",))
             return None if known is None else known.maybe
-        case Term(kind, str(text)) if kind in _HALVES:
-            known = fulltext.look(tx, account_id, text, _HALVES[kind])
+        case Term(kind, str(text)) if kind in HALVES:
+            known = fulltext.look(tx, account_id, text, HALVES[kind])
             if known is not None and kind in TEXT:
                 sure.setdefault(query, set()).update(known.sure)
             return None if known is None else known.maybe

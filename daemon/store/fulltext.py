@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from daemon.limits import LIMITS
 from daemon.mail import words
+from daemon.mail.words import Piece
 from daemon.store.blobs import Place
 from daemon.store.inverted import Half, reader
 from daemon.store.tx import Tx
@@ -25,7 +26,7 @@ _DAY = 86_400_000  # milliseconds
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Emails that may contain a text, and those of them that surely do."""
+    """What may contain a text, and what of it surely does."""
 
     maybe: set[int]
     sure: set[int]
@@ -34,29 +35,81 @@ class Found:
 # ----------------------------------------------------------------------------------------------------------- searching
 
 
-def look(tx: Tx, account_id: int, text: str, halves: Sequence[str] = HALVES) -> Found | None:
-    """Where in an account a text may be: in headers ('head': what we put before them included), in bodies ('body': text
-    and names of attachments). None: nothing is known, it may be anywhere. Emails that are gone may be among them."""
-    sought = text.lower()
-    pieces = words.pieces(sought)
-    up_to = _up_to(tx, account_id)
-    if not pieces or not up_to:
-        return None
-    whole = len(pieces) == 1 and pieces[0].text == sought
-    found = Found(set(), set())
+class Sought(NamedTuple):
+    """A text that is looked for, and in which halves of the index: in headers ('head': what we put before them
+    included), in bodies ('body': text and names of attachments). `whole`: it is one piece."""
+
+    pieces: Sequence[Piece]
+    whole: bool
+    halves: Sequence[str]
+
+
+def sought(text: str, halves: Sequence[str] = HALVES) -> Sought | None:
+    """None for what the index does not help with."""
+    pieces = words.pieces(text.lower())
+    whole = len(pieces) == 1 and pieces[0].text == text.lower()
+    return Sought(pieces, whole, halves) if pieces else None
+
+
+class View:
+    """A block as a search sees it: numbers of emails, and `ids` by number."""
+
+    def __init__(self, tx: Tx, block_id: int, ids: Sequence[int]) -> None:
+        self.ids = ids
+        self._tx = tx
+        self._block_id = block_id
+        self._halves: dict[str, Half | None] = {}
+
+    def look(self, wanted: Sought) -> Found:
+        """The numbers. One set, where all that may contain it do."""
+        found = [self._look(half, wanted) for half in wanted.halves]
+        if len(found) == 1:
+            return found[0]
+        return Found(set().union(*(one.maybe for one in found)), set().union(*(one.sure for one in found)))
+
+    def _look(self, half: str, wanted: Sought) -> Found:
+        try:
+            if half not in self._halves:
+                self._halves[half] = None
+                self._halves[half] = half_of(self._tx, self._block_id, half)
+            there = self._halves[half]
+            if there is not None:
+                return Found(*there.search(wanted.pieces, wanted.whole, len(self.ids)))
+        except (LookupError, ValueError, struct.error):  # damaged, as `wrong` tells: its messages are read
+            pass
+        return Found(set(range(len(self.ids))), set())
+
+    def emails(self, numbers: set[int]) -> set[int]:
+        return set(map(self.ids.__getitem__, numbers))
+
+
+def views(tx: Tx, account_id: int) -> Iterator[View]:
     for block, count, packed in tx.all(
         "select id, emails, ids from fulltext_block where account_id = ? and state = 'used'", account_id
     ):
-        ids = struct.unpack(f"<{count}q", packed)
-        for half in halves:
-            try:
-                maybe, sure = half_of(tx, block, half).search(pieces, whole, count)
-            except (LookupError, ValueError, struct.error):  # damaged, as `wrong` tells: its messages are read
-                found.maybe.update(ids)
-                continue
-            found.maybe.update(map(ids.__getitem__, maybe))
-            found.sure.update(map(ids.__getitem__, sure))
-    found.maybe.update(r[0] for r in tx.all("select id from email where account_id = ? and id > ?", account_id, up_to))
+        yield View(tx, block, struct.unpack(f"<{count}q", packed))
+
+
+def unread(tx: Tx, account_id: int) -> set[int] | None:
+    """The emails that are in no block; None when there is no index."""
+    up_to = _up_to(tx, account_id)
+    if not up_to:
+        return None
+    return {r[0] for r in tx.all("select id from email where account_id = ? and id > ?", account_id, up_to)}
+
+
+def look(tx: Tx, account_id: int, text: str, halves: Sequence[str] = HALVES) -> Found | None:
+    """Where in an account a text may be. None: nothing is known, it may be anywhere. Emails that are gone may be among
+    them."""
+    wanted, rest = sought(text, halves), unread(tx, account_id)
+    if wanted is None or rest is None:
+        return None
+    found = Found(rest, set())
+    for view in views(tx, account_id):
+        here = view.look(wanted)
+        maybe = view.emails(here.maybe)
+        found.maybe.update(maybe)
+        found.sure.update(maybe if here.sure is here.maybe else view.emails(here.sure))
     return found
 
 

@@ -101,7 +101,7 @@ class Half:
 
     def search(self, pieces: Sequence[Piece], all_of_it: bool, total: int) -> tuple[set[int], set[int]]:
         """Which of `total` texts may contain these pieces, and which of them surely do, if the pieces are all that is
-        sought (`all_of_it`: one piece without anything before or behind it)."""
+        sought (`all_of_it`: one piece without anything before or behind it). One set, where all of them do."""
         sure: set[int] = set()
         found: set[int] | None = None
         for piece in pieces:
@@ -111,7 +111,11 @@ class Half:
                 sure = exactly
             if not found:
                 break
-        return (found or set()) | self._term(MARK), sure
+        unread = self._term(MARK)
+        found = found or set()
+        if sure == found and sure >= unread:
+            return sure, sure
+        return found | unread, sure
 
     def _having(self, piece: Piece, total: int) -> tuple[set[int], set[int]]:
         """The texts with a run that this may be a piece of, and those of them that surely contain its letters."""

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from daemon.mail import forms
+from daemon.mail.header import values
 
 FIELDS = [
     (b"Received", b" from a"),
@@ -23,6 +24,8 @@ FIELDS = [
     (b"X-Thing", b" <a@b>\r"),
     (b"Received", b" from b"),
 ]
+
+BLOCK = b"".join(b"%b:%b\n" % field for field in FIELDS)
 
 ANSWERS: list[tuple[str, Any]] = [
     ("subject", "café and more"),
@@ -77,7 +80,7 @@ ANSWERS: list[tuple[str, Any]] = [
 def test_fields_in_their_forms(name: str, value: Any) -> None:
     asked = forms.read_property(name)
     assert asked is not None
-    assert forms.value(asked, FIELDS) == value
+    assert forms.value(asked, values(BLOCK, frozenset([asked.name]))) == value
 
 
 @pytest.mark.parametrize(
@@ -126,3 +129,9 @@ def test_a_group_without_end() -> None:
     assert forms.grouped_addresses(b"Friends: a@x.example") == [
         {"name": "Friends", "addresses": [{"name": None, "email": "a@x.example"}]}
     ]
+
+
+def test_addresses_of_a_short_and_of_a_long_field_are_the_same() -> None:
+    one = {"name": "Joe", "email": "joe@a.example"}
+    for count in (1, 2, 50):
+        assert forms.addresses(b", ".join([b"Joe <joe@a.example>"] * count)) == [one] * count

@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from daemon.limits import LIMITS
-from daemon.mail.header import content_type, disposition, field_matcher, fields, named, parameters, split_fields, token
+from daemon.mail.header import (
+    content_type,
+    disposition,
+    field_matcher,
+    fields,
+    named,
+    parameters,
+    split_fields,
+    token,
+    values,
+)
 
 
 def test_fields_are_offsets() -> None:
@@ -68,3 +78,28 @@ def test_dispositions_and_tokens() -> None:
     assert disposition(b' ATTACHMENT; filename="x"') == ("attachment", [(b"filename", b"x")])
     assert disposition(b"; filename=x") == ("", [(b"filename", b"x")])
     assert token(b"") == ""
+
+
+NAMES = frozenset((b"to", b"x-a"))
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        b"",
+        b"To: a\r\nX-A: 1\r\nto : b\r\n",
+        b"Total: 1\nX-To: 2\nX-A:\n folded\n\ttwice\nTO:",
+        b"to without a colon\nnothing: To: a\n To: b\nx-a\t:\r\n",
+        b" to: a continuation of nothing\nTo: b",
+        b"X-A: 1\n" * (LIMITS.header_fields + 5),
+        b"X-B: 1\n" * (LIMITS.header_fields - 1) + b"To: the last\nTo: one too many\n",
+        b"X-B: " + b"long " * 4000 + b"\nto: a\nX-A: b\n",
+    ],
+)
+def test_values_are_those_of_the_fields(block: bytes) -> None:
+    expected: dict[bytes, list[bytes]] = {}
+    for name, value in split_fields(block):
+        if name.lower() in NAMES:
+            expected.setdefault(name.lower(), []).append(value)
+    assert values(block, NAMES) == expected
+    assert values(block, frozenset()) == {}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import daemon.mail.message as message_room
 from daemon.limits import LIMITS
-from daemon.mail.message import Message, Part, pack, scan, unpack, unpack_root
+from daemon.mail.message import Message, Part, body_of, pack, scan, unpack, unpack_root
 
 
 def shape(part: Part) -> str:
@@ -238,6 +238,7 @@ def test_a_packed_tree_comes_back(data: bytes) -> None:
     root = scan(data).root
     assert unpack(pack(root)) == stripped(root)
     assert unpack_root(pack(root)) == replace(stripped(root), parts=[])
+    assert body_of(pack(root)) == root.body
 
 
 @pytest.mark.parametrize("cut", [b"", b"2", b"1"])
@@ -246,6 +247,8 @@ def test_a_packed_tree_that_is_none_is_an_error(cut: bytes) -> None:
         unpack(cut)
     with pytest.raises(ValueError):
         unpack_root(cut)
+    with pytest.raises(ValueError):
+        body_of(cut)
 
 
 def test_a_packed_tree_with_rows_missing_or_too_many_is_an_error() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from daemon.limits import LIMITS
@@ -12,11 +13,10 @@ from daemon.wire.jmap import BadArguments, BadReference, Invocation, Problem
 
 
 def test_a_request() -> None:
-    found = jmap.read_request(
-        b'{"using": ["a", "b"], "methodCalls": [["m/x", {"y": 1}, "c"]], "createdIds": {"k": "i"}}'
-    )
+    said = b'{"using": ["a", "b"], "methodCalls": [["m/x", {"y": 1}, "c"]], "createdIds": {"k": "i"}}'
+    found = jmap.request_of(jmap.decode(said))
     assert found == (frozenset("ab"), [("m/x", {"y": 1}, "c")], {"k": "i"})
-    assert jmap.read_request(b'{"using": [], "methodCalls": [], "more": 1}').created is None
+    assert jmap.request_of({"using": [], "methodCalls": [], "more": 1}).created is None
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_a_request() -> None:
 )
 def test_what_is_no_request(data: bytes, type: str) -> None:
     with pytest.raises(Problem) as caught:
-        jmap.read_request(data)
+        jmap.request_of(jmap.decode(data))
     assert caught.value.type == f"urn:ietf:params:jmap:error:{type}" and caught.value.detail
 
 
@@ -118,13 +118,48 @@ def test_what_is_no_date(text: object) -> None:
 # --------------------------------------------------------------------------------------- what would hold up all others
 
 
-@pytest.mark.parametrize("hole", [b"[],", b"{},", b'[{"":[]}],'])
+@pytest.mark.parametrize(
+    "hole", [b"[],", b"{},", b'[{"":[]}],', b'"a",', b"1,", b"1.5,", b'"\\\\","\\"",', b'"]" , "{",']
+)
 def test_a_request_of_many_small_things_is_not_read(hole: bytes) -> None:
-    data = b'{"using": [], "methodCalls": [["Core/echo", {"a": [' + hole * LIMITS.jmap_nested + b'0]}, "c"]]}'
+    data = b'{"using": [], "methodCalls": [["Core/echo", {"a": [' + hole * LIMITS.jmap_values + b'0]}, "c"]]}'
     for text in (data, data.decode()):
-        with pytest.raises(Problem) as caught:
-            jmap.decode(text)
-        assert (caught.value.type, caught.value.limit) == ("urn:ietf:params:jmap:error:limit", "maxSizeRequest")
+        assert _refusal(text) == ("limit", "maxSizeRequest")
+
+
+def test_a_request_of_many_names_is_not_read() -> None:
+    names = [b'"%x":0' % number for number in range(LIMITS.jmap_values + 1)]
+    assert _refusal(b"{%b}" % b",".join(names)) == ("limit", "maxSizeRequest")
+    assert len(jmap.decode(b"{%b}" % b",".join(names[1:]))) == LIMITS.jmap_values
+
+
+def test_a_text_may_have_many_of_whatever_stands_between_values() -> None:
+    for inside in ("1,2,", "[", '{","', "\\,[", '\\",{', '\\\\",['):
+        value = {"a": [inside * LIMITS.jmap_values, inside, 1.5, -1e300]}
+        assert jmap.decode(msgspec.json.encode(value)) == value
+
+
+def test_a_request_of_long_numbers_is_not_read() -> None:
+    number = b"1234567890" * 400
+    many = [number] * (LIMITS.jmap_structure // len(number))
+    assert len(jmap.decode(b"[%b]" % b",".join(many[1:]))) == len(many) - 1
+    assert _refusal(b"[%b]" % b",".join([*many, number])) == ("limit", "maxSizeRequest")
+    assert _refusal(b"[%b]" % (b" " * LIMITS.jmap_structure)) == ("limit", "maxSizeRequest")
+
+
+def _refusal(text: str | bytes) -> tuple[str, str]:
+    with pytest.raises(Problem) as caught:
+        jmap.decode(text)
+    return caught.value.type.rpartition(":")[2], caught.value.limit
+
+
+@pytest.mark.parametrize("number", ["1.5", "-0.0", "1E5", "1e-400", "1.2345678901234567890e-300"])
+def test_numbers_are_read_as_they_stand(number: str) -> None:
+    assert jmap.decode(f"[{number}]") == [float(number)]
+
+
+def test_a_number_beyond_all_is_none() -> None:
+    assert _refusal("[1e400]") == _refusal("-1e999") == ("notJSON", "")
 
 
 def test_half_a_character_is_no_json() -> None:
@@ -154,3 +189,12 @@ def test_references_walk_no_further_than_so_many_elements() -> None:
     assert jmap.resolve({"#a": reference, "#b": reference}, half) == {"a": [], "b": []}
     with pytest.raises(BadReference):
         jmap.resolve({"#a": reference, "#b": reference, "#c": reference}, half)
+
+
+def test_what_is_written_down_is_read_again() -> None:
+    emails = [msgspec.Raw(msgspec.json.encode({"id": f"e{n}", "to": [{"email": f"{n}@x.example"}]})) for n in range(2)]
+    answers = [Invocation("Email/get", {"list": emails}, "0")]
+    assert jmap.pointed(answers[0].arguments, "/list/*/id") == ["e0", "e1"]
+    assert jmap.pointed(answers[0].arguments, "/list/1/to/0/email") == "1@x.example"
+    whole = jmap.resolve({"#a": {"resultOf": "0", "name": "Email/get", "path": "/list"}}, answers)
+    assert whole["a"][1] == {"id": "e1", "to": [{"email": "1@x.example"}]}

@@ -12,7 +12,9 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
+import msgspec
 import msgspec.json
 from aiohttp import web
 
@@ -33,6 +35,7 @@ from daemon.wire.jmap import Invocation, Problem, Request
 WELL_KNOWN = "/.well-known/jmap"
 SESSION = "/jmap/session"
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,255}(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::[0-9]{1,5})?")
+_LONG = 1 << 18  # octets of a request that are not read on the loop
 _NO_ACCOUNT = ("Core", "PushSubscription")  # types that belong to no account
 
 
@@ -69,6 +72,10 @@ class Api:
             if not self._busy[visitor.account_id]:
                 del self._busy[visitor.account_id]
 
+    async def read(self, data: bytes | str) -> Any:
+        """JSON of a client; beside the loop where it is long, for that may take some 50 ms. Raises `Problem`."""
+        return jmap.decode(data) if len(data) <= _LONG else await self.store.aside(jmap.decode, data)
+
     async def answer(self, visitor: Visitor, request: Request) -> Arguments:
         """The Response object. Raises `Problem` for a request that is refused as a whole."""
         for urn in request.using:
@@ -80,17 +87,20 @@ class Api:
         config = self.config()
         created = dict(request.created or {})
         answers: list[Invocation] = []
+        written: list[msgspec.Raw] = []
         octets = 0
         for asked in request.calls:
             call = Call(
                 self.store, config, self.door, visitor, visitor.account_id, request.using, created, [], self.judge
             )
             method = methods.get(asked.name) if octets <= LIMITS.jmap_answer else _too_much
-            answers += await _answered(call, method, asked, answers)
-            octets += len(msgspec.json.encode(answers[-1]))
-            await asyncio.sleep(0)  # others have the loop between two calls that never waited
+            for answer in await _answered(call, method, asked, answers):
+                answers.append(answer)
+                written.append(msgspec.Raw(msgspec.json.encode(answer)))
+                octets += len(written[-1])
+                await asyncio.sleep(0)  # others have the loop between two calls that never waited
         response: Arguments = {
-            "methodResponses": answers,
+            "methodResponses": written,
             "sessionState": session.state(self.capabilities, config, visitor),
         }
         if request.created is not None:
@@ -122,7 +132,7 @@ async def api(request: web.Request) -> web.StreamResponse:
         if request.content_type != "application/json":
             raise Problem("notJSON", "the content type is not application/json")
         with desk.turn(visitor):
-            asked = jmap.read_request(await body(request))
+            asked = jmap.request_of(await desk.read(await body(request)))
             answer = await desk.answer(visitor, asked)
             return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
     except Problem as problem:

@@ -224,7 +224,7 @@ def listed(found: Arguments, state: str, ids: Sequence[str], calculable: bool = 
     return {**answer, "total": len(ids)} if found["calculateTotal"] else answer
 
 
-def window(found: Arguments, ids: Sequence[str]) -> Arguments:
+def window(found: Arguments, ids: Sequence[Any]) -> Arguments:
     """The part of all results that is asked for (RFC 8620 §5.5). Raises `MethodError` (anchorNotFound)."""
     if found["anchor"] is not None:
         if found["anchor"] not in ids:

@@ -5,15 +5,17 @@ What a list shows comes out of rows and header blocks; bodies are read when they
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
+import msgspec
 import msgspec.json
 
 from daemon.limits import LIMITS
 from daemon.mail import object_ids
-from daemon.mail.message import Part, scan, unpack
+from daemon.mail.message import Part, body_of, scan, unpack
 from daemon.serve.web.jmap import core, email_content, email_query, octets
-from daemon.serve.web.jmap.core import Fetched
 from daemon.serve.web.jmap.email_content import Content, Wanted
 from daemon.serve.web.jmap.method import Arguments, Call, Method, MethodError
 from daemon.store import changes, emails
@@ -27,22 +29,28 @@ SORTS = ORDERS
 
 
 async def get(call: Call, arguments: Arguments) -> Arguments:
-    """Email/get."""
+    """Email/get. Each email is written down as it is read: nothing is to be done for all of them on the loop."""
     found = core.read(arguments, {**core.GET, **email_content.ARGUMENTS})
     ids = core.wanted_ids(found)
     wanted = email_content.wanted(found)
-    return core.got(found, ids, await call.store.aside(_fetch, call.store, call.account_id, ids, wanted))
+    state, told = await call.store.aside(_fetch, call.store, call.account_id, ids, wanted)
+    missing = [one for one in ids or () if one not in told]
+    return {"accountId": found["accountId"], "state": state, "list": list(told.values()), "notFound": missing}
 
 
-def _fetch(store: Store, account_id: int, ids: Sequence[str] | None, wanted: Wanted) -> Fetched:
+def _fetch(
+    store: Store, account_id: int, ids: Sequence[str] | None, wanted: Wanted
+) -> tuple[str, dict[str, msgspec.Raw]]:
+    """The state, and by id the Email objects there are. Raises `MethodError` (requestTooLarge)."""
     state, rows, standings = store.read_now(_rows, account_id, ids)
     if len(rows) > LIMITS.jmap_get:
-        return state, [{"id": f"e{row.id}"} for row in rows]
-    told: list[Arguments] = []
+        raise MethodError("requestTooLarge", f"there are more than {LIMITS.jmap_get} of them: ask for some")
+    told: dict[str, msgspec.Raw] = {}
     octets_told = 0
     for row in rows:
-        told.append(show(store, row, standings.get(row.id, Standing([], [])), wanted))
-        octets_told += len(msgspec.json.encode(told[-1]))
+        written = msgspec.json.encode(show(store, row, standings.get(row.id, _NOWHERE), wanted))
+        told[f"e{row.id}"] = msgspec.Raw(written)
+        octets_told += len(written)
         if octets_told > LIMITS.jmap_answer:
             raise MethodError("requestTooLarge", "these emails are too long to be told at once: ask for fewer")
     return state, told
@@ -58,24 +66,28 @@ def _rows(tx: Tx, account_id: int, ids: Sequence[str] | None) -> tuple[str, list
     return str(changes.state(tx, account_id)), found, emails.standings(tx, rows)
 
 
+_NOWHERE = Standing([], [])
+_OF_ROWS: dict[str, Callable[[Email, Standing], Any]] = {  # the properties that do not need the bytes
+    "id": lambda row, standing: f"e{row.id}",
+    "blobId": lambda row, standing: octets.whole(row.id),
+    "threadId": lambda row, standing: f"t{row.thread_id}",
+    "mailboxIds": lambda row, standing: {f"m{each}": True for each in standing.mailboxes},
+    "keywords": lambda row, standing: dict.fromkeys(standing.keywords, True),
+    "size": lambda row, standing: row.size,
+    "receivedAt": lambda row, standing: utc_date(row.received_at // 1000 * 1000),
+    "hasAttachment": lambda row, standing: row.has_attachment,
+    "preview": lambda row, standing: row.preview,
+}
+
+
 def show(store: Store, row: Email, standing: Standing, wanted: Wanted) -> Arguments:
     """An Email object. For a thread that may wait."""
-    found: Arguments = {
-        "id": f"e{row.id}",
-        "blobId": octets.whole(row.id),
-        "threadId": f"t{row.thread_id}",
-        "mailboxIds": {f"m{each}": True for each in standing.mailboxes},
-        "keywords": dict.fromkeys(standing.keywords, True),
-        "size": row.size,
-        "receivedAt": utc_date(row.received_at // 1000 * 1000),
-        "hasAttachment": row.has_attachment,
-        "preview": row.preview,
-    }
-    found = {name: value for name, value in found.items() if name in wanted.properties}
-    if wanted.needs_fields or wanted.needs_parts:
+    found = {name: _OF_ROWS[name](row, standing) for name in wanted.properties if name in _OF_ROWS}
+    if len(found) < len(wanted.properties):
         data = octets.Lazy(store, row.place)
-        content = Content(row.prefix, data, tree(row, data), lambda number: octets.of_part(row.id, number))
-        found |= email_content.show(content, wanted)
+        root = partial(tree, row, data)
+        body = body_of(row.parts) if row.parts else root().body
+        found |= email_content.show(Content(row.prefix, data, body, root, partial(octets.of_part, row.id)), wanted)
     return found
 
 

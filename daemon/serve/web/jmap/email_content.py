@@ -6,14 +6,13 @@ thread that may wait: bytes are read where they are looked at.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from daemon.mail import bodies, forms
+from daemon.mail import bodies, forms, header
 from daemon.mail.bodies import Bodies
 from daemon.mail.decode import decode_transfer
-from daemon.mail.header import split_fields
 from daemon.mail.message import Part, dress
 from daemon.serve.web.jmap import core
 from daemon.serve.web.jmap.method import Arguments
@@ -35,21 +34,29 @@ ARGUMENTS: core.Spec = {
 }
 
 
+class Headers(NamedTuple):
+    """Header properties by name, and the names of the fields they are about."""
+
+    asked: Mapping[str, forms.Asked]
+    fields: frozenset[bytes]
+
+    def of(self, block: bytes) -> Arguments:
+        """These properties of a header block."""
+        values = header.values(block, self.fields)
+        return {name: forms.value(asked, values) for name, asked in self.asked.items()}
+
+
 class Wanted(NamedTuple):
     """Properties by name, header properties read; which parts' texts, at most how many octets of each (0: all)."""
 
     properties: frozenset[str]
-    headers: dict[str, forms.Asked]
+    headers: Headers
     of_part: tuple[str, ...]
-    part_headers: dict[str, forms.Asked]
+    part_headers: Headers
     texts: bool
     htmls: bool
     all_texts: bool
     most: int
-
-    @property
-    def needs_fields(self) -> bool:
-        return bool(self.headers) or "headers" in self.properties
 
     @property
     def needs_parts(self) -> bool:
@@ -74,7 +81,7 @@ def wanted(found: Arguments, default: Sequence[str] = DEFAULT) -> Wanted:
     )
 
 
-def _headers(properties: Sequence[str], others: Sequence[str], short: Collection[str] = ()) -> dict[str, forms.Asked]:
+def _headers(properties: Sequence[str], others: Sequence[str], short: Collection[str] = ()) -> Headers:
     """The header properties among these, also by their short names; the rest must be among `others`."""
     found = {}
     for name in properties:
@@ -84,53 +91,54 @@ def _headers(properties: Sequence[str], others: Sequence[str], short: Collection
         if asked is None:
             raise core.invalid(f"{name} is no property here, or not in that form")
         found[name] = asked
-    return found
+    return Headers(found, frozenset(asked.name for asked in found.values()))
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A message: what we put before it, its bytes, its tree (with fields, or to be dressed), and how the blob of a
-    part is called."""
+    """A message: what we put before it, its bytes, where its body begins, its tree (with fields, or to be dressed), and
+    how the blob of a part is called."""
 
     prefix: bytes
     data: Data | Any
-    root: Part
+    body: int
+    root: Callable[[], Part]
     blob: Callable[[str], str]
 
 
 def show(content: Content, wanted: Wanted) -> Arguments:
     """The properties that come out of the bytes."""
     found: Arguments = {}
-    if wanted.needs_fields:
-        root = content.root
-        fields = split_fields(content.prefix + bytes(content.data[root.header : root.body]))
-        found |= {name: forms.value(asked, fields) for name, asked in wanted.headers.items()}
+    if wanted.headers.asked or "headers" in wanted.properties:
+        block = content.prefix + bytes(content.data[: content.body])
+        found |= wanted.headers.of(block)
         if "headers" in wanted.properties:
-            found["headers"] = _every(fields)
+            found["headers"] = _every(block)
     if wanted.needs_parts:
         found |= _Parts(content, wanted).show()
     return found
 
 
-def _every(fields: forms.Fields) -> list[Arguments]:
-    return [{"name": name.decode("latin-1"), "value": forms.raw(value)} for name, value in fields]
+def _every(block: bytes) -> list[Arguments]:
+    return [{"name": name.decode("latin-1"), "value": forms.raw(value)} for name, value in header.split_fields(block)]
 
 
 class _Parts:
     """The body properties of one message."""
 
     def __init__(self, content: Content, wanted: Wanted) -> None:
-        dress(content.data, content.root)
         self.content = content
         self.wanted = wanted
-        self.numbers = {id(part): number for number, part in bodies.numbered(content.root)}
+        self.root = content.root()
+        dress(content.data, self.root)
+        self.numbers = {id(part): number for number, part in bodies.numbered(self.root)}
 
     def show(self) -> Arguments:
         properties = self.wanted.properties
-        sorted_ = bodies.bodies(self.content.root)
+        sorted_ = bodies.bodies(self.root)
         found: Arguments = {}
         if "bodyStructure" in properties:
-            found["bodyStructure"] = self.part(self.content.root, True)
+            found["bodyStructure"] = self.part(self.root, True)
         for name, parts in (
             ("textBody", sorted_.text),
             ("htmlBody", sorted_.html),
@@ -145,7 +153,7 @@ class _Parts:
     def _texts(self, sorted_: Bodies) -> list[Part]:
         parts: list[Part] = []
         if self.wanted.all_texts:
-            parts = [part for _, part in bodies.numbered(self.content.root)]
+            parts = [part for _, part in bodies.numbered(self.root)]
         else:
             parts += sorted_.text if self.wanted.texts else []
             parts += sorted_.html if self.wanted.htmls else []
@@ -166,20 +174,20 @@ class _Parts:
             elif name == "type":
                 found[name] = part.media
             elif name == "headers":
-                found[name] = _every(self._fields(part))
+                found[name] = _every(self._block(part))
             elif name == "subParts":
                 continue
-            elif name in self.wanted.part_headers:
-                found[name] = forms.value(self.wanted.part_headers[name], self._fields(part))
-            else:
+            elif name not in self.wanted.part_headers.asked:
                 found[name] = getattr(about, name)
+        if self.wanted.part_headers.asked:
+            found |= self.wanted.part_headers.of(self._block(part))
         if (deep and part.is_multipart) or "subParts" in self.wanted.of_part:
             found["subParts"] = [self.part(inner, deep) for inner in part.parts] if part.is_multipart else None
         return found
 
-    def _fields(self, part: Part) -> forms.Fields:
-        prefix = self.content.prefix if part is self.content.root else b""
-        return split_fields(prefix + bytes(self.content.data[part.header : part.body]))
+    def _block(self, part: Part) -> bytes:
+        prefix = self.content.prefix if part is self.root else b""
+        return prefix + bytes(self.content.data[part.header : part.body])
 
     def _size(self, part: Part) -> int:
         if part.is_multipart:

@@ -13,13 +13,13 @@ from daemon.limits import LIMITS
 from daemon.mail import object_ids
 from daemon.mail.decode import header_text
 from daemon.mail.header import split_fields
-from daemon.mail.message import scan, unpack
+from daemon.mail.message import body_of, scan, unpack
 from daemon.mail.text import search_text
 from daemon.serve.web.jmap import core, octets
 from daemon.serve.web.jmap.method import Arguments, MethodError
-from daemon.store import emails
+from daemon.store import email_find, emails, find, text_terms
 from daemon.store.db import Store
-from daemon.store.find import All, Either, Not, Query, Sure, Term
+from daemon.store.find import All, Either, Not, Query, Term
 from daemon.store.segments import SegmentDamaged
 from daemon.store.tx import Tx
 from daemon.wire.jmap import read_utc_date
@@ -124,21 +124,42 @@ _CONDITIONS: dict[str, tuple[core.Check, Callable[[Any], Query]]] = {
 
 
 class Looking:
-    """One email whose bytes are asked where the index is not `sure`, read once. For a thread that may wait."""
+    """Whether emails fit a query that their bytes have a say in. What the index is sure of is not looked at; what SQL
+    knows is asked for some emails at once; bytes are read last, those of one email at a time. For a thread that may
+    wait.
 
-    def __init__(self, tx: Tx, store: Store, account_id: int, email_id: int, sure: Sure) -> None:
+    `maybe`: others do not fit; None: any may.
+    """
+
+    def __init__(self, tx: Tx, store: Store, account_id: int, query: Query) -> None:
         self._tx = tx
         self._store = store
         self._account_id = account_id
-        self._email_id = email_id
-        self._sure = sure
+        self._query = query
+        self._terms = find.leaves(query, email_find.BYTES)
+        self._known = text_terms.known(tx, account_id, query)
+        self.maybe = self._known.maybe
+        self._email_id = 0
         self._body: str | None = None
         self._fields: list[tuple[str, str]] | None = None
 
-    def fits(self, term: Term) -> bool:
+    def fitting(self, ids: set[int]) -> set[int]:
+        """Those of these emails that fit."""
+        found = ids & self._known.sure
+        unsure = list((ids if self.maybe is None else ids & self.maybe) - found)
+        for email_id, answers in email_find.answers(self._tx, unsure, self._terms).items():
+            self._email_id, self._body, self._fields = email_id, None, None
+            if find.matches(self._query, answers, self._has):
+                found.add(email_id)
+        return found
+
+    def _has(self, term: Term) -> bool:
+        known = self._known.answer(term, self._email_id)
+        if known is not None:
+            return known
         try:
             if term.kind == "body":
-                return self._email_id in self._sure.get(term, ()) or term.value in self.body()
+                return term.value in self.body()
             name, text = term.value
             return any(name == field and text in value for field, value in self.fields())
         except SegmentDamaged:
@@ -148,9 +169,9 @@ class Looking:
         """The text of its parts and the names of its files, in lower case."""
         if self._body is None:
             row = self._row()
-            data = octets.Lazy(self._store, row.place) if row else None
-            if row is None or data is None:
+            if row is None:
                 return ""
+            data = octets.Lazy(self._store, row.place)
             source: Any = data if data.length > _WHOLE else data[0 : data.length]
             root = unpack(row.parts) if row.parts else scan(data[0 : data.length]).root
             self._body = search_text(source, root)
@@ -162,8 +183,8 @@ class Looking:
             if row is None:
                 return []
             data = octets.Lazy(self._store, row.place)
-            root = unpack(row.parts) if row.parts else scan(data[0 : data.length]).root
-            block = row.prefix + data[root.header : root.body]
+            body = body_of(row.parts) if row.parts else scan(data[0 : data.length]).root.body
+            block = row.prefix + data[0:body]
             self._fields = [(n.decode("latin-1").lower(), header_text(v).lower()) for n, v in split_fields(block)]
         return self._fields
 

@@ -62,7 +62,8 @@ def _shown(name: str, found: Found, wanted: Wanted) -> Arguments | None:
         **dict.fromkeys(_NONE),
     }
     told = {prop: value for prop, value in about.items() if prop in wanted.properties}
-    content = Content(b"", data, message.root, lambda number: blob_ids.inside(name, number))
+    root = message.root
+    content = Content(b"", data, root.body, lambda: root, lambda number: blob_ids.inside(name, number))
     return told | email_content.show(content, wanted)
 
 

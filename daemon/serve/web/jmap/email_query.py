@@ -13,12 +13,13 @@ from itertools import islice
 from typing import NamedTuple
 
 from daemon.limits import LIMITS
+from daemon.mail import object_ids
 from daemon.serve.web.jmap import core, email_filter, query_lists
 from daemon.serve.web.jmap.method import Arguments, Call, MethodError
-from daemon.store import changes, email_find, emails, find, mailboxes
+from daemon.store import changes, email_find, emails, mailboxes
 from daemon.store.db import Store
 from daemon.store.email_find import Order
-from daemon.store.find import Query
+from daemon.store.find import All, Query, Term
 from daemon.store.tx import Tx
 
 _COLLAPSE: core.Spec = {"collapseThreads": (core.is_bool, False)}
@@ -56,46 +57,53 @@ def _page_in(tx: Tx, store: Store, asked: Asked, found: Arguments) -> Arguments:
     state = str(changes.state(tx, asked.account_id))
     kept = query_lists.of(store)
     numbers = kept.get((asked, state))
-    total = _counted(tx, asked) if found["calculateTotal"] and numbers is None else 0
+    total = _counted(tx, store, asked) if found["calculateTotal"] and numbers is None else 0
     end = found["position"] + core.limit_of(found)
     if numbers is None and (total is None or found["anchor"] or found["position"] < 0 or end > LIMITS.jmap_quick):
         numbers = array("q", _fitting(tx, store, asked))
         kept.keep((asked, state), numbers)
-    answer = {"accountId": found["accountId"], "queryState": state, "canCalculateChanges": True}
     if numbers is None:
-        ids = [f"e{number}" for number in islice(_fitting(tx, store, asked), end)]
+        numbers = array("q", islice(_fitting(tx, store, asked), end))
     else:
         total = len(numbers)
-        ids = [f"e{number}" for number in numbers]
-    answer |= core.window(found, ids)
+    anchor = None if found["anchor"] is None else object_ids.number(object_ids.EMAIL, found["anchor"]) or 0
+    answer = core.window({**found, "anchor": anchor}, numbers)
+    answer |= {"accountId": found["accountId"], "queryState": state, "canCalculateChanges": True}
+    answer["ids"] = [f"e{number}" for number in answer["ids"]]
     return {**answer, "total": total} if found["calculateTotal"] else answer
 
 
-def _counted(tx: Tx, asked: Asked) -> int | None:
+def _counted(tx: Tx, store: Store, asked: Asked) -> int | None:
     """How many there are, where it need not be found out one by one."""
     number = email_find.only_mailbox(asked.query)
     box = mailboxes.by_id(tx, number) if number else None
     if box is None or box.account_id != asked.account_id:
         return None
-    return box.threads if asked.collapse else email_find.count_in(tx, box.id)
+    if asked.collapse:
+        return box.threads
+    which = box.uidnext, box.total  # nothing comes or goes without a change of these
+    return query_lists.of(store).count(box.id, which, lambda: email_find.count_in(tx, box.id))
 
 
 def _fitting(tx: Tx, store: Store, asked: Asked) -> Iterator[int]:
     """The ids of all that fit, in order; with `collapse` the first of each thread."""
-    _, rest = email_find.driver(asked.query)
-    unsure = find.needs_text(rest, email_find.BYTES)
-    terms = find.leaves(rest, email_find.BYTES)
-    within, sure = find.narrowed(tx, asked.query, asked.account_id)
+    box, rest = email_find.driver(asked.query)
+    plain, textual = email_find.parted(rest)
+    query = plain if box is None else All((Term("mailbox", box), plain))
+    looking = email_filter.Looking(tx, store, asked.account_id, textual) if textual != All() else None
+    within = None if looking is None else looking.maybe
     threads: set[int] = set()
-    for email_id, thread_id, *answers in email_find.rows(tx, asked.account_id, asked.query, asked.orders, within):
-        if asked.collapse and thread_id in threads:
-            continue
-        if unsure:
-            looking = email_filter.Looking(tx, store, asked.account_id, email_id, sure)
-            if not find.matches(rest, dict(zip(terms, map(bool, answers), strict=True)), looking.fits):
-                continue
-        threads.add(thread_id)
-        yield email_id
+    for rows in email_find.rows(tx, asked.account_id, query, asked.orders, within):
+        if asked.collapse:
+            rows = [row for row in rows if row[1] not in threads]
+        if looking is not None:
+            fitting = looking.fitting({email_id for email_id, _ in rows})
+            rows = [row for row in rows if row[0] in fitting]
+        if asked.collapse:
+            first = {thread_id: email_id for email_id, thread_id in reversed(rows)}
+            rows = [row for row in rows if first[row[1]] == row[0]]
+            threads.update(first)
+        yield from [email_id for email_id, _ in rows]
 
 
 async def query_changes(call: Call, arguments: Arguments) -> Arguments:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from array import array
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from weakref import WeakKeyDictionary
 
 from daemon.limits import LIMITS
@@ -23,6 +23,7 @@ class Lists:
         self._lock = threading.Lock()
         self._kept: OrderedDict[Hashable, array[int]] = OrderedDict()
         self._numbers = 0
+        self._counts: OrderedDict[int, tuple[Hashable, int]] = OrderedDict()
 
     def get(self, key: Hashable) -> array[int] | None:
         with self._lock:
@@ -40,6 +41,19 @@ class Lists:
             while self._numbers > LIMITS.jmap_kept:
                 _, gone = self._kept.popitem(last=False)
                 self._numbers -= len(gone)
+
+    def count(self, mailbox: int, version: Hashable, make: Callable[[], int]) -> int:
+        """The emails of a mailbox: as `make` counts them, but for one version of it only once."""
+        with self._lock:
+            known, count = self._counts.get(mailbox, (None, 0))
+        if known != version:
+            count = make()
+        with self._lock:
+            self._counts[mailbox] = version, count
+            self._counts.move_to_end(mailbox)
+            if len(self._counts) > LIMITS.jmap_counts:
+                self._counts.popitem(last=False)
+        return count
 
 
 _of_store: WeakKeyDictionary[Store, Lists] = WeakKeyDictionary()

@@ -75,7 +75,9 @@ class Desk:
             return
         name: Any = None
         try:
-            said = _object(data)
+            said = await self._api.read(data)
+            if not isinstance(said, dict):
+                raise Problem("notRequest", "a message is an object")
             name = said.pop("id", None)
             await self._do(said.pop("@type", None), said, name)
         except Problem as problem:
@@ -137,14 +139,6 @@ class Desk:
     async def _say(self, value: Arguments) -> None:
         async with asyncio.timeout(LIMITS.write_patience):
             await self._ws.send_frame(msgspec.json.encode(value), WSMsgType.TEXT)
-
-
-def _object(data: str) -> Arguments:
-    """Raises `Problem`."""
-    said = jmap.decode(data)
-    if not isinstance(said, dict):
-        raise Problem("notRequest", "a message is an object")
-    return said
 
 
 def _session(config: Config) -> Arguments:

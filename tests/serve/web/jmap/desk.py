@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
+import msgspec.json
+
 from daemon.config import Config
 from daemon.mail.address import Address
 from daemon.serve.login import Door, Identity
@@ -39,7 +41,9 @@ class Desk:
         """The whole Response."""
         listed = [[name, arguments, str(at)] for at, (name, arguments) in enumerate(calls)]
         asked = jmap.request_of({"using": self.using, "methodCalls": listed, **more})
-        return await self.api.answer(self.visitor, asked)
+        return cast(
+            dict[str, Any], msgspec.json.decode(msgspec.json.encode(await self.api.answer(self.visitor, asked)))
+        )
 
     async def ask(self, *calls: tuple[str, dict[str, Any]]) -> list[Answer]:
         """What each of these calls is answered."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from daemon.limits import LIMITS
+from daemon.wire import jmap
 from daemon.wire.jmap import Problem
 from tests.serve.web.jmap.desk import Desk
 
@@ -179,3 +182,16 @@ async def test_what_is_told_at_once_is_bounded(desk: Desk, monkeypatch: pytest.M
     )
     assert one[0] == more[0] == "Email/get"
     assert all_[1]["type"] == "requestTooLarge" and last[1]["type"] == "requestTooLarge"
+
+
+async def test_a_long_request_is_read_beside_the_loop(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    readers: list[threading.Thread] = []
+
+    def decode(data: bytes | str) -> Any:
+        readers.append(threading.current_thread())
+        return msgspec.json.decode(data)
+
+    monkeypatch.setattr(jmap, "decode", decode)
+    for text in ("short", "long" * 100_000):
+        assert await desk.api.read(msgspec.json.encode([text])) == [text]
+    assert readers[0] is threading.main_thread() is not readers[1]

@@ -26,6 +26,12 @@ FILTERS: tuple[tuple[dict[str, Any], list[int]], ...] = (
     ({"body": "report.p"}, [2]),
     ({"operator": "NOT", "conditions": [{"body": "dinner"}]}, [1, 2]),
     ({"operator": "OR", "conditions": [{"body": "港"}, {"hasAttachment": True}]}, [1, 2]),
+    ({"operator": "NOT", "conditions": [{"header": ["X-Tag", "some"]}]}, [0, 1]),
+    ({"operator": "NOT", "conditions": [{"from": "ann"}, {"body": "harbour"}]}, []),
+    ({"operator": "OR", "conditions": [{"subject": "third"}, {"after": "1970-01-01T00:00:03Z"}]}, [0, 2]),
+    ({"body": "港で", "subject": "dinner", "before": "1970-01-01T00:00:03Z"}, [1]),
+    ({"from": "ann", "hasAttachment": False}, [0, 1]),
+    ({"text": '"dinner on thursday"'}, [0, 1]),
     ({"operator": "AND", "conditions": [{"text": "dinner"}, {"operator": "NOT", "conditions": [{"body": "港"}]}]}, [0]),
 )
 ATTACHED = (

@@ -5,13 +5,15 @@ from __future__ import annotations
 import random
 from array import array
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 
 from daemon.limits import LIMITS
 from daemon.serve.web.jmap import email_query, query_lists
-from daemon.store import keywords, messages
+from daemon.store import email_find, keywords, messages
+from daemon.store.tx import Tx
 from tests.serve.web.jmap.desk import Desk
 
 BASE = 1_700_000_000_000
@@ -254,3 +256,44 @@ def test_lists_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
             assert lists.get("a") is not None  # asked for lately
         lists.keep(key, array("q", range(count)))
     assert [key for key in "abcd" if lists.get(key) is not None] == ["a", "d"]
+
+
+async def test_the_emails_of_a_mailbox_are_counted_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = []
+    count_in = email_find.count_in
+
+    def count(tx: Tx, mailbox_id: int) -> int:
+        counted.append(mailbox_id)
+        return count_in(tx, mailbox_id)
+
+    monkeypatch.setattr(email_find, "count_in", count)
+
+    async def total() -> tuple[int, int]:
+        found = await desk.one("Email/query", filter={"inMailbox": desk.box()}, limit=1, calculateTotal=True)
+        return found["total"], len(counted)
+
+    for number in range(2):
+        desk.put(f"Number {number}")
+    assert await total() == await total() == (2, 1)
+    desk.store.write_now(messages.copy, desk.number(), messages.ALL, desk.number())
+    assert await total() == (2, 2)
+    desk.put("New")
+    assert await total() == (3, 3)
+    desk.store.write_now(messages.remove, desk.number(), [(1, 1)])
+    assert await total() == await total() == (3, 4)
+    desk.store.write_now(messages.remove, desk.number(), [(3, 3)])
+    assert await total() == (2, 5)
+
+
+def test_counts_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(query_lists, "LIMITS", replace(LIMITS, jmap_counts=2))
+    lists = query_lists.Lists()
+    made: list[int] = []
+
+    def count(mailbox: int) -> int:
+        made.append(mailbox)
+        return 5
+
+    for mailbox in (1, 2, 1, 3, 1, 2):
+        assert lists.count(mailbox, "version", partial(count, mailbox)) == 5
+    assert made == [1, 2, 3, 2]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec.json
+
 from daemon.config import Config
 from daemon.flow.judging import Judge
 from daemon.mail.address import parse_address
@@ -42,7 +44,8 @@ class Client:
                 [name, {"accountId": self.account, **arguments}, str(at)] for at, (name, arguments) in enumerate(calls)
             ],
         }
-        answer = await self.api.answer(self.visitor, jmap.request_of(asked))
+        told = msgspec.json.encode(await self.api.answer(self.visitor, jmap.request_of(asked)))
+        answer = msgspec.json.decode(told)
         return [(name, arguments) for name, arguments, _ in answer["methodResponses"]]
 
     async def ask(self, name: str, **arguments: Any) -> dict[str, Any]:
