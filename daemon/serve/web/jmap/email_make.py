@@ -26,7 +26,6 @@ from daemon.store.email_sets import Placing
 from daemon.store.spool import Body
 from daemon.wire import jmap
 
-
 TOUCHED = sets.of_mail("Email", object_ids.EMAIL)
 
 

@@ -154,4 +154,6 @@ def _wanted(call: Call, given: Arguments) -> Wanted:
 
 
 def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and bool(value.strip()) and SEPARATOR not in value and len(value) <= 200
+    if not isinstance(value, str) or not value.strip() or SEPARATOR in value:
+        return False
+    return len(value.encode(errors="surrogatepass")) <= LIMITS.imap_mailbox_name  # as the session resource says

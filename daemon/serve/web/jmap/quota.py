@@ -86,7 +86,8 @@ async def get_changes(call: Call, arguments: Arguments) -> Arguments:
 def _changed(tx: Tx, config: Config, account_id: int, since: str) -> tuple[str, bool]:
     """The state, and whether what is used may be another amount than at the one before."""
     done = changes.since(tx, account_id, "Email", since)
-    return str(done.until), bool(done.created or done.updated or done.destroyed) and bool(_quota(config, tx, account_id))
+    used = bool(done.created or done.updated or done.destroyed)
+    return str(done.until), used and bool(_quota(config, tx, account_id))
 
 
 async def query(call: Call, arguments: Arguments) -> Arguments:

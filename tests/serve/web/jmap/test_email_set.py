@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from daemon.limits import LIMITS
-from daemon.serve.web.jmap import email_make, email_set, sets
+from daemon.serve.web.jmap import capabilities, email_make, email_set, sets
 from daemon.store import email_sets, messages, uploads
 from daemon.store.check import check
 from daemon.store.keywords import DELETED, SEEN
@@ -121,6 +121,16 @@ async def test_what_is_no_message_is_refused(
     if type == "tooLarge":
         assert no["maxSize"] == 20_000
     assert (await ann.ask("Email/get", ids=None))["list"] == []
+
+
+async def test_files_are_as_large_as_is_promised(ann: Client) -> None:
+    """RFC 8621 §1.3.1: maxSizeAttachmentsPerEmail."""
+    ann.set("limits.message_size", "2M")
+    most = capabilities._mail(ann.config, ann.visitor)["maxSizeAttachmentsPerEmail"]
+    assert most > 700_000
+    await made(ann, attachments=[{"blobId": upload(ann, b"\xff" * most)}])
+    ann.set("limits.message_size", "1000")
+    assert capabilities._mail(ann.config, ann.visitor)["maxSizeAttachmentsPerEmail"] == 0
 
 
 async def test_what_others_uploaded_is_no_blob(ann: Client, bob: Client) -> None:
