@@ -73,7 +73,7 @@ async function opened(one, again) {
 const changing = ({ key, value, type, unit, effect }) =>
   form({
     title: key, verb: "config/set", yes: "Set",
-    fields: [{ key: "value", label: kind({ type, unit }), value, hint: effect }],
+    fields: [{ key: "value", label: "Value", value, hint: `${effect} (${kind({ type, unit })})` }],
     asked: (values) => ({ ...values, key }),
     done: told,
   });

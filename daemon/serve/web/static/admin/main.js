@@ -66,7 +66,8 @@ async function out() {
 }
 
 async function show() {
-  const [, name, what] = location.hash.split("/").map(decodeURIComponent);
+  const { hash } = location;
+  const [, name, what] = hash.split("/").map(decodeURIComponent);
   const place = PLACES[name] ? name : "overview";
   fill(
     $("#places"),
@@ -75,7 +76,7 @@ async function show() {
   $("#places [aria-current]").scrollIntoView({ block: "nearest", inline: "center" });
   document.title = `${PLACES[place][0]} · Administration`;
   const draw = await PLACES[place][1]();
-  fill($("#main"), draw(show, what));
+  if (hash === location.hash) fill($("#main"), draw(show, what)); // else one is somewhere else meanwhile
 }
 
 function mark_(link, here) {
