@@ -51,6 +51,11 @@ def _show(desk: Desk, shown: Trial, path: str) -> None:
     for address, password in shown.users:
         out.print(f"  {address:<22} password  {out.bold(password)}")
     out.print()
+    for name, where in shown.pages:
+        out.print(f"  {name:<22} {out.bold(where)}")
+    if shown.pages:
+        out.print(out.dim("  The certificate signs itself: the browser warns once."))
+        out.print()
     for name, where in shown.listeners:
         out.print(f"  {name:<22} {where}")
     out.print()

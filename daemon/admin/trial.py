@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from daemon import passwords
 from daemon.admin import pem
-from daemon.config import SETTINGS, BadSetting, DataDir, machine_name
+from daemon.config import SETTINGS, BadSetting, Config, DataDir, machine_name
 from daemon.flow import signing
 from daemon.mail.address import parse_address
 from daemon.store import accounts, dkim_keys, domains, settings
@@ -44,9 +45,10 @@ _SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What the trial prints: addresses with their passwords, and where each protocol listens."""
+    """What the trial prints: addresses with their passwords, where its pages are, where each protocol listens."""
 
     users: tuple[tuple[str, str], ...]
+    pages: tuple[tuple[str, str], ...]
     listeners: tuple[tuple[str, str], ...]
 
 
@@ -86,7 +88,7 @@ def prepare(store: Store) -> Trial:
     known = _passwords(store.data)
     keys = [] if there else signing.make()
 
-    def work(tx: Tx) -> tuple[tuple[str, str], ...]:
+    def work(tx: Tx) -> Trial:
         if not domains.everyone(tx):
             domains.add(tx, DOMAIN)
             for made in dkim_keys.add(tx, DOMAIN, keys):
@@ -99,9 +101,17 @@ def prepare(store: Store) -> Trial:
         for key in _LISTEN.keys() - settings.rows(tx).keys():  # a listener that came after this trial was made
             settings.put(tx, key, _LISTEN[key], "trial")
         config = settings.load(tx)
-        return tuple((key.removeprefix("listen."), config.text(key)) for key in SETTINGS if key.startswith("listen."))
+        listeners = [(key.removeprefix("listen."), config.text(key)) for key in SETTINGS if key.startswith("listen.")]
+        return Trial(tuple(known.items()), tuple(_pages(config)), tuple(listeners))
 
-    return Trial(tuple(known.items()), store.write_now(work))
+    return store.write_now(work)
+
+
+def _pages(config: Config) -> Iterator[tuple[str, str]]:
+    """The pages of those listeners that are on, as a browser is told of them."""
+    for name, key, path in (("webmail", "listen.https", "/"), ("administration", "listen.admin", "/admin/")):
+        if config[key]:
+            yield name, f"https://{config[key][0]}{path}"
 
 
 def _passwords(data: DataDir) -> dict[str, str]:

@@ -48,12 +48,12 @@ class View(NamedTuple):
     remote: int
 
 
-def view(data: Data, root: Part, base: str, *, remote: bool = False) -> View:
+def view(data: Data, root: Part, base: str, *, remote: bool = False, title: str = "Message", head: str = "") -> View:
     """The page of a message. `root` is a tree with its fields; `base` is what stands before the number of a part in its
-    address; `remote`: with pictures from elsewhere. Whatever the message is."""
+    address; `remote`: with pictures from elsewhere; `head`: HTML before all of it. Whatever the message is."""
     found = _Page(data, root, base, remote)
     found.add_all()
-    return View(found.document(), found.remote)
+    return View(found.document(title, head), found.remote)
 
 
 def picture(root: Part, number: str) -> Part | None:
@@ -121,13 +121,13 @@ class _Page:
         self.left -= len(text)
         return text
 
-    def document(self) -> str:
+    def document(self, title: str, head: str) -> str:
         style = _BASE + (_PAPER if self.painted else "") + "\n".join(self.styles)
         body = "".join(
             f' {name}="{value}"' for name, value in (("class", self.body_class), ("style", self.body_style)) if value
         )
         return (
             '<!DOCTYPE html><html><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-            f"<title>Message</title><style>{style}</style></head>"
-            f"<body{body}>{''.join(self.out)}{_MORE if self.cut else ''}</body></html>"
+            f"<title>{html.escape(title)}</title><style>{style}</style></head>"
+            f"<body{body}>{head}{''.join(self.out)}{_MORE if self.cut else ''}</body></html>"
         )

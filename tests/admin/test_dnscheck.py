@@ -21,6 +21,7 @@ from daemon.flow.https import Fetch, FetchFailed
 from daemon.limits import LIMITS
 from daemon.resolver import DNS
 from tests.instruments.dns_server import DNSServer
+from tests.instruments.until import PATIENCE
 
 ZONES = sorted((Path(__file__).parents[1] / "zones").glob("*.zone"))
 KEYS = (
@@ -57,7 +58,7 @@ def serves(mx: str = "mail.example.org", mode: str = "enforce") -> Fetch:
 async def look(server: DNSServer, wishes: Wishes = WISHES, fetch: Fetch | None = None) -> list[Finding]:
     """What is found in the DNS of this server, which is also the one the zone's NS leads to."""
     wishes = configured(wishes, dns__out_port=str(server.port))
-    return await findings(DNS([server.server], patience=2), wishes, fetch or serves())
+    return await findings(DNS([server.server], patience=PATIENCE), wishes, fetch or serves())
 
 
 def faults(found: list[Finding], *levels: str) -> list[str]:
@@ -123,7 +124,6 @@ async def test_silence_to_the_first_question_is_all_there_is_to_say() -> None:
 
 
 async def test_name_servers_that_disagree_are_named_with_what_each_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zone, "LIMITS", replace(LIMITS, ns_patience=0.5))
     two = GOOD + "example.org. NS ns2.example.org.\nns2.example.org. A 127.0.0.2\n"
     old = two.replace("v=spf1 mx -all", "v=spf1 a:old.example.org -all")
     async with (
@@ -137,6 +137,7 @@ async def test_name_servers_that_disagree_are_named_with_what_each_says(monkeypa
         other.trouble["*"] = "REFUSED"
         assert faults(await look(server)) == ["ns-lame"]
         other.trouble["*"] = "hang"
+        monkeypatch.setattr(zone, "LIMITS", replace(LIMITS, ns_patience=0.5))
         assert faults(await look(server)) == ["ns-silent"]
 
 
@@ -258,17 +259,19 @@ async def test_a_policy_s_host_that_is_silent_holds_nothing(monkeypatch: pytest.
         assert faults(await findings(DNS([server.server]), wishes)) == ["mta-sts-unreachable"]
 
 
-async def test_hostile_zones_cost_bounded_time_and_a_clear_finding() -> None:
+async def test_hostile_zones_cost_bounded_time_and_a_clear_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     """As many MX as one answer holds, 64 KB of text, aliases that go round in a circle."""
+    monkeypatch.setattr(zone, "LIMITS", replace(LIMITS, ns_patience=PATIENCE))  # what they cost is in question
     mx = "".join(f"example.org. MX 5 m{n}.example.org.\n" for n in range(3000))
     long = "example.org. TXT " + dnsrecords.quoted("v=spf1 " + "a:x.example " * 4500) + "\n"
     circle = "_dmarc.example.org. CNAME x.example.\nx.example. CNAME _dmarc.example.org.\n"
     text = re.sub(r"(?m)^(_dmarc|example\.org\. TXT).*\n", "", GOOD)
     async with DNSServer(text + mx + long + circle, validated=True) as server:
-        started = time.monotonic()
+        started = time.process_time()
         found = await look(server)
+        took = time.process_time() - started
         assert len(server.asked) < 400
-    assert time.monotonic() - started < 5
+    assert took < 5
     assert {"mx-no-address", "spf-syntax", "dns-failed"} <= set(faults(found))
     assert max(len(f.text) for f in found) < 1000 and len(found) < 60
 

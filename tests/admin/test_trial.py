@@ -38,6 +38,13 @@ def test_the_trial_listens_on_loopback_and_sends_nothing_away(store: Store) -> N
     assert store.read_now(settings.load)["queue.hold_external"] is True
 
 
+def test_the_trial_says_where_its_pages_are(store: Store) -> None:
+    pages = dict(trial.prepare(store).pages)
+    assert pages == {"webmail": "https://127.0.0.1:2443/", "administration": "https://127.0.0.1:2444/admin/"}
+    store.write_now(settings.put, "listen.admin", "off", "test")
+    assert [name for name, _ in trial.prepare(store).pages] == ["webmail"]
+
+
 def test_every_start_of_the_trial_says_the_same(store: Store) -> None:
     assert trial.prepare(store) == trial.prepare(store)
     mode = (store.data.path / "trial.json").stat().st_mode

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, Route, expect, sync_playwright
 
 from daemon.serve.web import pages
+from tests.instruments.until import PATIENCE, until
 
 CHROMIUM = "/usr/bin/chromium"
 SHOTS = Path(__file__).parent / "shots"
 PURE = "http://pure.test/"  # no server: the modules, from the disk
+expect.set_options(timeout=PATIENCE * 1000)
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +38,18 @@ class Watched:
         self.page.on("console", lambda said: said.type in ("error", "warning") and self.complaints.append(said.text))
 
     def shot(self, name: str) -> None:
+        """A picture for people; a browser that is too busy to draw one is asked again."""
         SHOTS.mkdir(exist_ok=True)
-        self.page.screenshot(path=SHOTS / f"{name}.png")
+        until(lambda: self._drawn(SHOTS / f"{name}.png"), f"a picture of {name}")
+
+    def _drawn(self, path: Path) -> bool:
+        try:
+            self.page.screenshot(path=path)
+        except Error as fault:
+            if "Unable to capture" not in fault.message:
+                raise
+            return False
+        return True
 
 
 @contextlib.contextmanager
@@ -52,7 +64,7 @@ def watched(browser: Browser, *, width: int = 1440, height: int = 900, dark: boo
         locale="en-GB",
         timezone_id="Europe/Berlin",
     )
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE * 1000)
     seen = Watched(context)
     try:
         yield seen

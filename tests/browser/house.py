@@ -19,7 +19,6 @@ from tests.instruments.server import Server
 from tests.instruments.until import until
 
 ALICE, BOB = "alice@example.test", "bob@example.test"
-expect.set_options(timeout=20_000)  # for machines that have other things to do
 USERS = {ALICE: "correct horse battery", BOB: "staple, they said"}
 
 

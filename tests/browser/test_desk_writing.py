@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from importlib.resources import files
 
+import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.browser.house import ALICE, BOB, arrived, deliver, found, letter, server, visiting
@@ -253,44 +254,57 @@ def test_whom_one_wrote_to_is_offered(chromium: Browser, server: Server) -> None
         page.keyboard.press("Escape")
 
 
-def test_what_is_typed_before_there_is_a_window_is_written_in_it(chromium: Browser, server: Server) -> None:
+def test_what_is_typed_before_and_after_is_not_lost_and_does_no_harm(chromium: Browser, server: Server) -> None:
+    """The keys of a writer who does not wait for a slow line: l, # and e would label, delete and archive."""
     held: list[Route] = []
 
-    def let_go(page: Page) -> None:
-        until(lambda: page.title() and held, "what the window needs is asked for")
+    def hold_back(url: str, method: str = "") -> None:
+        page.route(
+            url, lambda route: held.append(route) if method in (route.request.post_data or "") else route.fallback()
+        )
+
+    def let_go() -> None:
+        until(lambda: page.title() and held, "what is held back is asked for")
+        page.unroute_all()
         held.pop().fallback()
 
-    deliver(server, letter("In a hurry"))
+    deliver(server, letter("In a hurry", Reply_To=BOB))
     with visiting(chromium, server, "desk-ahead") as visit:
         page = visit.page
-        page.route("**/compose/window.js", lambda route: held.append(route))
+        hold_back("**/compose/window.js")
         visit.inside()
         page.keyboard.press("c")
-        page.keyboard.type("l#e")  # the keys of labels, of Trash, of Archive
+        page.keyboard.type("l#e")
         expect(page.locator(".composer, dialog, .toast")).to_have_count(0)
-        let_go(page)
+        let_go()
         field = composer(page).get_by_label("To", exact=True)
         expect(field).to_have_value("l#e")
         expect(field).to_be_focused()
-        page.keyboard.press("Escape")
+        composer(page).get_by_role("button", name="Discard draft").click()
+        hold(page, 0)
         page.get_by_text("In a hurry").first.click()
         expect(page.get_by_text("Hello Alice.").last).to_be_visible()
-        asks = "Identity/get"
-        page.route(
-            "**/jmap/api",
-            lambda route: held.append(route) if asks in (route.request.post_data or "") else route.fallback(),
-        )
+        hold_back("**/jmap/api", "Identity/get")
         page.keyboard.press("r")
         page.keyboard.type("Let us see!")
-        let_go(page)
+        let_go()
         text = composer(page).get_by_role("textbox", name="Message")
         expect(text).to_contain_text(re.compile("^Let us see!.*wrote:", re.DOTALL))
         expect(text).to_be_focused()
-        composer(page).get_by_role("button", name="Discard draft").click()
+        expect(composer(page).get_by_role("status").first).to_have_text("Saved")
+        hold_back("**/jmap/api", "Email/set")
+        page.keyboard.type(" Now.")
+        expect(composer(page).get_by_role("status").first).to_have_text("Saving…")
+        page.keyboard.press("Control+Enter")
+        page.keyboard.type("xx")  # it is sent, and these are keys of the list
         expect(page.locator(".composer")).to_have_count(0)
+        let_go()
+        plain = arrived(server, BOB, "Re: In a hurry").get_body(("plain",))
+        assert plain is not None and plain.get_content().startswith("Let us see! Now.\r\n")
         assert found(server, ALICE, "In a hurry")
 
 
+@pytest.mark.timeout(300)
 def test_axe_finds_nothing_serious(chromium: Browser, server: Server) -> None:
     with visiting(chromium, server, "desk-axe") as visit:
         page = visit.inside()

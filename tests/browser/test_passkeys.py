@@ -35,7 +35,7 @@ def prove(page: Page) -> None:
 
 
 def out(visit: Visit) -> None:
-    visit.page.evaluate("import('/static/signin.js').then((m) => m.signOut())")
+    visit.page.evaluate("import('/static/signin.js').then((m) => { m.signOut(); })")  # the page goes: no answer
     expect(visit.page.get_by_label("E-mail address")).to_be_visible()
 
 

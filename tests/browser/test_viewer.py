@@ -129,6 +129,25 @@ def test_hostile_mail_does_nothing_in_its_frame(house: House, page: Page, canary
     assert len(page.context.pages) == 1
 
 
+def test_hostile_mail_does_nothing_on_paper(house: House, page: Page, canary: Canary) -> None:
+    """There one script may run: ours."""
+    asked: list[str] = []
+    said: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: message.type == "log" and said.append(message.text))
+    page.on("dialog", lambda dialog: (said.append("dialog"), dialog.dismiss()))
+    page.add_init_script("window.print = () => { window.printed = (window.printed ?? 0) + 1; };")
+    for name, url in list(house.views(False).items())[::2]:
+        asked.clear()
+        page.goto(f"{url}/print")
+        page.wait_for_function("window.printed === 1")
+        assert page.url == f"{url}/print"
+        others = [each for each in asked if not each.startswith((url, "data:image/"))]
+        assert not others and not said, name
+    assert not canary.heard, "something was asked of others"
+    assert len(page.context.pages) == 1
+
+
 def test_pictures_and_links_are_what_a_reader_asked_for(house: House, page: Page, canary: Canary) -> None:
     page.evaluate(FRAME, [house.views(False)["pictures"]])
     (frame,) = (each for each in page.frames if each != page.main_frame)

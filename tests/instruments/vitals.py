@@ -32,10 +32,17 @@ class Vitals:
 
     def sockets(self) -> int:
         """How many of them are sockets."""
-        found = 0
+        return sum(each.startswith("socket:") for each in self._open())
+
+    def bodies(self) -> int:
+        """How many are bodies under way (`store.spool`): files without a name, in memory or in the spool."""
+        return sum("memfd:body" in each or ("/spool/" in each and "(deleted)" in each) for each in self._open())
+
+    def _open(self) -> list[str]:
+        found = []
         for name in os.listdir(self.place / "fd"):
             with contextlib.suppress(FileNotFoundError):
-                found += os.readlink(self.place / "fd" / name).startswith("socket:")
+                found.append(os.readlink(self.place / "fd" / name))
         return found
 
     def processor(self) -> float:

@@ -459,3 +459,13 @@ def test_renewing_says_what_is_missing(named: Ctl) -> None:
     named.fails(64, "cert", "renew", "--all", "mail.example.org")
     named.fails(64, "cert", "renew", "--new-key", "--all")
     assert "cert renew" in named.fails(1, "cert", "renew", "--new-key")
+
+
+# ------------------------------------------------------------------------------------------------------------ the trial
+
+
+def test_the_trial_shows_all_that_one_needs_to_try_it(ctl: Ctl, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.main.run", lambda *_, **__: 0)
+    said = ctl.ok("serve", "--local")
+    for words in ("alice@example.test", "https://127.0.0.1:2443/", "https://127.0.0.1:2444/admin/", "127.0.0.1:2993"):
+        assert words in said

@@ -26,6 +26,7 @@ from tests.instruments.until import until
 ALICE, PASSWORD = "alice@example.test", "wonderland"
 ENVELOPE = f"MAIL FROM:<x@example.org>\r\nRCPT TO:<{ALICE}>\r\nDATA\r\n".encode()
 CLOSING = "421 4.3.2"
+CUT = "drain-cut"  # what the log says when the time is up for somebody
 BUSY, IDLE = 50, 20
 
 
@@ -130,12 +131,11 @@ def test_a_busy_server_ends_in_time_and_loses_nothing_it_took(server: Server) ->
     until(lambda: all(sender.acknowledged for sender in senders), "everybody is at work", 60)
 
     assert server.process is not None
-    started = time.monotonic()
     server.process.send_signal(signal.SIGTERM)
     until(lambda: is_closed(server, "smtp"), "the doors are shut")
     slow.says(b"and the second\r\n.\r\n", "250 2.0.0", CLOSING)
     assert server.stop() == 0
-    assert time.monotonic() - started < LIMITS.drain
+    assert CUT not in server.log(), "that was in time"
 
     for sender in senders:
         sender.join(30)
@@ -145,7 +145,7 @@ def test_a_busy_server_ends_in_time_and_loses_nothing_it_took(server: Server) ->
         assert peer.rest().rpartition(b"* BYE ")[1], "an IDLE that ended without a word"
         peer.close()
     slow.close()
-    assert "Traceback" not in server.log() and "drain-cut" not in server.log(), server.log()[-3000:]
+    assert "Traceback" not in server.log(), server.log()[-3000:]
     assert is_sound(server)
     wanted = Counter(token for sender in senders for token in sender.acknowledged) + Counter(["slow"])
     assert kept(server) == wanted
@@ -163,8 +163,8 @@ def test_who_does_not_finish_is_shown_out_when_the_time_is_up(server: Server) ->
     between.line()
     started = time.monotonic()
     assert server.stop() == 0
-    took = time.monotonic() - started
-    assert LIMITS.drain - 1 < took < LIMITS.drain + LIMITS.linger + 3
+    assert time.monotonic() - started > LIMITS.drain - 1
+    assert f"{CUT} sessions=2" in server.log()
     assert endless.rest().startswith(CLOSING.encode())
     assert appending.rest().startswith(b"* BYE ")
     assert between.rest().startswith(CLOSING.encode()), "it waited for a command: that one hears it at once"
@@ -179,9 +179,8 @@ def test_a_server_at_rest_ends_at_once(server: Server) -> None:
     peers = [logged_in(server), Peer(server.ports["pop3"]), Peer(server.ports["lmtp"])]
     tls = Peer(server.ports["imaps"], tls=True)
     assert tls.line().startswith(b"* OK")
-    started = time.monotonic()
     assert server.stop() == 0
-    assert time.monotonic() - started < 3
+    assert CUT not in server.log(), "nobody was waited for"
     assert [peer.rest().splitlines()[-1][:5] for peer in (*peers, tls)] == [b"* BYE", b"-ERR ", b"421 4", b"* BYE"]
     for peer in (*peers, tls):
         peer.close()

@@ -1,13 +1,18 @@
-"""A message in its frame: `/message/TOKEN`, and the pictures that come with it below that address.
+"""A message in its frame: `/message/TOKEN`, and the pictures that come with it below that address; `print` there is the
+page that prints itself, for a frame shows paper no more than what is in sight.
 
 The page is framed by the webmail and is of no origin (`sandbox`): no cookie reaches it and it reaches nothing, so its
 address is the right to see it (`view_link`). Its policy admits no script, no font, no frame and no form, wherever one
-would come from; pictures from elsewhere only if the address says so.
+would come from; pictures from elsewhere only if the address says so. On the page that prints itself one script may run,
+ours, known by its hash: it asks for the printer, and whoever smuggled it in could do no more.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 from aiohttp import web
@@ -16,6 +21,7 @@ from daemon.limits import LIMITS
 from daemon.mail import view_link
 from daemon.mail.decode import decode_transfer
 from daemon.mail.message import Message, scan
+from daemon.mail.paper import paper
 from daemon.mail.view import View, picture, view
 from daemon.mail.view_link import ViewLink
 from daemon.store import accounts, emails, quarantine
@@ -25,11 +31,14 @@ from daemon.store.tx import Tx
 STORE = web.AppKey("viewer-store", Store)
 PATH = "/message/"
 _PART = re.compile(r"[1-9][0-9]{0,3}(?:\.[1-9][0-9]{0,3}){0,60}")
-_SANDBOX = "sandbox allow-popups allow-popups-to-escape-sandbox"
-_PAGE = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:{remote}; base-uri 'none'; form-action 'none';"
-    f" frame-ancestors 'self'; {_SANDBOX}"
+_RULES = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:{remote}; base-uri 'none'; form-action 'none'; "
 )
+_SANDBOX = "sandbox allow-popups allow-popups-to-escape-sandbox"
+FRAMED = f"{_RULES}frame-ancestors 'self'; {_SANDBOX}"
+_PRINT = 'addEventListener("load",()=>print())'
+_HASH = base64.b64encode(hashlib.sha256(_PRINT.encode()).digest()).decode()
+PRINTED = f"{_RULES}frame-ancestors 'none'; script-src 'sha256-{_HASH}'; {_SANDBOX} allow-scripts allow-modals"
 _PICTURE = "default-src 'none'; frame-ancestors 'none'; sandbox"
 _GONE = (
     '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Message</title>'
@@ -67,18 +76,31 @@ def look(message: Message, base: str, remote: bool) -> View:
 
 
 async def show(request: web.Request) -> web.StreamResponse:
-    """The page."""
+    """The page in its frame."""
+    return await _answer(request, _page, FRAMED)
+
+
+async def paper_page(request: web.Request) -> web.StreamResponse:
+    """The page that prints itself."""
+    return await _answer(request, _paper, PRINTED)
+
+
+async def _answer(
+    request: web.Request, make: Callable[[Store, ViewLink, str], str | None], policy: str
+) -> web.StreamResponse:
+    """What stands at this address, or that it is over."""
     token = request.match_info["token"]
     link = _link(request, token)
-    page = None if link is None else await request.app[STORE].aside(_page, request.app[STORE], link, f"{PATH}{token}/")
-    status, held = (410, headers(remote=False)) if link is None or page is None else (200, headers(remote=link.remote))
-    return web.Response(status=status, text=page or _GONE, content_type="text/html", headers=held)
+    page = None if link is None else await request.app[STORE].aside(make, request.app[STORE], link, f"{PATH}{token}/")
+    if link is None or page is None:
+        return web.Response(status=410, text=_GONE, content_type="text/html", headers=headers(FRAMED, remote=False))
+    return web.Response(text=page, content_type="text/html", headers=headers(policy, remote=link.remote))
 
 
-def headers(*, remote: bool) -> dict[str, str]:
-    """What the page is held to, whatever stands on it."""
+def headers(policy: str = FRAMED, *, remote: bool) -> dict[str, str]:
+    """What a page is held to, whatever stands on it."""
     return {
-        "Content-Security-Policy": _PAGE.format(remote=" http: https:" if remote else ""),
+        "Content-Security-Policy": policy.format(remote=" http: https:" if remote else ""),
         "X-Frame-Options": "SAMEORIGIN",
         "X-DNS-Prefetch-Control": "off",
         "Cross-Origin-Opener-Policy": "unsafe-none",
@@ -113,6 +135,15 @@ def _page(store: Store, link: ViewLink, base: str) -> str | None:
     return None if found is None else look(found.message, base, link.remote).page
 
 
+def _paper(store: Store, link: ViewLink, base: str) -> str | None:
+    found = read(store, link.account_id, link.email_id)
+    if found is None:
+        return None
+    data, root = found.message.data, found.message.root
+    title, head = paper(data, root)
+    return view(data, root, base, remote=link.remote, title=title, head=f"<script>{_PRINT}</script>{head}").page
+
+
 def _picture(store: Store, link: ViewLink, number: str) -> tuple[str, bytes] | None:
     found = read(store, link.account_id, link.email_id)
     part = None if found is None else picture(found.message.root, number)
@@ -121,4 +152,8 @@ def _picture(store: Store, link: ViewLink, number: str) -> tuple[str, bytes] | N
     return part.media, decode_transfer(bytes(found.message.data[part.body : part.end]), part.encoding)
 
 
-ROUTES = (web.get(PATH + "{token}", show), web.get(PATH + "{token}/{part}", part))
+ROUTES = (
+    web.get(PATH + "{token}", show),
+    web.get(PATH + "{token}/print", paper_page),
+    web.get(PATH + "{token}/{part}", part),
+)

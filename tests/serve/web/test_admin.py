@@ -405,7 +405,9 @@ async def test_who_decides_who_gets_in_was_here_himself_a_short_while_ago(
         answer = await bob.verb(name, more)
         assert (answer.status, answer.json["type"]) == (403, "urn:mailctl:prove"), name
     assert (await bob.verb("user/list")).status == 200
-    assert (await prove(bob, "wrong")).status == 403 and (await bob.verb("user/set", asked)).status == 403
+    wrong = await prove(bob, "wrong")
+    assert (wrong.status, wrong.json["detail"]) == (403, "that is not your password")
+    assert (await bob.verb("user/set", asked)).status == 403
     assert (await prove(bob, PASSWORD, Sec_Fetch_Site="cross-site")).status == 403
     assert (await prove(Admin(home, **BROWSER), PASSWORD)).status == 401
     assert (await bob.verb("user/set", asked)).status == 403

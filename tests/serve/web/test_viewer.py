@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import hashlib
+import re
 from collections.abc import Callable
 
 import pytest
@@ -53,6 +55,25 @@ async def test_the_page_and_what_it_is_held_to(site: Site) -> None:
     assert held["x-frame-options"] == "SAMEORIGIN" and held["x-content-type-options"] == "nosniff"
     assert held["referrer-policy"] == "no-referrer" and held["cache-control"] == "no-store"
     assert held["content-type"].startswith("text/html")
+
+
+async def test_the_page_that_prints_itself(site: Site) -> None:
+    """One script may run there, and it is ours; the page is of no origin all the same, and nobody frames it."""
+    account, email = placed(site, b"Subject: <b>\r\nDate: Tue, 03 Nov 2026 10:31:00 +0000\r\n" + LETTER)
+    site.open()
+    where = viewer.address(site.store, account, email, False)
+    answer = await site.ask(f"{where}/print")
+    page = answer.partition("\r\n\r\n")[2]
+    (script,) = re.findall(r"<script>(.*?)</script>", page)
+    known = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = fields(answer)["content-security-policy"]
+    assert f"script-src 'sha256-{known}';" in policy and "default-src 'none';" in policy
+    assert "frame-ancestors 'none'" in policy and "sandbox" in policy and "allow-same-origin" not in policy
+    assert "<h1>&lt;b&gt;</h1>" in page and f'<img src="{where}/2">' in page and "a.example" not in page
+    assert "a.example" in await site.ask(viewer.address(site.store, account, email, True) + "/print")
+    for gone in (f"{where}A/print", viewer.address(site.store, account, email + 1, False) + "/print"):
+        answer = await site.ask(gone)
+        assert status(answer) == 410 and "<script" not in answer and "script-src" not in answer
 
 
 async def test_pictures_from_elsewhere_only_where_the_address_says_so(site: Site) -> None:

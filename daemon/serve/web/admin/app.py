@@ -99,8 +99,9 @@ async def prove(request: web.Request) -> web.StreamResponse:
     try:
         await request.app[PROOFS].take(who, peer_of(request), asked.password)
     except LoginRefused as error:
-        kind = web.HTTPTooManyRequests if error.temporary else web.HTTPForbidden
-        raise problem(kind, error.text) from None
+        if error.temporary:
+            raise problem(web.HTTPTooManyRequests, error.text) from None
+        raise problem(web.HTTPForbidden, "that is not your password") from None
     return web.Response(status=204)
 
 

@@ -95,12 +95,15 @@ def _keyword(kind: str) -> Callable[[str], Query]:
     return lambda value: Term(kind, value.lower())
 
 
-_IS_DATE: core.Check = lambda value: read_utc_date(value) is not None  # noqa: E731
+def is_date(value: Any) -> bool:
+    return read_utc_date(value) is not None
+
+
 _CONDITIONS: dict[str, tuple[core.Check, Callable[[Any], Query]]] = {
     "inMailbox": (core.is_id, lambda value: Term("mailbox", _mailbox(value))),
     "inMailboxOtherThan": (core.a_list(core.is_id), _elsewhere),
-    "before": (_IS_DATE, _date("before")),
-    "after": (_IS_DATE, _date("after")),
+    "before": (is_date, _date("before")),
+    "after": (is_date, _date("after")),
     "minSize": (core.is_unsigned, lambda value: Term("least", value)),
     "maxSize": (core.is_unsigned, lambda value: Term("most", value)),
     "allInThreadHaveKeyword": (_is_keyword, _keyword("all-keyword")),

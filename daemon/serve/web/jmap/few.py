@@ -153,7 +153,8 @@ async def prove(call: Call, password: Any) -> None:
     try:
         await call.door.own(visitors.peer(), str(call.visitor.identity.address), password, True)
     except LoginRefused as error:
-        raise MethodError("passwordRefused", error.text, reason=error.reason) from None
+        text = "that is not your present password" if error.reason == "wrong-password" else error.text
+        raise MethodError("passwordRefused", text, reason=error.reason) from None
 
 
 # ------------------------------------------------------------------------------------------------- what all types need

@@ -203,6 +203,7 @@ export function deselect() {
 }
 
 function select(fits) {
+  if (!state.listing) return;
   state.selected = new Set(state.listing.threads().filter((id) => fits(state.listing.emailsOf(id))));
   state.emit("selection");
 }

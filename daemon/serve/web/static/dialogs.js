@@ -31,7 +31,9 @@ export function dialog({ title, body, className = "" }) {
     });
     document.body.append(element);
     element.showModal();
-    $("[autofocus]", element)?.focus();
+    const first = $("[autofocus]", element);
+    first?.focus();
+    first?.select?.(); // now, and not after the first letter
   });
 }
 
@@ -63,7 +65,6 @@ export function asked({ title, label, value = "", yes = "OK", maxLength = 200 })
         event.preventDefault();
         close(input.value.trim() || undefined);
       };
-      setTimeout(() => input.select());
       return h(
         "form",
         { on: { submit } },

@@ -50,6 +50,15 @@ export function fill(parent, ...children) {
   return put(parent, ...children);
 }
 
+/** The same, and the focus stays on the link or button that it was on, though that is another element now. */
+export function refill(parent, ...children) {
+  const focused = parent.contains(document.activeElement) && known(document.activeElement);
+  fill(parent, ...children);
+  if (focused) $$("a, button", parent).find((one) => known(one) === focused)?.focus({ preventScroll: true });
+}
+
+const known = (element) => element.getAttribute("href") ?? element.getAttribute("aria-label") ?? element.textContent;
+
 /** Set a text only where it changes: what is the same needs no layout. */
 export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;

@@ -4,7 +4,7 @@ import * as actions from "./actions.js";
 import { colourOf } from "./conversations.js";
 import { size } from "./dates.js";
 import { asked, confirmed, menu, pick } from "./dialogs.js";
-import { $, fill, h, icon, iconButton } from "./dom.js";
+import { $, h, icon, iconButton, refill } from "./dom.js";
 import { jmap } from "./jmap.js";
 import { labels } from "./labels.js";
 import { format, go, routeOf, sameList } from "./router.js";
@@ -25,7 +25,7 @@ export function drawFolders({ compose }) {
   const tree = state.tree();
   const rolled = tree.filter(({ mailbox }) => mailbox.role in ROLES);
   const others = tree.filter(({ mailbox }) => !(mailbox.role in ROLES));
-  fill(
+  refill(
     $("#folders"),
     h("button", { type: "button", class: "button primary compose-button", title: "Write (c)", on: { click: compose } }, icon("compose"), "Write"),
     h(
@@ -192,14 +192,16 @@ async function relocate(mailbox) {
   if (chosen) await set({ update: { [mailbox.id]: { parentId: chosen.value } } }, "The folder stays where it is");
 }
 
-async function remove(mailbox) {
+async function remove({ id }) {
+  const mailbox = state.mailboxes.get(id); // as it is now, and not when its menu was drawn
+  if (!mailbox) return;
   const yes = await confirmed({
     title: `Delete “${mailbox.name}”?`,
     text: mailbox.totalEmails ? `Its ${mailbox.totalEmails} messages go to Trash first.` : "It is empty.",
     yes: "Delete", danger: true,
   });
   if (!yes) return;
-  if (mailbox.totalEmails) await emptyInto(mailbox, state.byRole("trash")?.id);
+  await emptyInto(mailbox, state.byRole("trash")?.id); // whatever came while the question stood
   if (state.listing?.mailboxId === mailbox.id) go({ place: "inbox" });
   if (await set({ destroy: [mailbox.id] }, "The folder was not deleted")) toast(`Folder “${mailbox.name}” deleted`);
 }

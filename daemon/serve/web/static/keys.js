@@ -2,6 +2,7 @@
 
 import { dialog } from "./dialogs.js";
 import { h } from "./dom.js";
+import { parse } from "./router.js";
 
 /** @type {[string, [string, string, string][]][]} heading, then keys, name of the command, what it does */
 export const TABLE = [
@@ -53,7 +54,7 @@ export const TABLE = [
   ]],
 ];
 
-const PAIR = 1200; // milliseconds between the two keys of a pair
+const PAIR = 3000; // milliseconds between the two keys of a pair, by the hand and not by when they are heard
 
 export class Keys {
   /** @param {Object<string, () => void>} commands */
@@ -68,12 +69,12 @@ export class Keys {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     if (document.documentElement.dataset.view !== "mail" || isBusy(event.target)) return;
     if (event.key === "Escape") return this.run("escape", event);
-    const pair = this.first && Date.now() - this.at < PAIR ? `${this.first} ${event.key}` : "";
+    const pair = this.first && event.timeStamp - this.at < PAIR ? `${this.first} ${event.key}` : "";
     this.first = "";
     if (this.names.has(pair)) return this.run(this.names.get(pair), event);
     if (event.key === "g" || event.key === "*") {
       this.first = event.key;
-      this.at = Date.now();
+      this.at = event.timeStamp;
       return undefined;
     }
     if (this.names.has(event.key)) return this.run(this.names.get(event.key), event);
@@ -86,8 +87,9 @@ export class Keys {
   }
 }
 
-/** Whether one writes there, or something stands above the page. */
+/** Whether one writes there, or something stands above the page, or is about to. */
 function isBusy(target) {
+  if (parse(location.hash).place === "settings") return true;
   if (document.querySelector("dialog[open], .menu:popover-open")) return true;
   return target instanceof Element && (target.closest("input, textarea, select, [contenteditable]:not([contenteditable=false])") !== null);
 }

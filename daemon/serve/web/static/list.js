@@ -85,17 +85,19 @@ export class ListView {
     this._fetching = setTimeout(() => this.want(), 60); // a long drag of the bar asks once
   }
 
-  /** The list was read anew: what one looks at stays where it is, though mail arrived above it. */
-  renewed(before) {
+  /**
+   * The list was read anew: what one looks at stays where it is, though mail arrived above it, and the keys stay with the
+   * conversation that they were about.
+   */
+  renewed(before = []) {
+    const now = (index) => this.listing.indexOf(state.emails.get(before[index])?.threadId ?? "");
     const [top] = this.seen();
-    const held = before && this.grid.scrollTop > 0 && state.emails.get(before[top])?.threadId;
-    if (held) {
-      const now = this.listing.indexOf(held);
-      if (now >= 0 && now !== top) {
-        this.cursor += now - top;
-        this.size();
-        this.grid.scrollTop += (now - top) * this.height;
-      }
+    const held = this.grid.scrollTop > 0 ? now(top) : -1;
+    const pointed = now(this.cursor);
+    if (pointed >= 0) this.cursor = pointed;
+    if (held >= 0 && held !== top) {
+      this.size();
+      this.grid.scrollTop += (held - top) * this.height;
     }
     this.draw();
     this.want();

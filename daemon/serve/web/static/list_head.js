@@ -1,6 +1,6 @@
 /** Above the list: where one is and what it holds; what to do with what is ticked. */
 
-import { $, fill, h, icon, iconButton, mark } from "./dom.js";
+import { $, h, icon, iconButton, mark, refill } from "./dom.js";
 import { menu } from "./dialogs.js";
 import { NARROWED } from "./listing.js";
 import { state } from "./state.js";
@@ -16,10 +16,8 @@ export function drawListHead({ page }) {
   if (said === shown) return;
   shown = said;
   const head = $("#list-head");
-  const inside = head.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
   head.classList.toggle("choosing", selected.size > 0);
-  fill(head, tick(page.commands.keys), selected.size ? chosen(page.tools) : title(page, listing));
-  if (inside) $(`[aria-label="${CSS.escape(inside)}"]`, head)?.focus();
+  refill(head, tick(page.commands.keys), selected.size ? chosen(page.tools) : title(page, listing));
 }
 
 function marks() {

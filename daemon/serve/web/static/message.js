@@ -66,11 +66,12 @@ export class Message {
 
   async showBody(images) {
     const email = this.email;
+    this.images = images;
     const html = isHtml(email);
     if (!html) fill(this.body, textBody(email), files(email));
     try {
       const { view, frame } = html ? await htmlBody(email, images) : { view: await viewOf(email) };
-      if (frame) fill(this.body, files(email), frame);
+      if (frame) fill(this.body, files(email), frame, h("p", { class: "paper-note" }, "Paper shows what this frame does. “Print” in the menu of the message prints all of it."));
       fill(this.notices, proof(view.authentication), html && this.imageNotice(view, images), (view.invitations ?? []).map(invitation));
     } catch (error) {
       if (!html) return; // the text is there; who vouches for it is not known

@@ -2,7 +2,7 @@
 
 import { bodiesOf } from "./body.js";
 import { colourOf, isUnread, labelsOf } from "./conversations.js";
-import { $, fill, h, icon, iconButton } from "./dom.js";
+import { $, fill, h, icon, iconButton, refill } from "./dom.js";
 import { jmap } from "./jmap.js";
 import { Message } from "./message.js";
 import { EMAIL_PROPERTIES, state } from "./state.js";
@@ -94,9 +94,7 @@ export class Reader {
     const emails = this.emails();
     this.title.textContent = emails[0]?.subject || (emails.length ? "(no subject)" : "");
     fill(this.labels, labelsOf(emails).map((word) => this.label(word)));
-    const focused = document.activeElement?.getAttribute?.("aria-label");
-    const inside = this.tools.contains(document.activeElement);
-    fill(
+    refill(
       this.tools,
       iconButton("back", "Back to the list", this.hands.back, { key: "u", className: "icon-button reader-back" }),
       this.hands.tools([this.threadId]),
@@ -104,7 +102,6 @@ export class Reader {
       iconButton("up", "Newer conversation", () => this.hands.step(-1), { key: "k" }),
       iconButton("down", "Older conversation", () => this.hands.step(1), { key: "j" }),
     );
-    if (inside && focused) $(`[aria-label="${CSS.escape(focused)}"]`, this.tools)?.focus();
   }
 
   label(word) {

@@ -31,16 +31,12 @@ export function sameList(a, b) {
   return a.place === b.place && (a.name ?? "") === (b.name ?? "");
 }
 
-/** Go there. `replace`: without a step in the history. */
+/** Go there, at once: the next key is about that place already. `replace`: without a step in the history. */
 export function go(route, { replace = false } = {}) {
   const hash = format(route);
   if (hash === location.hash) return;
-  if (replace) {
-    history.replaceState(null, "", hash);
-    dispatchEvent(new HashChangeEvent("hashchange"));
-  } else {
-    location.hash = hash;
-  }
+  history[replace ? "replaceState" : "pushState"](null, "", hash);
+  dispatchEvent(new HashChangeEvent("hashchange"));
 }
 
 /** The route of a mailbox: by its role where it has one that we name. */

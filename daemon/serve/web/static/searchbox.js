@@ -15,7 +15,7 @@ export class SearchBox {
     fill($("#search-icon"), icon("search"));
     this.field.addEventListener("input", () => this.typed());
     this.field.addEventListener("focus", () => this.offer());
-    this.field.addEventListener("blur", () => setTimeout(() => this.hide(), 150));
+    this.field.addEventListener("blur", () => setTimeout(() => document.activeElement !== this.field && this.hide(), 150));
     this.field.addEventListener("keydown", (event) => this.key(event));
     $("#search").addEventListener("submit", (event) => {
       event.preventDefault();

@@ -100,8 +100,7 @@ async function frame() {
 /** One step up: from a section to the list on a phone, else to the mail that was read before. */
 function leave() {
   if (matchMedia(NARROW).matches && parse(location.hash).name) go({ place: "settings", name: "" });
-  else if (last) location.hash = last;
-  else go({ place: "inbox" });
+  else go(parse(last));
 }
 
 async function draw({ place, panel, links, title }, asked) {

@@ -1,6 +1,7 @@
 /** The buttons and menus about mail: of a conversation, of a message, of what is ticked; the bar of a phone. */
 
 import * as actions from "./actions.js";
+import { isHtml, viewOf } from "./body.js";
 import { chooseMailbox, inRole } from "./commands.js";
 import { isUnread } from "./conversations.js";
 import { dialog, menu } from "./dialogs.js";
@@ -78,7 +79,7 @@ export class Tools {
       { label: "Move this message…", icon: "move", run: () => this.moveOne(email) },
       lists.length > 0 && { label: "Unsubscribe", icon: "close", run: () => this.unsubscribe(lists) },
       null,
-      { label: "Print", icon: "print", run: () => window.print() },
+      { label: "Print", icon: "print", run: () => this.print(email) },
       { label: "View source", icon: "file", run: () => showSource(email) },
       { label: "Download", icon: "download", run: () => download(email) },
     ]);
@@ -87,6 +88,20 @@ export class Tools {
   unread(email) {
     this.commands.back();
     return actions.readEmails([email], false);
+  }
+
+  /** HTML on a page of its own that prints itself: of a frame only what is in sight comes on paper. */
+  async print(email) {
+    if (!isHtml(email)) return window.print();
+    const tab = window.open("", "_blank"); // now, by the hand of who asks: later a browser takes it for an advertisement
+    try {
+      const { url } = await viewOf(email, this.commands.page.reader.messages.get(email.id)?.images);
+      tab.opener = null;
+      return tab.location.replace(`${url}/print`);
+    } catch (error) {
+      tab?.close();
+      return failed(error, "It cannot be printed now");
+    }
   }
 
   async moveOne(email) {

@@ -174,6 +174,9 @@ async def test_downloads(site: Site) -> None:
             assert (await get(f"{mail}-raw", Range=f"bytes={at}-{at + 20}"))[2] == whole[at : at + 21]
         assert (await get(f"{mail}-2", Range="bytes=2000-"))[0] == 416
         assert (await get(f"{mail}-2", Range="bytes=0-9", If_Range='"other"'))[0] == 200
+        for asked in ("bytes=0-1,5-6", "lines=0-9", "bytes=9-0", "bytes"):  # RFC 9110 §14.2: nothing is asked for
+            status, _, body = await get(f"{mail}-2", Range=asked)
+            assert (status, body) == (200, PICTURE), asked
 
         for blob in (f"{mail}-9", f"{mail}-2-1", "e999-raw", "nonsense", f"{mail}-", "e0-raw"):
             assert (await get(blob))[0] == 404

@@ -34,8 +34,8 @@ export function settings(again) {
 
 function listed(all, again) {
   const columns = [
-    { title: "Setting", of: (one) => h("button", { type: "button", class: "row-button", on: { click: () => opened(one, again) } }, one.key) },
-    { title: "Value", of: (one) => [one.problem ? badge("error", "cannot be used") : one.changed && badge("ok", "changed"), " ", h("span", { class: "mono" }, worded(one.value))] },
+    { title: "Setting", of: (one) => h("button", { type: "button", class: "row-button", on: { click: () => opened(one, again) } }, one.key), className: "short" },
+    { title: "Value", of: (one) => [one.problem ? badge("error", "cannot be used") : one.changed && badge("ok", "changed"), " ", h("span", { class: "mono" }, worded(one.value))], className: "words" },
     { title: "What it does", of: ({ problem, effect }) => problem ?? effect, className: "words soft" },
   ];
   return table("Settings", columns, all, "No setting fits.");
@@ -73,7 +73,7 @@ async function opened(one, again) {
 const changing = ({ key, value, type, unit, effect }) =>
   form({
     title: key, verb: "config/set", yes: "Set",
-    fields: [{ key: "value", label: kind({ type, unit }), value, hint: effect }],
+    fields: [{ key: "value", label: "Value", value, hint: `${effect} (${kind({ type, unit })})` }],
     asked: (values) => ({ ...values, key }),
     done: told,
   });

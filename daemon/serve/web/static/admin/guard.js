@@ -1,6 +1,7 @@
 /** Who is kept out, who is in, and by which other servers mail goes out. */
 
 import { h } from "../dom.js";
+import { browserOf } from "../browsers.js";
 import { full } from "../dates.js";
 import { dialog } from "../dialogs.js";
 import { failed } from "../toasts.js";
@@ -37,11 +38,11 @@ export function bans(again) {
 export function sessions(again, user) {
   const columns = [
     { title: "User", of: (one) => h("strong", {}, one.user) },
-    { title: "By", of: ({ protocol, app_password }) => [protocol.toUpperCase(), app_password && h("span", { class: "soft" }, ` with ${app_password}`)] },
+    { title: "By", of: ({ protocol, app_password }) => [protocol === "web" ? "Browser" : protocol.toUpperCase(), app_password && h("span", { class: "soft" }, ` with ${app_password}`)] },
     { title: "From", of: ({ peer }) => h("span", { class: "mono" }, peer) },
     { title: "Since", of: ({ since_at }) => ago(since_at) },
-    { title: "Browser", of: ({ agent }) => agent, className: "words soft" },
-    { title: "", of: (one) => button("End all of his", () => afterwards(again)(ended(one.user))), className: "deeds" },
+    { title: "Program", of: ({ agent }) => agent && h("span", { title: agent }, browserOf(agent)), className: "soft" },
+    { title: "", of: (one) => button("End all", () => afterwards(again)(ended(one.user))), className: "deeds" },
   ];
   const beside = user && h("a", { class: "button", href: "#/sessions" }, "Those of all users");
   return listPage(user ? `Sessions of ${user}` : "Sessions", beside, () => ask("session/list", given({ user })), (rows) => table("Sessions", columns, rows, "Nobody is here just now."));

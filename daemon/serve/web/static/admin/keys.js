@@ -35,7 +35,7 @@ function findings(all) {
   const rest = sorted.filter(({ level }) => level !== "ok");
   return [
     rest.length ? h("ul", { class: "findings" }, rest.map(finding)) : h("p", { class: "note" }, "Nothing is wrong."),
-    h("details", { class: "note" }, h("summary", {}, `${many(well.length, "record")} as it should be`), h("ul", { class: "findings" }, well.map(finding))),
+    well.length > 0 && h("details", { class: "note" }, h("summary", {}, `${many(well.length, "record")} in order`), h("ul", { class: "findings" }, well.map(finding))),
   ];
 }
 
@@ -54,7 +54,7 @@ function records(all) {
   const zone = all.map((one) => `; ${one.purpose}\n${line(one)}\n`).join("");
   const columns = [
     { title: "Name", of: ({ name }) => h("span", { class: "mono" }, name) },
-    { title: "Type", of: ({ type }) => type },
+    { title: "Type", of: ({ type }) => type, className: "short" },
     { title: "Data", of: ({ data }) => h("span", { class: "mono" }, data), className: "words" },
     { title: "What for", of: ({ purpose }) => purpose, className: "words soft" },
     { title: "", of: (one) => copier(line(one)), className: "deeds" },
@@ -100,7 +100,7 @@ const RENEWED = { renewed: "is renewed", good: "is good and not due yet", skippe
 
 export function certificates(again) {
   const columns = [
-    { title: "Names", of: ({ names }) => h("strong", {}, names.join(" ")), className: "words" },
+    { title: "Names", of: ({ names }) => h("strong", {}, names.join(", ")), className: "words" },
     { title: "From", of: ({ source, issuer }) => h("span", { title: issuer }, source) },
     { title: "Key", of: ({ key }) => key },
     { title: "Until", of: ({ not_after_at }) => full(new Date(not_after_at)) },
@@ -110,7 +110,7 @@ export function certificates(again) {
   const renew = async (asked) => {
     const done = await deed("cert/renew", asked, (all) => `${many(all.length, "certificate")} looked at.`);
     if (!done) return;
-    const told = ({ names, state, text }) => h("p", { class: "dialog-text" }, h("strong", {}, names.join(" ")), ` ${RENEWED[state] ?? state}${text ? `: ${text}` : ""}.`);
+    const told = ({ names, state, text }) => h("p", { class: "dialog-text" }, h("strong", {}, names.join(", ")), ` ${RENEWED[state] ?? state}${text ? `: ${text}` : ""}.`);
     await dialog({ title: "Renewal", body: () => done.map(told) });
     if (location.hash.startsWith("#/certificates")) again();
   };

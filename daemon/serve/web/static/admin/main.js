@@ -10,7 +10,9 @@ import { sentence } from "./parts.js";
 const PLACES = {
   overview: ["Overview", async () => (await import("./overview.js")).overview],
   queue: ["Queue", async () => (await import("./queue.js")).queue],
+  trace: ["Trace", async () => (await import("./trace.js")).trace],
   quarantine: ["Quarantine", async () => (await import("./kept.js")).quarantine],
+  reports: ["Reports", async () => (await import("./kept.js")).reports],
   users: ["Users", async () => (await import("./users.js")).users],
   domains: ["Domains", async () => (await import("./people.js")).domains],
   aliases: ["Aliases", async () => (await import("./people.js")).aliases],
@@ -20,10 +22,9 @@ const PLACES = {
   dns: ["DNS", async () => (await import("./keys.js")).dns],
   dkim: ["DKIM", async () => (await import("./keys.js")).dkim],
   certificates: ["Certificates", async () => (await import("./keys.js")).certificates],
-  reports: ["Reports", async () => (await import("./kept.js")).reports],
-  trace: ["Trace", async () => (await import("./trace.js")).trace],
   settings: ["Settings", async () => (await import("./config.js")).settings],
 };
+const FIRST = ["users", "sessions", "routes"]; // of a group: before it are mail, people, those who are here
 
 async function begin() {
   for (;;) {
@@ -65,16 +66,17 @@ async function out() {
 }
 
 async function show() {
-  const [, name, what] = location.hash.split("/").map(decodeURIComponent);
+  const { hash } = location;
+  const [, name, what] = hash.split("/").map(decodeURIComponent);
   const place = PLACES[name] ? name : "overview";
   fill(
     $("#places"),
-    Object.entries(PLACES).map(([key, [label]]) => mark_(h("a", { href: `#/${key}` }, label), key === place)),
+    Object.entries(PLACES).map(([key, [label]]) => mark_(h("a", { href: `#/${key}`, class: [FIRST.includes(key) && "first"] }, label), key === place)),
   );
   $("#places [aria-current]").scrollIntoView({ block: "nearest", inline: "center" });
   document.title = `${PLACES[place][0]} · Administration`;
   const draw = await PLACES[place][1]();
-  fill($("#main"), draw(show, what));
+  if (hash === location.hash) fill($("#main"), draw(show, what)); // else one is somewhere else meanwhile
 }
 
 function mark_(link, here) {

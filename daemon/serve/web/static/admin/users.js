@@ -114,8 +114,8 @@ function appPasswords(address) {
       asked: (values) => given({ ...values, address, scopes: list(values.scopes) }),
       done: (answer) => ((made = answer), "It is made."),
     });
-    if (done) await shown(made);
     show();
+    if (done) await shown(made);
   };
   show();
   return dialog({ title: `App passwords of ${address}`, body: () => [place, h("footer", { class: "dialog-foot" }, button("Make one", add, "button primary"))] });

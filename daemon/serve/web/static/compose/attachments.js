@@ -11,9 +11,9 @@ let made = 0;
 /** @typedef {Part & {key: string, file?: File, failed?: string, done: boolean}} Held */
 
 export class Attachments {
-  /** @param {{changed: () => void}} how */
-  constructor({ changed }) {
-    this.changed = changed;
+  /** @param {{changed: () => void, emptied: () => void}} how  `emptied`: the last was taken away, the focus is nowhere */
+  constructor({ changed, emptied }) {
+    Object.assign(this, { changed, emptied });
     /** @type {Held[]} */
     this.held = [];
     this.root = h("ul", { class: "attachments", aria: { label: "Attachments" }, hidden: true });
@@ -99,8 +99,12 @@ export class Attachments {
 
   remove(one) {
     one.stop?.abort();
+    const at = this.held.indexOf(one);
     this.held = this.held.filter((each) => each !== one);
     this.draw();
+    const others = this.root.querySelectorAll(".remove");
+    if (others.length) others[Math.min(at, others.length - 1)].focus();
+    else this.emptied();
     this.changed();
     announce(`${one.name} removed`);
   }
@@ -128,7 +132,7 @@ export class Attachments {
         "button",
         {
           type: "button",
-          class: "icon-button small",
+          class: "icon-button small remove",
           title: "Remove",
           aria: { label: `Remove ${one.name}` },
           on: { click: () => this.remove(one) },

@@ -59,7 +59,6 @@ export class Drafts {
     try {
       await this.replace(emailOf(draft, mailbox));
       this.kept = said;
-      await drop("drafts", this.key).catch(() => {});
       this.told("saved");
     } catch (error) {
       this.told(error.type === "offline" || error.type === "busy" ? "local" : `not saved: ${error.message}`);
@@ -73,6 +72,7 @@ export class Drafts {
     if (refused) throw new Error(refused.description || refused.type);
     const old = this.emailId;
     this.emailId = answer.created.draft.id;
+    await this.forget(); // at once: a page that is opened now must not save it a second time
     if (old) await jmap.call("Email/set", { destroy: [old] }).catch(() => {});
   }
 
@@ -83,7 +83,7 @@ export class Drafts {
     await this.working;
   }
 
-  /** It is sent, or on its way: this browser needs no copy. */
+  /** The server has it, or the outbox: this browser needs no copy. */
   forget() {
     return drop("drafts", this.key).catch(() => {});
   }

@@ -41,7 +41,7 @@ export class Composer {
     this.cc = new Recipients("Cc", { complete, changed });
     this.bcc = new Recipients("Bcc", { complete, changed });
     this.editor = new Editor({ changed, files: (files, inline) => this.attach(files, inline) });
-    this.attachments = new Attachments({ changed });
+    this.attachments = new Attachments({ changed, emptied: () => this.editor.focus("end") });
     this.drafts = new Drafts({
       key: this.key,
       draft: () => this.draft(),
@@ -272,12 +272,12 @@ export class Composer {
     return true;
   }
 
+  /** Out of the writer's hands at once: what he types next is not part of it. */
   async go(until) {
-    await this.drafts.stop();
     const what = { draft: this.draft(), files: this.attachments.files(), identityId: this.identity.id };
-    const out = dispatch({ ...what, draftId: this.drafts.emailId, answers: this.beginning.answers, until });
     this.leave();
-    await out;
+    await this.drafts.stop();
+    await dispatch({ ...what, draftId: this.drafts.emailId, answers: this.beginning.answers, until });
     await this.drafts.forget(); // not before: until it is in the outbox this was the only copy
     this.free?.();
   }

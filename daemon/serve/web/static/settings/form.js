@@ -131,11 +131,17 @@ export function rows(label, list, empty) {
 /** A part of a section that is drawn anew when what it shows has changed. */
 export function part(draw) {
   const element = h("div", { class: "part" });
+  let latest = 0;
   const again = async () => {
+    const round = ++latest;
+    const drawn = await drawing();
+    if (round === latest) fill(element, drawn); // else a newer answer was quicker
+  };
+  const drawing = async () => {
     try {
-      fill(element, await draw(again));
+      return await draw(again);
     } catch (error) {
-      fill(element, h("p", { class: "result bad", role: "alert" }, error.message));
+      return h("p", { class: "result bad", role: "alert" }, error.message);
     }
   };
   return { element, again };

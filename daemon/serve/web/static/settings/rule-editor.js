@@ -70,7 +70,7 @@ export function editor(rule, save, cancel) {
   );
   made.element.querySelector(".actions").append(button("Cancel", cancel));
   made.element.classList.add("card");
-  setTimeout(() => made.element.querySelector("select, input")?.focus());
+  queueMicrotask(() => made.element.querySelector("select, input")?.focus());
   return made.element;
 }
 

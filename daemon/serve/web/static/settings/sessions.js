@@ -1,5 +1,6 @@
 // Where one is signed in: browsers and mail programs; each can be ended.
 
+import { browserOf } from "../browsers.js";
 import { confirmed } from "../dialogs.js";
 import { h } from "../dom.js";
 import { button, deed, part, result, rows, when } from "./form.js";
@@ -63,33 +64,6 @@ const PROTOCOLS = {
   jmap: "An open page, or a JMAP program",
 };
 
-/** Firefox on Linux: what people know of a browser's name for itself. */
-export function nameOf({ kind, protocol, agent }) {
-  if (kind !== "browser") return PROTOCOLS[protocol] ?? protocol;
-  const userAgent = agent ?? "";
-  const browser = /Edg\//.test(userAgent)
-    ? "Edge"
-    : /OPR\//.test(userAgent)
-      ? "Opera"
-      : /Firefox\//.test(userAgent)
-        ? "Firefox"
-        : /Chrom(e|ium)\//.test(userAgent)
-          ? "Chrome"
-          : /Safari\//.test(userAgent)
-            ? "Safari"
-            : "A browser";
-  const system = /Android/.test(userAgent)
-    ? "Android"
-    : /iPhone|iPad/.test(userAgent)
-      ? "iOS"
-      : /Mac OS X/.test(userAgent)
-        ? "macOS"
-        : /Windows/.test(userAgent)
-          ? "Windows"
-          : /CrOS/.test(userAgent)
-            ? "ChromeOS"
-            : /Linux/.test(userAgent)
-              ? "Linux"
-              : "";
-  return system ? `${browser} on ${system}` : browser;
+function nameOf({ kind, protocol, agent }) {
+  return kind === "browser" ? browserOf(agent) : (PROTOCOLS[protocol] ?? protocol);
 }
