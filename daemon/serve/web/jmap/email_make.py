@@ -66,7 +66,7 @@ def _too_large(most: int) -> SetError:
 
 
 def _composed(call: Call, draft: Draft, found: Mapping[str, bytes], most: int) -> Body:
-    """The message, by a thread. Raises `_TooLarge`, `OSError`."""
+    """The message, by a thread. Raises `_TooLarge`, `SetError`, `OSError`."""
     now, unique = call.store.clock(), secrets.token_hex(12)
     head = list(draft.head)
     if "date" not in draft.names:
@@ -82,7 +82,7 @@ def _composed(call: Call, draft: Draft, found: Mapping[str, bytes], most: int) -
 
     try:
         if sum(map(len, head)) > LIMITS.header_bytes - 1024:
-            raise _TooLarge
+            raise SetError("tooLarge", f"the header of a message has at most {LIMITS.header_bytes} octets")
         compose.compose(head, draft.root, found.__getitem__, write, unique)
     except BaseException:
         body.close()

@@ -86,6 +86,9 @@ async def test_a_draft_for_ten_thousand_is_made(ann: Client) -> None:
     people = [{"name": f"Number {n}", "email": f"n{n}@many.example"} for n in range(10_000)]
     told = await made(ann, to=people, textBody=[{"partId": "1"}], bodyValues={"1": {"value": "hi"}})
     assert told["size"] > 300_000 and list(check(ann.store)) == []
+    more = [{"name": "x" * 60, "email": f"n{n}@many.example"} for n in range(20_000)]
+    no = await why_not(ann, to=more, textBody=[{"partId": "1"}], bodyValues={"1": {"value": "hi"}})
+    assert no["type"] == "tooLarge" and "header" in no["description"] and "maxSize" not in no
 
 
 @pytest.mark.parametrize(
