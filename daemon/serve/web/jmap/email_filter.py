@@ -137,8 +137,11 @@ class Looking:
         self._account_id = account_id
         self._query = query
         self._terms = find.leaves(query, email_find.BYTES)
+        self._none = dict.fromkeys(self._terms, False)
         self._known = text_terms.known(tx, account_id, query)
         self.maybe = self._known.maybe
+        self._unsure: list[int] = []
+        self._rows: dict[int, emails.Email] | None = None  # of those, when the first is looked at
         self._email_id = 0
         self._body: str | None = None
         self._fields: list[tuple[str, str]] | None = None
@@ -146,12 +149,18 @@ class Looking:
     def fitting(self, ids: set[int]) -> set[int]:
         """Those of these emails that fit."""
         found = ids & self._known.sure
-        unsure = list((ids if self.maybe is None else ids & self.maybe) - found)
-        for email_id, answers in email_find.answers(self._tx, unsure, self._terms).items():
+        unsure = sorted((ids if self.maybe is None else ids & self.maybe) - found)
+        self._unsure, self._rows = unsure, None
+        answers = email_find.answers(self._tx, list(filter(self._may_have, unsure)), self._terms)
+        for email_id in unsure:
             self._email_id, self._body, self._fields = email_id, None, None
-            if find.matches(self._query, answers, self._has):
+            if find.matches(self._query, answers.get(email_id, self._none), self._has):
                 found.add(email_id)
         return found
+
+    def _may_have(self, email_id: int) -> bool:
+        """Whether SQL has to be asked about an email: the index does not rule out all that it could be asked."""
+        return any(self._known.answer(term, email_id) is not False for term in self._terms)
 
     def _has(self, term: Term) -> bool:
         known = self._known.answer(term, self._email_id)
@@ -189,4 +198,6 @@ class Looking:
         return self._fields
 
     def _row(self) -> emails.Email | None:
-        return emails.rows(self._tx, self._account_id, [self._email_id]).get(self._email_id)
+        if self._rows is None:
+            self._rows = emails.rows(self._tx, self._account_id, self._unsure)
+        return self._rows.get(self._email_id)
