@@ -521,6 +521,7 @@ class Limits:
     blob_sources: int = 64  # pieces one Blob/upload is made of; RFC 9404 §3 asks for 64
     blob_depth: int = 8  # messages inside of messages, of which a part's blob is asked for: each is read anew
     blob_made: int = 5 * MIB  # octets of a blob made by Blob/upload, and of one told by Blob/get
+    blob_read: int = 256 * MIB  # octets read for one Blob/get: digests of 500 long files would take a core for minutes
 
     # -- store --------------------------------------------------------------------------------------------------------
     segment: int = 256 * MIB  # octets at which a segment is sealed

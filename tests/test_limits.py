@@ -367,6 +367,7 @@ PROOFS = {
     "test_what_cannot_go_for_now_goes_later": "submission_rest",
     "test_parts_inside_of_parts_end_somewhere": "blob_depth",
     "test_what_is_no_blob": "blob_sources blob_made",
+    "test_no_answer_grows_without_end": "blob_read",
     "test_a_full_segment_is_sealed_and_never_changes_again": "segment",
     "test_a_group_is_not_larger_than_its_limit": "write_group",
     "test_another_process_that_holds_the_database_means_busy_and_nothing_written": "busy",

@@ -128,9 +128,9 @@ async def check(store: Store, account_id: int, code: str) -> tuple[str, str]:
     if not re.fullmatch(r"[0-9]{6}", text):
         right = await store.write(factors.use_recovery_code, account_id, digest(text))
         return "recovery", "" if right else "wrong-code"
-    found = store.peek(factors.find, account_id)
-    if found.locked_until > store.clock():
+    if not await store.write(factors.attempt, account_id):
         return "totp", "code-locked"
+    found = store.peek(factors.find, account_id)
     step = _step_of(store, account_id, found.secret, text, found.last_step)
     if step is not None and await store.write(factors.take_step, account_id, step):
         return "totp", ""

@@ -34,7 +34,8 @@ def of_part(part: Part) -> tuple[str, ...]:
 
 def of_header(header: bytes) -> tuple[str, ...]:
     """The same of the header of a part that was not scanned."""
-    if _NAME.search(header) is None:  # of nearly all: found far more quickly than fields are taken apart
+    # Of nearly all: a pattern is found far more quickly than fields are taken apart, letters more quickly than that.
+    if b"name" not in header.lower() or _NAME.search(header) is None:
         return ()
     fields = {name.lower(): value for name, value in reversed(split_fields(header))}
     kind = content_type(fields[b"content-type"]) if b"content-type" in fields else None

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from daemon.mail import bodies, forms
-from daemon.mail.header import split_fields
+from daemon.mail.header import values
 
 if TYPE_CHECKING:
     from daemon.mail.header import Data
@@ -28,6 +28,7 @@ _STYLE = (
     "dd{margin:0;overflow-wrap:anywhere}"
 )
 _FIELDS = ("from", "to", "cc")
+_ASKED = (*_FIELDS, "subject", "sentAt")
 
 
 class Paper(NamedTuple):
@@ -39,8 +40,9 @@ class Paper(NamedTuple):
 
 def paper(data: Data, root: Part) -> Paper:
     """`root` is a tree with its fields. Whatever the message is."""
-    fields = split_fields(bytes(data[root.header : root.body]))
-    told = {name: forms.value(asked, fields) for name in forms.SHORT if (asked := forms.read_property(name))}
+    asked = {name: found for name in _ASKED if (found := forms.read_property(name))}
+    fields = values(bytes(data[root.header : root.body]), frozenset(each.name for each in asked.values()))
+    told = {name: forms.value(each, fields) for name, each in asked.items()}
     title = told["subject"] or "(no subject)"
     rows = "".join(f"<dt>{name}</dt><dd>{html.escape(text)}</dd>" for name, text in _rows(told, root) if text)
     inside = f"<style>{_STYLE}</style><h1>{html.escape(title)}</h1><dl>{rows}</dl>"

@@ -19,12 +19,14 @@ from daemon.store.tx import Tx
 @dataclass(frozen=True, slots=True)
 class Factors:
     """`secret` is encrypted; None: no authenticator program. `next_secret`: of one that gave no right code yet.
-    `passkeys` and `recovery_codes`: how many there are, of the latter unused."""
+    `failures`: codes looked at since the last right one. `passkeys` and `recovery_codes`: how many there are, of the
+    latter unused."""
 
     on_at: int | None
     secret: bytes | None
     next_secret: bytes | None
     last_step: int
+    failures: int
     locked_until: int
     passkeys: int
     recovery_codes: int
@@ -33,15 +35,16 @@ class Factors:
 def find(tx: Tx, account_id: int) -> Factors:
     """Of any user; without two-factor all of it is empty."""
     row = tx.one(
-        "select on_at, secret, next_secret, last_step, locked_until from two_factor where account_id = ?",
+        "select on_at, secret, next_secret, last_step, failures, locked_until from two_factor where account_id = ?",
         account_id,
-    ) or (None, None, None, 0, 0)
+    ) or (None, None, None, 0, 0, 0)
     return Factors(
         on_at=row[0],
         secret=row[1],
         next_secret=row[2],
         last_step=row[3],
-        locked_until=row[4],
+        failures=row[4],
+        locked_until=row[5],
         passkeys=tx.value("select count(*) from passkey where account_id = ?", account_id),
         recovery_codes=tx.value(
             "select count(*) from recovery_code where account_id = ? and used_at is null", account_id
@@ -88,17 +91,26 @@ def take_step(tx: Tx, account_id: int, step: int) -> bool:
     )  # fmt: skip
 
 
-def failed(tx: Tx, account_id: int) -> int:
-    """A wrong code; until when none is looked at. After too many each further one doubles the time."""
-    tx.run("update two_factor set failures = failures + 1 where account_id = ?", account_id)
-    failures: int = tx.value("select failures from two_factor where account_id = ?", account_id) or 0
-    over = failures - LIMITS.code_failures
-    if over < 0:
-        return 0
-    until = tx.now + 1000 * min(LIMITS.code_lock << min(over, 20), LIMITS.code_lock_longest)
-    tx.run("update two_factor set locked_until = ? where account_id = ?", until, account_id)
-    audit.note(tx, account_id, "login", "code-locked", failures=failures, until=until)
-    return until
+def attempt(tx: Tx, account_id: int) -> bool:
+    """Whether a code may be looked at now. It counts as a wrong one until it is found right (`take_step`), so that of
+    many at the same time no more are looked at. After too many each further one doubles the time."""
+    found = find(tx, account_id)
+    if found.locked_until > tx.now:
+        return False
+    over = found.failures + 1 - LIMITS.code_failures
+    wait = min(LIMITS.code_lock << min(over, 20), LIMITS.code_lock_longest) if over >= 0 else 0
+    tx.run(
+        "update two_factor set failures = failures + 1, locked_until = ? where account_id = ?",
+        tx.now + 1000 * wait if wait else 0, account_id,
+    )  # fmt: skip
+    return True
+
+
+def failed(tx: Tx, account_id: int) -> None:
+    """It was wrong: where none is looked at for some time now, that is told."""
+    found = find(tx, account_id)
+    if found.locked_until > tx.now:
+        audit.note(tx, account_id, "login", "code-locked", failures=found.failures, until=found.locked_until)
 
 
 def turn_on(tx: Tx, account_id: int) -> None:

@@ -114,7 +114,18 @@ def test_an_invitation_is_shown(chromium: Browser, server: Server) -> None:
         expect(event.get_by_role("heading", name="Spring walk <b>by the river</b>")).to_be_visible()
         for words in ("Friday, 4 December 2026", "10:00", "12:00", "The old bridge", "Ann", "Alice (comes)"):
             expect(event).to_contain_text(words)  # 09:00 UTC, read in Berlin
+        expect(reader.get_by_role("link", name="invitation.ics")).to_have_attribute("download", "invitation.ics")
         assert visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_what_says_nothing_is_said_to_say_nothing(chromium: Browser, server: Server) -> None:
+    deliver(server, letter("Silence", " \n\n"))
+    with visiting(chromium, server, "reading-silence") as visit:
+        page = visit.inside()
+        expect(opened(page, "Silence").get_by_text("This message has no text.")).to_be_visible()
+        reader = opened(page, "Proved")
+        expect(reader.get_by_text("Hello Alice.")).to_be_visible()
+        expect(reader.get_by_text("This message has no text.")).to_have_count(0)
 
 
 def test_pictures_from_elsewhere_wait_until_they_are_asked_for(chromium: Browser, server: Server) -> None:

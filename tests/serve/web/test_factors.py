@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import urllib.parse
 from collections.abc import AsyncIterator, Iterator
@@ -221,11 +222,20 @@ async def test_wrong_codes_lock_codes_for_longer_and_longer(home: Site, clock: C
     clock.goes(LIMITS.code_lock + 1)
     assert await guess(now(program, clock)) == "in"
     assert home.store.read_now(Tx.all, "select failures, locked_until from two_factor") == [(0, 0)]
-    assert home.store.write_now(kept.failed, 999) == 0
     account = home.store.read_now(accounts.get, address(ANN)).id
     for _ in range(60):
-        until = home.store.write_now(kept.failed, account)
-    assert until == clock.now + LIMITS.code_lock_longest * 1000
+        assert home.store.write_now(kept.attempt, account)
+        until = home.store.read_now(kept.find, account).locked_until
+        wait, clock.now = until - clock.now, max(until, clock.now)
+    assert wait == LIMITS.code_lock_longest * 1000
+
+
+async def test_of_many_codes_at_the_same_time_no_more_are_looked_at(home: Site, clock: Clock) -> None:
+    program, _ = await enrolled(await signed_in(home), clock)
+    account = home.store.read_now(accounts.get, address(ANN)).id
+    wrong = [f"{int(now(program, clock)) + 7 + n:06}"[-6:] for n in range(4 * LIMITS.code_failures)]
+    said = await asyncio.gather(*(factors.check(home.store, account, code) for code in wrong))
+    assert [reason for _, reason in said].count("wrong-code") == LIMITS.code_failures
 
 
 async def test_a_recovery_code_works_once_however_it_is_written(home: Site, clock: Clock) -> None:
@@ -569,6 +579,7 @@ async def test_the_trace_tells_who_signed_in_and_what_was_changed(home: Site, cl
     await call(browser, "Passkey/set", destroy=["k1"], password=PASSWORD)
     account = home.store.read_now(accounts.get, address(ANN)).id
     for _ in range(LIMITS.code_failures):
+        home.store.write_now(kept.attempt, account)
         home.store.write_now(kept.failed, account)
     factors.reset(home.store, ANN)
     told = [step.text for story in reversed(trace.stories(home.store, recipient=ANN)) for step in story.steps]

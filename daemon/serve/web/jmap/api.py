@@ -35,7 +35,7 @@ from daemon.wire.jmap import Invocation, Problem, Request
 WELL_KNOWN = "/.well-known/jmap"
 SESSION = "/jmap/session"
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,255}(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::[0-9]{1,5})?")
-_LONG = 1 << 18  # octets of a request that are not read on the loop
+_LONG = 1 << 18  # octets of a request that are not read on the loop, or of an answer that are sent at once
 _NO_ACCOUNT = ("Core", "PushSubscription")  # types that belong to no account
 
 
@@ -133,10 +133,23 @@ async def api(request: web.Request) -> web.StreamResponse:
             raise Problem("notJSON", "the content type is not application/json")
         with desk.turn(visitor):
             asked = jmap.request_of(await desk.read(await body(request)))
-            answer = await desk.answer(visitor, asked)
-            return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
+            return await _told(request, msgspec.json.encode(await desk.answer(visitor, asked)))
     except Problem as problem:
         return refusal(problem)
+
+
+async def _told(request: web.Request, body: bytes) -> web.StreamResponse:
+    """A long answer goes in pieces, as fast as the client takes it: to encrypt all at once would hold the loop."""
+    if len(body) <= _LONG:
+        return web.Response(body=body, content_type="application/json")
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    response.content_length = len(body)
+    await response.prepare(request)
+    whole = memoryview(body)
+    for start in range(0, len(body), _LONG):
+        async with asyncio.timeout(LIMITS.write_patience):
+            await response.write(whole[start : start + _LONG])
+    return response
 
 
 ROUTES = (web.get(WELL_KNOWN, well_known), web.get(SESSION, resource), web.post(session.API, api))

@@ -17,10 +17,15 @@ from daemon.store.segments import SegmentDamaged
 
 
 class Found(NamedTuple):
-    """All octets; `email_id` and `thread_id` of the message they are of."""
+    """All octets."""
 
     data: bytes
     type: str
+
+
+class Holder(NamedTuple):
+    """The message that a blob is of, if it is of one."""
+
     email_id: int | None = None
     thread_id: int | None = None
 
@@ -61,13 +66,18 @@ async def find(store: Store, account_id: int, name: str) -> Found | None:
 def _find(store: Store, account_id: int, name: str) -> Found | None:
     try:
         there = blob(store, account_id, name)
-        if there is None:
+        return None if there is None else Found(there.read(0, there.size), there.type)
+    except SegmentDamaged:
+        return None
+
+
+def holder(store: Store, account_id: int, name: str) -> Holder | None:
+    """Which message a blob is of, if there is such a blob. For a thread that may wait."""
+    try:
+        if blob(store, account_id, name) is None:
             return None
-        data = there.read(0, there.size)
     except SegmentDamaged:
         return None
     number = object_ids.number(object_ids.EMAIL, name.partition("-")[0])
     stored = None if number is None else store.peek(email_sets.find, account_id, number)
-    if stored is None:
-        return Found(data, there.type)
-    return Found(data, there.type, stored.id, stored.thread_id)
+    return Holder() if stored is None else Holder(stored.id, stored.thread_id)

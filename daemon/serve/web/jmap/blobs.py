@@ -12,7 +12,7 @@ from daemon.config import Config
 from daemon.limits import LIMITS
 from daemon.mail import object_ids
 from daemon.serve.web.jmap import gets, sets
-from daemon.serve.web.jmap.blob_ids import Found, find
+from daemon.serve.web.jmap.blob_ids import Found, find, holder
 from daemon.serve.web.jmap.method import Arguments, Call, Method, MethodError
 from daemon.serve.web.jmap.sets import SetError, bad
 from daemon.serve.web.visitors import Visitor
@@ -50,7 +50,7 @@ async def upload(call: Call, arguments: Arguments) -> Arguments:
 
 async def _upload(call: Call, given: Arguments) -> Arguments:
     sources, type = given.get("data"), given.get("type")
-    if set(given) - {"data", "type"} or not isinstance(sources, list) or not sources:
+    if set(given) - {"data", "type"} or not isinstance(sources, list):
         raise bad(["data"], "data is a list of sources")
     if type is not None and (not isinstance(type, str) or not type.isprintable() or len(type) > 200):
         raise bad(["type"], "type is a media type")
@@ -115,7 +115,7 @@ async def get(call: Call, arguments: Arguments) -> Arguments:
     cut = _Cut(arguments.get("offset") or 0, arguments.get("length"))
     if not _is_count(cut.offset) or not (cut.length is None or _is_count(cut.length)):
         raise MethodError("invalidArguments", "offset and length are numbers")
-    listed, missing, told = [], [], 0
+    listed, missing, told, read = [], [], 0, 0
     for name in dict.fromkeys(ids):
         found = await find(call.store, call.account_id, sets.real_id(call, name))
         if found is None:
@@ -123,7 +123,8 @@ async def get(call: Call, arguments: Arguments) -> Arguments:
             continue
         listed.append(one := await call.store.aside(_told, name, found, properties, cut))
         told += sum(len(value) for key, value in one.items() if key in _DATA and value)
-        if told > LIMITS.blob_made:
+        read += len(found.data)
+        if told > LIMITS.blob_made or read > LIMITS.blob_read:
             raise MethodError("requestTooLarge", "ask for fewer, or for stretches of them; or download them")
     return {"accountId": sets.account_name(call), "list": listed, "notFound": missing}
 
@@ -171,7 +172,7 @@ async def lookup(call: Call, arguments: Arguments) -> Arguments:
         raise MethodError("requestTooLarge", f"at most {LIMITS.jmap_get} objects at once")
     listed, missing = [], []
     for name in dict.fromkeys(ids):
-        found = await find(call.store, call.account_id, name)
+        found = await call.store.aside(holder, call.store, call.account_id, name)
         if found is None:
             missing.append(name)
             continue

@@ -27,6 +27,8 @@ from daemon.serve.web.jmap import (
 from daemon.serve.web.jmap.method import Arguments, Capability
 from daemon.serve.web.visitors import Visitor
 
+_BESIDE = 1 << 20  # octets of a message for its header and text; files beside take 78 octets for 57 (base64)
+
 
 def _core(config: Config) -> Arguments:
     """RFC 8620 §2."""
@@ -48,7 +50,7 @@ def _mail(config: Config, visitor: Visitor) -> Arguments:
         "maxMailboxesPerEmail": None,
         "maxMailboxDepth": LIMITS.imap_mailbox_depth,
         "maxSizeMailboxName": LIMITS.imap_mailbox_name,
-        "maxSizeAttachmentsPerEmail": config["limits.message_size"],
+        "maxSizeAttachmentsPerEmail": max(config["limits.message_size"] - _BESIDE, 0) // 78 * 57,
         "emailQuerySortOptions": list(email.SORTS),
         "mayCreateTopLevelMailbox": True,
     }

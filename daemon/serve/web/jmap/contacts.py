@@ -6,6 +6,7 @@ says of a card is kept as it is, unknown properties too.
 
 from __future__ import annotations
 
+import builtins
 import uuid
 from collections.abc import Awaitable, Sequence
 from copy import deepcopy
@@ -177,7 +178,13 @@ def _order(sort: list[Object] | None) -> tuple[str, bool]:
 
 async def set(call: Call, arguments: Arguments) -> Arguments:
     """ContactCard/set."""
-    return await sets.run(call, arguments, Type(_create, _update, _destroy, state_of=sets.state_of_type(TYPE)))
+    type = Type(_create, _update, _destroy, state_of=sets.state_of_type(TYPE), touched=_touched)
+    return await sets.run(call, arguments, type)
+
+
+def _touched(tx: Tx, account_id: int, since: str) -> builtins.set[str] | None:
+    found = contacts.since(tx, account_id, int(since), 2 * LIMITS.jmap_set)
+    return {f"c{each}" for each in (*found.created, *found.updated, *found.destroyed)} if found else None
 
 
 async def _create(call: Call, value: Object) -> Object:
@@ -190,7 +197,14 @@ async def _create(call: Call, value: Object) -> Object:
 
 
 async def _update(call: Call, id: str, changes: Object) -> Object:
-    found = await call.store.read(contacts.get, call.account_id, (_number(id),))
+    at = await _kept(call.store.write(change, call.account_id, _number(id), changes))
+    return {"updated": utc_date(at)}
+
+
+def change(tx: Tx, account_id: int, number: int, changes: Object) -> int:
+    """Patch a card, as it is when its turn to be written has come; when that was. Raises `SetError`, what
+    `contacts.change` raises."""
+    found = contacts.get(tx, account_id, (number,))
     if not found:
         raise SetError("notFound")
     now = _told(found[0])
@@ -198,9 +212,8 @@ async def _update(call: Call, id: str, changes: Object) -> Object:
     for name in ("id", "created", "updated"):
         if fresh.get(name) != now[name]:
             raise SetError("invalidProperties", "this is not for a client to say", name)
-    await _kept(call.store.write(contacts.change, call.account_id, found[0].id, _card(fresh)))
-    (there,) = await call.store.read(contacts.get, call.account_id, (found[0].id,))
-    return {"updated": utc_date(there.updated_at)}
+    contacts.change(tx, account_id, number, _card(fresh))
+    return tx.now
 
 
 async def _destroy(call: Call, id: str) -> None:

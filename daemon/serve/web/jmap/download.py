@@ -67,13 +67,15 @@ async def _send(request: web.Request, blob: Blob, type: str, headers: dict[str, 
     start, end, status = 0, blob.size, 200
     if "Range" in request.headers and request.headers.get("If-Range", headers["ETag"]) == headers["ETag"]:
         try:
-            start, end, _ = request.http_range.indices(blob.size)
-        except ValueError:
-            start = end = blob.size
-        if start >= end:
-            raise web.HTTPRequestRangeNotSatisfiable(headers={"Content-Range": f"bytes */{blob.size}"})
-        headers["Content-Range"] = f"bytes {start}-{end - 1}/{blob.size}"
-        status = 206
+            wanted = request.http_range
+        except ValueError:  # several, of another unit, or nonsense: none was asked for (RFC 9110 §14.2)
+            wanted = slice(None)
+        if (wanted.start, wanted.stop) != (None, None):
+            start, end, _ = wanted.indices(blob.size)
+            if start >= end:
+                raise web.HTTPRequestRangeNotSatisfiable(headers={"Content-Range": f"bytes */{blob.size}"})
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{blob.size}"
+            status = 206
     response = web.StreamResponse(status=status, headers=headers)
     response.content_type = type if _TYPE.fullmatch(type) else _ANY
     response.content_length = end - start

@@ -95,12 +95,15 @@ def _keyword(kind: str) -> Callable[[str], Query]:
     return lambda value: Term(kind, value.lower())
 
 
-_IS_DATE: core.Check = lambda value: read_utc_date(value) is not None  # noqa: E731
+def is_date(value: Any) -> bool:
+    return read_utc_date(value) is not None
+
+
 _CONDITIONS: dict[str, tuple[core.Check, Callable[[Any], Query]]] = {
     "inMailbox": (core.is_id, lambda value: Term("mailbox", _mailbox(value))),
     "inMailboxOtherThan": (core.a_list(core.is_id), _elsewhere),
-    "before": (_IS_DATE, _date("before")),
-    "after": (_IS_DATE, _date("after")),
+    "before": (is_date, _date("before")),
+    "after": (is_date, _date("after")),
     "minSize": (core.is_unsigned, lambda value: Term("least", value)),
     "maxSize": (core.is_unsigned, lambda value: Term("most", value)),
     "allInThreadHaveKeyword": (_is_keyword, _keyword("all-keyword")),
@@ -134,8 +137,11 @@ class Looking:
         self._account_id = account_id
         self._query = query
         self._terms = find.leaves(query, email_find.BYTES)
+        self._none = dict.fromkeys(self._terms, False)
         self._known = text_terms.known(tx, account_id, query)
         self.maybe = self._known.maybe
+        self._unsure: list[int] = []
+        self._rows: dict[int, emails.Email] | None = None  # of those, when the first is looked at
         self._email_id = 0
         self._body: str | None = None
         self._fields: list[tuple[str, str]] | None = None
@@ -143,12 +149,18 @@ class Looking:
     def fitting(self, ids: set[int]) -> set[int]:
         """Those of these emails that fit."""
         found = ids & self._known.sure
-        unsure = list((ids if self.maybe is None else ids & self.maybe) - found)
-        for email_id, answers in email_find.answers(self._tx, unsure, self._terms).items():
+        unsure = sorted((ids if self.maybe is None else ids & self.maybe) - found)
+        self._unsure, self._rows = unsure, None
+        answers = email_find.answers(self._tx, list(filter(self._may_have, unsure)), self._terms)
+        for email_id in unsure:
             self._email_id, self._body, self._fields = email_id, None, None
-            if find.matches(self._query, answers, self._has):
+            if find.matches(self._query, answers.get(email_id, self._none), self._has):
                 found.add(email_id)
         return found
+
+    def _may_have(self, email_id: int) -> bool:
+        """Whether SQL has to be asked about an email: the index does not rule out all that it could be asked."""
+        return any(self._known.answer(term, email_id) is not False for term in self._terms)
 
     def _has(self, term: Term) -> bool:
         known = self._known.answer(term, self._email_id)
@@ -186,4 +198,6 @@ class Looking:
         return self._fields
 
     def _row(self) -> emails.Email | None:
-        return emails.rows(self._tx, self._account_id, [self._email_id]).get(self._email_id)
+        if self._rows is None:
+            self._rows = emails.rows(self._tx, self._account_id, self._unsure)
+        return self._rows.get(self._email_id)

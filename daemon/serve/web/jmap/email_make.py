@@ -26,6 +26,8 @@ from daemon.store.email_sets import Placing
 from daemon.store.spool import Body
 from daemon.wire import jmap
 
+TOUCHED = sets.of_mail("Email", object_ids.EMAIL)
+
 
 class _TooLarge(Exception):
     pass
@@ -153,7 +155,7 @@ async def import_(call: Call, arguments: Arguments) -> Arguments:
     if set(arguments) - {"accountId", "ifInState", "emails"} or not isinstance(arguments.get("emails"), dict):
         raise MethodError("invalidArguments", "its arguments are accountId, ifInState and emails")
     wanted = sets.asked({"create": arguments["emails"], "ifInState": arguments.get("ifInState")})
-    done = sets.begin(call, wanted)
+    done = sets.begin(call, wanted, touched=TOUCHED)
     for mark, given in wanted.create.items():
         try:
             done.created[mark] = made = await sets.guarded(_import(call, given))

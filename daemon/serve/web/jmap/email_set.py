@@ -25,7 +25,7 @@ _STEP = 100  # messages changed in one transaction
 
 async def set_(call: Call, arguments: Arguments) -> Arguments:
     wanted = sets.asked(arguments)
-    done = sets.begin(call, wanted)
+    done = sets.begin(call, wanted, touched=email_make.TOUCHED)
     for mark, given in wanted.create.items():
         try:
             done.created[mark] = made = await sets.guarded(email_make.create(call, given))

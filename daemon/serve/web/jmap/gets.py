@@ -16,14 +16,17 @@ def number(kind: str, name: str) -> int:
     return object_ids.number(kind, name) or 0
 
 
-def answer(call: Call, arguments: Arguments, objects: Mapping[str, Arguments], known: Sequence[str]) -> Arguments:
-    """What `/get` says of these objects. Raises `MethodError`."""
+def answer(
+    call: Call, arguments: Arguments, state: str, objects: Mapping[str, Arguments], known: Sequence[str]
+) -> Arguments:
+    """What `/get` says of these objects. `state` was there when they were read, or before: of a later one a client
+    would take it that it knows what came in between. Raises `MethodError`."""
     ids, properties = wanted(arguments, known)
     ids = list(objects) if ids is None else [sets.real_id(call, name) for name in ids]
     shown = [name for name in dict.fromkeys(ids) if name in objects]
     return {
         "accountId": sets.account_name(call),
-        "state": sets.state(call),
+        "state": state,
         "list": [{p: objects[name][p] for p in properties} for name in shown],
         "notFound": [name for name in dict.fromkeys(ids) if name not in objects],
     }

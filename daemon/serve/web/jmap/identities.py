@@ -9,10 +9,12 @@ from daemon.mail.address import BadAddress, parse_address
 from daemon.serve.web.jmap import gets, sets
 from daemon.serve.web.jmap.method import Arguments, Call, Method
 from daemon.serve.web.jmap.sets import SetError, bad
-from daemon.store import addresses, identities
+from daemon.store import addresses, identities, web_changes
 from daemon.store.identities import Identity
+from daemon.store.tx import Tx
 
 KIND = "i"
+_TOUCHED = sets.of_web("identity", KIND)
 _PROPERTIES = {
     "name": "name",
     "replyTo": "reply_to",
@@ -24,10 +26,15 @@ _PROPERTIES = {
 
 async def get(call: Call, arguments: Arguments) -> Arguments:
     """Also makes the one that every user has, when he looks for the first time."""
-    found = call.store.peek(identities.everyone, call.account_id)
+    state, found = await call.store.read(_read, call.account_id)
     if not any(not one.may_delete for one in found):
-        found = await call.store.write(identities.begin, call.account_id)
-    return gets.answer(call, arguments, {f"{KIND}{one.id}": _told(one) for one in found}, all_properties())
+        await call.store.write(identities.begin, call.account_id)
+        state, found = await call.store.read(_read, call.account_id)
+    return gets.answer(call, arguments, state, {f"{KIND}{one.id}": _told(one) for one in found}, all_properties())
+
+
+def _read(tx: Tx, account_id: int) -> tuple[str, list[Identity]]:
+    return str(web_changes.state(tx, account_id)), identities.everyone(tx, account_id)
 
 
 def all_properties() -> tuple[str, ...]:
@@ -52,7 +59,7 @@ async def changes(call: Call, arguments: Arguments) -> Arguments:
 
 
 async def set_(call: Call, arguments: Arguments) -> Arguments:
-    return await sets.run(call, arguments, sets.Type(_create, _update, _destroy))
+    return await sets.run(call, arguments, sets.Type(_create, _update, _destroy, touched=_TOUCHED))
 
 
 async def _create(call: Call, given: Arguments) -> Arguments:

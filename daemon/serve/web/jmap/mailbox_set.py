@@ -28,7 +28,8 @@ _SETTABLE = ("name", "parentId", "role", "sortOrder", "isSubscribed")
 
 async def set_(call: Call, arguments: Arguments) -> Arguments:
     empties = arguments.get("onDestroyRemoveEmails") or False
-    wanted = Type(_create, _update, _Destroy(empties is True), ("onDestroyRemoveEmails",))
+    touched = sets.of_mail("Mailbox", object_ids.MAILBOX)
+    wanted = Type(_create, _update, _Destroy(empties is True), ("onDestroyRemoveEmails",), touched=touched)
     asked = dict(arguments)
     if isinstance(asked.get("create"), dict):
         asked["create"] = parents_first(asked["create"])
@@ -153,4 +154,6 @@ def _wanted(call: Call, given: Arguments) -> Wanted:
 
 
 def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and bool(value.strip()) and SEPARATOR not in value and len(value) <= 200
+    if not isinstance(value, str) or not value.strip() or SEPARATOR in value:
+        return False
+    return len(value.encode(errors="surrogatepass")) <= LIMITS.imap_mailbox_name  # as the session resource says

@@ -1,7 +1,7 @@
 """Lists that were found whole, kept while they are true: who scrolls through one asks for it again and again.
 
 A list belongs to a query and a state of its account, so a change of anything makes another one; what is not asked for
-any more goes first. Only numbers are kept, eight octets each.
+any more goes first. Only numbers are kept, eight octets each; a query takes room too, for most find next to nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from weakref import WeakKeyDictionary
 
 from daemon.limits import LIMITS
 from daemon.store.db import Store
+
+_QUERY = 128  # numbers that take as much memory as a short query
 
 
 class Lists:
@@ -33,14 +35,14 @@ class Lists:
             return found
 
     def keep(self, key: Hashable, numbers: array[int]) -> None:
+        room = _room(key, numbers)
         with self._lock:
-            if key in self._kept or len(numbers) > LIMITS.jmap_kept:
+            if key in self._kept or room > LIMITS.jmap_kept:
                 return
             self._kept[key] = numbers
-            self._numbers += len(numbers)
+            self._numbers += room
             while self._numbers > LIMITS.jmap_kept:
-                _, gone = self._kept.popitem(last=False)
-                self._numbers -= len(gone)
+                self._numbers -= _room(*self._kept.popitem(last=False))
 
     def count(self, mailbox: int, version: Hashable, make: Callable[[], int]) -> int:
         """The emails of a mailbox: as `make` counts them, but for one version of it only once."""
@@ -54,6 +56,10 @@ class Lists:
             if len(self._counts) > LIMITS.jmap_counts:
                 self._counts.popitem(last=False)
         return count
+
+
+def _room(key: Hashable, numbers: array[int]) -> int:
+    return len(numbers) + _QUERY + len(repr(key)) // 4
 
 
 _of_store: WeakKeyDictionary[Store, Lists] = WeakKeyDictionary()

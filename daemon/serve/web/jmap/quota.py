@@ -65,13 +65,16 @@ def _quota(config: Config, tx: Tx, account_id: int) -> list[Arguments]:
 
 async def get_changes(call: Call, arguments: Arguments) -> Arguments:
     """Quota/changes."""
-    answer, _ = await core.changed(call, arguments, "Email", "e")
-    used = bool(answer["created"] or answer["destroyed"] or answer["updated"] or answer["hasMoreChanges"])
-    now = await call.store.read(_fetch_all, call.config, call.account_id)
-    updated = [ID] if now and used else []
+    found = core.read(arguments, core.CHANGES)
+    try:
+        state, used = await call.store.read(_changed, call.config, call.account_id, found["sinceState"])
+    except changes.TooOld:
+        raise MethodError("cannotCalculateChanges", "nobody knows what changed since then") from None
+    updated = [ID] if used else []
     return {
-        **answer,
-        "newState": str(await call.store.read(changes.state, call.account_id)),
+        "accountId": found["accountId"],
+        "oldState": found["sinceState"],
+        "newState": state,
         "hasMoreChanges": False,
         "created": [],
         "updated": updated,
@@ -80,8 +83,11 @@ async def get_changes(call: Call, arguments: Arguments) -> Arguments:
     }
 
 
-def _fetch_all(tx: Tx, config: Config, account_id: int) -> list[Arguments]:
-    return _quota(config, tx, account_id)
+def _changed(tx: Tx, config: Config, account_id: int, since: str) -> tuple[str, bool]:
+    """The state, and whether what is used may be another amount than at the one before."""
+    done = changes.since(tx, account_id, "Email", since)
+    used = bool(done.created or done.updated or done.destroyed)
+    return str(done.until), used and bool(_quota(config, tx, account_id))
 
 
 async def query(call: Call, arguments: Arguments) -> Arguments:

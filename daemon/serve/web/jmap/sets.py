@@ -14,8 +14,9 @@ from daemon.admin.errors import NotNow, NotPermitted
 from daemon.limits import LIMITS
 from daemon.mail.address import BadAddress
 from daemon.serve.web.jmap.method import Arguments, Call, MethodError
-from daemon.store import states, web_changes
+from daemon.store import changes, states, web_changes
 from daemon.store.errors import InUse, Missing, OverQuota, Refusal, StoreBusy, StoreFull
+from daemon.store.tx import Tx
 
 T = TypeVar("T")
 
@@ -50,12 +51,15 @@ Create = Callable[[Call, Arguments], Awaitable[Arguments]]
 Update = Callable[[Call, str, Arguments], Awaitable[Arguments | None]]
 Destroy = Callable[[Call, str], Awaitable[None]]
 StateOf = Callable[[Call], str]
+Touched = Callable[[Tx, int, str], set[str] | None]
+"""The ids of the objects of an account that changed since a state, whoever changed them; None: nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Type:
     """What can be done with the objects of a type; None: it cannot. `more`: arguments that its `/set` has beside the
-    common ones. `single`: there is always one. `state_of`: its state, where it has one of its own."""
+    common ones. `single`: there is always one. `state_of`: its state, where it has one of its own. `touched`: which of
+    its objects changed, where others change them too."""
 
     create: Create | None = None
     update: Update | None = None
@@ -63,6 +67,7 @@ class Type:
     more: tuple[str, ...] = ()
     single: bool = False
     state_of: StateOf | None = None
+    touched: Touched | None = None
 
     @property
     def forbidden(self) -> SetError:
@@ -75,6 +80,7 @@ class Done:
 
     old_state: str
     state_of: StateOf | None = None
+    touched: Touched | None = None
     created: dict[str, Arguments] = field(default_factory=dict)
     updated: dict[str, Arguments | None] = field(default_factory=dict)
     destroyed: list[str] = field(default_factory=list)
@@ -86,7 +92,7 @@ class Done:
         return {
             "accountId": account_name(call),
             "oldState": self.old_state,
-            "newState": (self.state_of or state)(call),
+            "newState": self._new_state(call),
             "created": self.created or None,
             "updated": self.updated or None,
             "destroyed": self.destroyed or None,
@@ -94,6 +100,16 @@ class Done:
             "notUpdated": self.not_updated or None,
             "notDestroyed": self.not_destroyed or None,
         }
+
+    def _new_state(self, call: Call) -> str:
+        """What it is now; where others changed something in the meantime, which is told here to nobody, what it was: a
+        client that asks for changes from there on misses nothing."""
+        now = (self.state_of or state)(call)
+        if self.touched is None:
+            return now
+        touched = call.store.peek(self.touched, call.account_id, self.old_state)
+        ours = {*(made["id"] for made in self.created.values()), *self.updated, *self.destroyed}
+        return now if touched is not None and touched <= ours else self.old_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +134,29 @@ def state(call: Call) -> str:
 def state_of_type(name: str) -> StateOf:
     """The state of a type that has one of its own."""
     return lambda call: str(call.store.peek(states.of_type, call.account_id, name))
+
+
+def of_mail(what: str, letter: str) -> Touched:
+    """Of emails or mailboxes."""
+
+    def touched(tx: Tx, account_id: int, since: str) -> set[str] | None:
+        try:
+            found = changes.since(tx, account_id, what, since)
+        except changes.TooOld:
+            return None
+        return {f"{letter}{number}" for number in (*found.created, *found.updated, *found.destroyed)}
+
+    return touched
+
+
+def of_web(kind: str, letter: str) -> Touched:
+    """Of identities or submissions."""
+
+    def touched(tx: Tx, account_id: int, since: str) -> set[str]:
+        found = web_changes.since(tx, account_id, kind, int(since), 2 * LIMITS.jmap_set)
+        return {f"{letter}{number}" for number in (*found.created, *found.updated, *found.destroyed)}
+
+    return touched
 
 
 def asked(arguments: Arguments, more: tuple[str, ...] = ()) -> Asked:
@@ -145,18 +184,18 @@ def _objects(arguments: Arguments, name: str) -> Mapping[str, Arguments]:
     return given
 
 
-def begin(call: Call, wanted: Asked, state_of: StateOf | None = None) -> Done:
+def begin(call: Call, wanted: Asked, state_of: StateOf | None = None, touched: Touched | None = None) -> Done:
     """Raises `MethodError`: stateMismatch."""
     now = (state_of or state)(call)
     if wanted.if_in_state is not None and wanted.if_in_state != now:
         raise MethodError("stateMismatch", f"the state is {now}")
-    return Done(now, state_of)
+    return Done(now, state_of, touched)
 
 
 async def run(call: Call, arguments: Arguments, type: Type) -> Arguments:
     """All of a `/set`."""
     wanted = asked(arguments, type.more)
-    done = begin(call, wanted, type.state_of)
+    done = begin(call, wanted, type.state_of, type.touched)
     for mark, given in wanted.create.items():
         try:
             if type.create is None:

@@ -6,6 +6,8 @@ and can be called back until it goes (`flow/scheduled`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
 from daemon.config import Config
@@ -15,14 +17,15 @@ from daemon.flow.submit import NotTaken
 from daemon.limits import LIMITS
 from daemon.mail import object_ids
 from daemon.mail.address import Address, parse_address
-from daemon.serve.web.jmap import core, email_set, gets, identities, sets
+from daemon.serve.web.jmap import core, email_filter, email_set, gets, identities, sets
 from daemon.serve.web.jmap.method import Arguments, Call, Method, MethodError
 from daemon.serve.web.jmap.sets import SetError, bad
 from daemon.serve.web.visitors import Visitor
-from daemon.store import addresses, email_sets, submissions
+from daemon.store import addresses, email_sets, submissions, web_changes
 from daemon.store import identities as kept_identities
 from daemon.store.email_sets import Stored
 from daemon.store.submissions import New, Settled, Settlement, Submission
+from daemon.store.tx import Tx
 from daemon.wire import jmap
 
 KIND = "s"
@@ -33,19 +36,27 @@ _PROPERTIES = (
 _DELIVERED = {"delivered": "yes", "sent": "unknown", "failed": "no", "expired": "no"}
 _REASONS = {"not-his-address": "forbiddenFrom", "too-large": "tooLarge"}
 _INCOMPLETE = ("no-from", "several-from", "too-many-authors", "header-too-large")
-_FILTERS = ("identityIds", "emailIds", "threadIds", "undoStatus", "before", "after")
+_CONDITION = {
+    **dict.fromkeys(("identityIds", "emailIds", "threadIds"), core.a_list(core.is_id)),
+    "undoStatus": core.is_text,
+    **dict.fromkeys(("before", "after"), email_filter.is_date),
+}
 _SORTS = {"emailId": 3, "threadId": 4, "sentAt": 7}
 
 
 async def get(call: Call, arguments: Arguments) -> Arguments:
     ids, _ = gets.wanted(arguments, _PROPERTIES)
-    found = await call.store.read(submissions.everyone, call.account_id)
+    state, found = await call.store.read(_read, call.account_id)
     if ids is not None:
         names = {sets.real_id(call, name) for name in ids}
         found = [one for one in found if f"{KIND}{one.id}" in names]
     traces = [one.trace for one in found if one.trace]
     fates = await call.store.read(submissions.fates, traces) if traces else {}
-    return gets.answer(call, arguments, {f"{KIND}{one.id}": _told(one, fates) for one in found}, _PROPERTIES)
+    return gets.answer(call, arguments, state, {f"{KIND}{one.id}": _told(one, fates) for one in found}, _PROPERTIES)
+
+
+def _read(tx: Tx, account_id: int) -> tuple[str, list[Submission]]:
+    return str(web_changes.state(tx, account_id)), submissions.everyone(tx, account_id)
 
 
 def _told(one: Submission, fates: dict[tuple[str, str], tuple[str, str]]) -> Arguments:
@@ -89,52 +100,44 @@ async def changes(call: Call, arguments: Arguments) -> Arguments:
 
 async def query(call: Call, arguments: Arguments) -> Arguments:
     asked = core.read(arguments, core.QUERY)
-    found = await call.store.read(submissions.everyone, call.account_id)
-    found = [one for one in found if _matches(asked["filter"], one, 0)]
-    for step in reversed(asked["sort"] or ()):
-        if step.get("property") not in tuple(_SORTS):
-            raise MethodError("unsupportedSort", f"submissions are sorted by {', '.join(_SORTS)}")
-        at = _SORTS[step["property"]]
-        found.sort(key=lambda one, at=at: one[at], reverse=step.get("isAscending") is False)  # type: ignore[misc]
-    return core.listed(asked, sets.state(call), [f"{KIND}{one.id}" for one in found], calculable=False)
+    steps = core.comparators(asked, _SORTS)
+    for condition in core.conditions(asked["filter"]):
+        _check(condition)
+    state, found = await call.store.read(_read, call.account_id)
+    found = [one for one in found if _matches(asked["filter"], one)]
+    for step in reversed(steps):
+        found.sort(key=itemgetter(_SORTS[step.property]), reverse=not step.ascending)
+    return core.listed(asked, state, [f"{KIND}{one.id}" for one in found], calculable=False)
 
 
 async def query_changes(call: Call, arguments: Arguments) -> Arguments:
     raise MethodError("cannotCalculateChanges", "ask again with EmailSubmission/query")
 
 
-def _matches(condition: Any, one: Submission, depth: int) -> bool:
-    """Raises `MethodError`."""
-    if condition is None:
+def _check(condition: Arguments) -> None:
+    """Raises `MethodError` (unsupportedFilter, invalidArguments)."""
+    for name, value in condition.items():
+        if name not in _CONDITION:
+            raise MethodError("unsupportedFilter", f"nothing is found by {name}")
+        if not _CONDITION[name](value):
+            raise core.invalid(f"{name} of a filter is not of the right type")
+
+
+def _matches(filter: Arguments | None, one: Submission) -> bool:
+    if filter is None:
         return True
-    if not isinstance(condition, dict) or depth > LIMITS.mime_depth:
-        raise MethodError("unsupportedFilter", "a filter is a condition, or an operator with conditions")
-    if "operator" in condition:
-        inner = condition.get("conditions")
-        if not isinstance(inner, list):
-            raise MethodError("invalidArguments", "an operator has conditions")
-        results = [_matches(each, one, depth + 1) for each in inner]
-        match condition["operator"]:
-            case "AND":
-                return all(results)
-            case "OR":
-                return any(results)
-            case "NOT":
-                return not any(results)
-        raise MethodError("unsupportedFilter", "an operator is AND, OR or NOT")
-    if strange := [name for name in condition if name not in _FILTERS]:
-        raise MethodError("unsupportedFilter", f"there is no condition {strange[0]}")
-    told = _told(one, {})
-    for name, prop in (("identityIds", "identityId"), ("emailIds", "emailId"), ("threadIds", "threadId")):
-        wanted = condition.get(name)
-        if wanted is not None and not isinstance(wanted, list):
-            raise MethodError("invalidArguments", f"{name} is a list of ids")
-        if wanted is not None and told[prop] not in wanted:
-            return False
-    if "undoStatus" in condition and condition["undoStatus"] != one.state:
-        return False
-    before, after = (jmap.read_utc_date(condition.get(name)) for name in ("before", "after"))
-    return (before is None or one.send_at < before) and (after is None or one.send_at >= after)
+    if "operator" in filter:
+        inner = [_matches(each, one) for each in filter["conditions"]]
+        return {"AND": all(inner), "OR": any(inner), "NOT": not any(inner)}[filter["operator"]]
+    has: dict[str, Callable[[Any], bool]] = {
+        "identityIds": lambda value: f"{identities.KIND}{one.identity_id}" in value,
+        "emailIds": lambda value: f"{object_ids.EMAIL}{one.email_id}" in value,
+        "threadIds": lambda value: f"{object_ids.THREAD}{one.thread_id}" in value,
+        "undoStatus": lambda value: one.state == value,
+        "before": lambda value: one.send_at < (jmap.read_utc_date(value) or 0),
+        "after": lambda value: one.send_at >= (jmap.read_utc_date(value) or 0),
+    }
+    return all(has[name](value) for name, value in filter.items())
 
 
 # -- EmailSubmission/set (RFC 8621 §7.5) -------------------------------------------------------------------------------
@@ -147,7 +150,8 @@ async def set_(call: Call, arguments: Arguments) -> Arguments:
     if not isinstance(destroy, list) or not all(isinstance(name, str) for name in destroy):
         raise MethodError("invalidArguments", "onSuccessDestroyEmail is a list of ids")
     emails_of: dict[str, str] = {}
-    type = sets.Type(_Create(emails_of), _update, _destroy, ("onSuccessUpdateEmail", "onSuccessDestroyEmail"))
+    more = ("onSuccessUpdateEmail", "onSuccessDestroyEmail")
+    type = sets.Type(_Create(emails_of), _update, _destroy, more, touched=sets.of_web("submission", KIND))
     answer = await sets.run(call, arguments, type)
     done = {*(made["id"] for made in (answer["created"] or {}).values()), *(answer["updated"] or {})}
     done |= set(answer["destroyed"] or ())

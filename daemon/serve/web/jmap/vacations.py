@@ -35,7 +35,8 @@ class Answer(NamedTuple):
 
 
 async def get(call: Call, arguments: Arguments) -> Arguments:
-    return gets.answer(call, arguments, {ID: _told(await _shown(call))}, _PROPERTIES)
+    state = sets.state(call)
+    return gets.answer(call, arguments, state, {ID: _told(await _shown(call))}, _PROPERTIES)
 
 
 async def set_(call: Call, arguments: Arguments) -> Arguments:

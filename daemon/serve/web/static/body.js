@@ -37,6 +37,7 @@ export function textBody(email) {
     "div",
     { class: "text-body", dir: "auto" },
     nested(found.slice(0, start)),
+    !cut && found.every(({ lines }) => !lines.join("").trim()) && h("p", { class: "note" }, "This message has no text."),
     quote.length > 0 && h("details", { class: "quoted" }, h("summary", { aria: { label: "Earlier mail" }, title: "Earlier mail" }, "•••"), nested(quote)),
     cut && h("p", { class: "note" }, "The rest is left out here: its source has all of it."),
   );
@@ -86,8 +87,14 @@ export function files(email) {
   );
 }
 
+/** What a file is called whose sender gave it no name. */
+function nameless(type) {
+  const known = { "text/calendar": "invitation.ics", "text/html": "text.html", "text/plain": "text.txt", "message/rfc822": "message.eml" };
+  return known[type] ?? (/^image\/(png|jpeg|gif|webp|avif)$/.test(type) ? `picture.${type.slice(6)}` : "file");
+}
+
 function file(part) {
-  const name = part.name || `${part.type.split("/")[0]} part`;
+  const name = part.name || nameless(part.type);
   const href = jmap.downloadUrl({ ...part, name });
   const picture = /^image\/(png|jpeg|gif|webp|avif)$/.test(part.type) && part.size < 8_000_000;
   return h(

@@ -32,6 +32,7 @@ async def test_a_blob_is_made_of_texts_octets_and_other_blobs(ann: Client) -> No
     one, two = answers[0][1]["created"]["one"], answers[1][1]["created"]["two"]
     assert ann.octets(one["id"]) == b"The quick brown fox jumped over the lazy dog." and one["size"] == 45
     assert ann.octets(two["id"]) == b"quick!" and two["type"] == "text/x" and two["size"] == 6
+    assert ann.octets(await made(ann)) == b""  # of no sources an empty one
     assert list(check(ann.store)) == []
 
 
@@ -39,7 +40,6 @@ async def test_a_blob_is_made_of_texts_octets_and_other_blobs(ann: Client) -> No
     "given,type",
     [
         ({}, "invalidProperties"),
-        ({"data": []}, "invalidProperties"),
         ({"data": ["x"]}, "invalidProperties"),
         ({"data": [{"data:asBase64": "?"}]}, "invalidProperties"),
         ({"data": [{"data:asText": 1}]}, "invalidProperties"),
@@ -102,5 +102,8 @@ async def test_no_answer_grows_without_end(ann: Client, monkeypatch: pytest.Monk
     monkeypatch.setattr(blobs, "LIMITS", dataclasses.replace(LIMITS, blob_made=100))
     assert await ann.no("Blob/get", ids=ids) == "requestTooLarge"
     assert len((await ann.ask("Blob/get", ids=ids, length=10))["list"]) == 5
+    monkeypatch.setattr(blobs, "LIMITS", dataclasses.replace(LIMITS, blob_read=100))
+    assert await ann.no("Blob/get", ids=ids, properties=["digest:sha-512"]) == "requestTooLarge"
+    assert len((await ann.ask("Blob/get", ids=ids[:2], properties=["digest:sha-512"]))["list"]) == 2
     for arguments in ({"ids": None}, {"ids": [], "offset": -1}, {"ids": [], "properties": ["x"]}, {"ids": ids, "x": 1}):
         assert await ann.no("Blob/get", **arguments) == "invalidArguments"

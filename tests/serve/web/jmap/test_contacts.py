@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from typing import Any
 
@@ -156,3 +157,30 @@ async def test_cards_are_looked_for(house: Site, alice: Caller) -> None:
     ):
         assert await alice.error("ContactCard/query", **arguments) == error
     assert await alice.error("ContactCard/queryChanges", sinceQueryState="1") == "cannotCalculateChanges"
+
+
+async def test_two_who_change_a_card_at_a_time_both_change_it(house: Site, alice: Caller) -> None:
+    (ann,) = await made(alice, a=ANN)
+    await asyncio.gather(
+        alice("ContactCard/set", update={ann: {"name/full": "Ann B"}}),
+        alice("ContactCard/set", update={ann: {"emails/e2": {"address": "a@b.example"}}}),
+    )
+    (card,) = (await alice("ContactCard/get", ids=[ann]))["list"]
+    assert (card["name"]["full"], set(card["emails"])) == ("Ann B", {"e1", "e2"})
+    clean(house.store)
+
+
+async def test_what_another_client_writes_meanwhile_is_not_passed_over(
+    house: Site, alice: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (ann,) = await made(alice, a=ANN)
+    write, uid = house.store.write, iter(("urn:uuid:1", "urn:uuid:2"))
+
+    async def later(work: Any, *given: Any, **more: Any) -> Any:
+        house.store.write_now(contacts.add, alice.visitor.account_id, {**ANN, "uid": next(uid)})
+        return await write(work, *given, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(house.store, "write", later)
+        answer = await alice("ContactCard/set", update={ann: {"name/full": "Ann B"}})
+    assert len((await alice("ContactCard/changes", sinceState=answer["newState"]))["created"]) == 1

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from daemon.flow.indexing import Indexing
 from daemon.serve.web.jmap import email_filter
+from daemon.store import email_find
+from daemon.store.find import Term
+from daemon.store.tx import Tx
 from tests.serve.web.jmap.desk import Desk
 
 FILTERS: tuple[tuple[dict[str, Any], list[int]], ...] = (
@@ -74,3 +78,23 @@ async def test_what_the_index_is_sure_of_is_not_read(desk: Desk, monkeypatch: py
     found = (await desk.one("Email/query", filter={"body": "arbou"}))["ids"]
     assert sorted(found) == sorted(ids)
     assert (await desk.one("Email/query", filter={"body": "nowhere"}))["ids"] == []
+
+
+async def test_sql_is_asked_about_what_the_index_leaves_open(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = [desk.put(f"number {number}", body="harbour") for number in range(3)]
+    ids.append(desk.put("the harbour"))
+    desk.put("neither")
+    desk.raw(b"Subject: other\r\nX-Place: harbour\r\n\r\nHello.\r\n")
+    desk.store.attach(asyncio.get_running_loop())
+    await Indexing(desk.store, tail=1, rest=0).round()
+    asked: list[int] = []
+    answers = email_find.answers
+
+    def recorded(tx: Tx, emails: Sequence[int], terms: Sequence[Term]) -> dict[int, dict[Term, bool]]:
+        asked.extend(emails)
+        return answers(tx, emails, terms)
+
+    monkeypatch.setattr(email_find, "answers", recorded)
+    found = (await desk.one("Email/query", filter={"text": "harbour"}, calculateTotal=True))["ids"]
+    assert sorted(found) == sorted(ids)
+    assert sorted(asked) == [int(ids[3][1:]), int(ids[3][1:]) + 2]

@@ -249,13 +249,18 @@ async def test_a_list_is_kept_while_it_is_true(desk: Desk, monkeypatch: pytest.M
 
 
 def test_lists_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(query_lists, "LIMITS", replace(LIMITS, jmap_kept=10))
+    monkeypatch.setattr(query_lists, "LIMITS", replace(LIMITS, jmap_kept=1000))
     lists = query_lists.Lists()
-    for key, count in (("a", 4), ("b", 4), ("c", 11), ("a", 4), ("d", 4)):
+    for key, count in (("a", 300), ("b", 300), ("c", 1001), ("a", 300), ("d", 300)):
         if key == "d":
             assert lists.get("a") is not None  # asked for lately
         lists.keep(key, array("q", range(count)))
     assert [key for key in "abcd" if lists.get(key) is not None] == ["a", "d"]
+    found_nothing = [f"nothing has {number}" for number in range(100)]
+    for key in (*found_nothing, "long" * 1000):
+        lists.keep(key, array("q"))
+    kept = [key for key in (*found_nothing, "long" * 1000) if lists.get(key) is not None]
+    assert 0 < len(kept) < 10, "what finds nothing takes room all the same"
 
 
 async def test_the_emails_of_a_mailbox_are_counted_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

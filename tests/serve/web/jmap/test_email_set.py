@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from daemon.limits import LIMITS
-from daemon.serve.web.jmap import email_make, email_set, sets
+from daemon.serve.web.jmap import capabilities, email_make, email_set, sets
 from daemon.store import email_sets, messages, uploads
 from daemon.store.check import check
 from daemon.store.keywords import DELETED, SEEN
@@ -121,6 +121,16 @@ async def test_what_is_no_message_is_refused(
     if type == "tooLarge":
         assert no["maxSize"] == 20_000
     assert (await ann.ask("Email/get", ids=None))["list"] == []
+
+
+async def test_files_are_as_large_as_is_promised(ann: Client) -> None:
+    """RFC 8621 §1.3.1: maxSizeAttachmentsPerEmail."""
+    ann.set("limits.message_size", "2M")
+    most = capabilities._mail(ann.config, ann.visitor)["maxSizeAttachmentsPerEmail"]
+    assert most > 700_000
+    await made(ann, attachments=[{"blobId": upload(ann, b"\xff" * most)}])
+    ann.set("limits.message_size", "1000")
+    assert capabilities._mail(ann.config, ann.visitor)["maxSizeAttachmentsPerEmail"] == 0
 
 
 async def test_what_others_uploaded_is_no_blob(ann: Client, bob: Client) -> None:
@@ -466,3 +476,26 @@ async def test_a_word_is_set_by_true_and_taken_by_null(ann: Client, value: objec
         answer = await ann.ask("Email/set", update={number: {path: value}})
         assert answer["notUpdated"][number]["type"] == "invalidPatch"
     assert (await ann.ask("Email/get", ids=[number]))["list"][0]["keywords"] == {"$flagged": True}
+
+
+async def test_what_others_change_meanwhile_is_not_passed_over(ann: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 8620 §5.3: whoever knew oldState goes on from newState, and hears of all that came in between."""
+    email = (await made(ann))["id"]
+    write = ann.store.write
+
+    async def later(work: Any, *given: Any, **more: Any) -> Any:
+        stage.deliver(ann.store, ann.account_id, b"Subject: news\r\n\r\nCome.\r\n")
+        return await write(work, *given, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ann.store, "write", later)
+        answer = await ann.ask("Email/set", update={email: {"keywords/$seen": True}})
+    assert answer["updated"] == {email: None}
+    told = await ann.ask("Email/changes", sinceState=answer["newState"])
+    assert len(told["created"]) == 1
+    answer = await ann.ask("Email/set", update={email: {"keywords/$seen": None}})
+    assert answer["newState"] == (await ann.ask("Email/get", ids=[]))["state"] != answer["oldState"]
+
+
+def test_of_states_that_nobody_knows_others_may_have_changed_all(ann: Client) -> None:
+    assert ann.store.peek(sets.of_mail("Email", "e"), ann.account_id, "999999") is None

@@ -100,13 +100,20 @@ async def test_roles_orders_and_subscriptions_are_told_as_changes(ann: Client) -
         ({"name": "x", "isSubscribed": 1}, ["isSubscribed"]),
         ({"name": "x", "totalEmails": 1}, ["totalEmails"]),
         ({"name": "Sent"}, ["name"]),
-        ({"name": "x" * 201}, ["name"]),
+        ({"name": "é" * (LIMITS.imap_mailbox_name // 2) + "x"}, ["name"]),
     ],
 )
 async def test_what_is_no_mailbox(ann: Client, given: dict[str, Any], properties: list[str]) -> None:
     before = names(ann)
     no = (await ann.ask("Mailbox/set", create={"k": given}))["notCreated"]["k"]
     assert no["type"] == "invalidProperties" and no.get("properties") == properties and names(ann) == before
+
+
+async def test_a_name_is_as_long_as_is_promised(ann: Client) -> None:
+    """RFC 8621 §1.3.1: maxSizeMailboxName, in octets."""
+    long = "é" * (LIMITS.imap_mailbox_name // 2)
+    await made(ann, long)
+    assert long in names(ann)
 
 
 async def test_what_cannot_become_of_a_mailbox(ann: Client, bob: Client) -> None:

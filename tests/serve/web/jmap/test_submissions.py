@@ -11,7 +11,7 @@ from daemon.flow import handing_in
 from daemon.flow.scheduled import Scheduled
 from daemon.limits import LIMITS
 from daemon.mail.address import parse_address
-from daemon.store import aliases, identities, queue
+from daemon.store import aliases, identities, queue, submissions
 from daemon.store.check import check
 from daemon.store.queue import Outcome
 from tests.flow.house import House
@@ -227,7 +227,11 @@ async def test_submissions_are_found(ann: Client, home: House) -> None:
     assert await query(filter={"operator": "AND", "conditions": [both]}, anchor=second, anchorOffset=1) == [third]
     for arguments, type in (
         ({"filter": {"subject": "x"}}, "unsupportedFilter"),
-        ({"filter": {"operator": "XOR", "conditions": []}}, "unsupportedFilter"),
+        ({"filter": {"operator": "XOR", "conditions": []}}, "invalidArguments"),
+        ({"filter": {"operator": "AND", "conditions": [{}] * (LIMITS.jmap_filter + 1)}}, "invalidArguments"),
+        ({"filter": {"before": "yesterday"}}, "invalidArguments"),
+        ({"filter": {"emailIds": "e1"}}, "invalidArguments"),
+        ({"sort": [{"property": "sentAt", "isAscending": 1}]}, "invalidArguments"),
         ({"sort": [{"property": "size"}]}, "unsupportedSort"),
         ({"anchor": "s404"}, "anchorNotFound"),
         ({"limit": "x"}, "invalidArguments"),
@@ -240,6 +244,26 @@ async def test_submissions_are_found(ann: Client, home: House) -> None:
     assert {k: v["type"] for k, v in answer["notDestroyed"].items()} == {first: "forbidden", "s404": "notFound"}
     answer = await ann.ask("EmailSubmission/set", update={first: {"sendAt": "x"}, "s404": {"undoStatus": "canceled"}})
     assert {k: v["type"] for k, v in answer["notUpdated"].items()} == {first: "invalidProperties", "s404": "notFound"}
+
+
+async def test_what_happens_while_it_is_read_is_told_later(
+    ann: Client, home: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RFC 8620 §5.1: of what a client holds with a state, no change is lost behind it."""
+    done = await send(ann, await compose(ann, "bob@here.example"), held(10, "bob@here.example"))
+    number, read = done["set"]["created"]["s"]["id"], home.store.read
+
+    async def slow(*work: Any) -> Any:
+        found = await read(*work)
+        home.store.write_now(submissions.cancel, ann.account_id, int(number[1:]))
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(home.store, "read", slow)
+        found = await ann.ask("EmailSubmission/get", ids=[number])
+    assert found["list"][0]["undoStatus"] == "pending"
+    later = await ann.ask("EmailSubmission/changes", sinceState=found["state"])
+    assert later["updated"] == [number]
 
 
 # -- identities --------------------------------------------------------------------------------------------------------
