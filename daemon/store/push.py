@@ -18,6 +18,13 @@ class Place(NamedTuple):
     auth: bytes | None = None
 
 
+class Maker(NamedTuple):
+    """The credentials a subscription is made with: a browser's session, an app password, or neither."""
+
+    session_id: int | None = None
+    app_password_id: int | None = None
+
+
 class Subscription(NamedTuple):
     """`types` None: all. `code` is said back by the client before anything but it is sent."""
 
@@ -35,6 +42,9 @@ _COLUMNS = "s.id, s.account_id, s.device, s.url, s.p256dh, s.auth, s.types, s.co
 _ALIVE = (
     "from push_subscription s join account a on a.id = s.account_id join domain d on d.id = a.domain_id"
     " where s.expires_at > ?1 and s.epoch = a.session_epoch and a.enabled and d.enabled"
+    " and (s.session_id is null or exists (select 1 from web_session w where w.id = s.session_id and w.until_at > ?1"
+    " and w.seen_at + w.idle > ?1)) and (s.app_password_id is null or exists (select 1 from app_password p"
+    " where p.id = s.app_password_id and coalesce(p.expires_at, ?1 + 1) > ?1))"
 )
 
 
@@ -47,8 +57,25 @@ def everyone(tx: Tx, account_id: int | None = None) -> list[Subscription]:
     return [_subscription(row) for row in rows]
 
 
+def made_by(tx: Tx, account_id: int, maker: Maker) -> list[Subscription]:
+    """A user's that were made with the same credentials: others see and change none of them (RFC 8620 §7.2)."""
+    rows = tx.all(
+        f"select {_COLUMNS} {_ALIVE} and s.account_id = ?2 and s.session_id is ?3 and s.app_password_id is ?4"
+        " order by s.id",
+        tx.now, account_id, *maker,
+    )  # fmt: skip
+    return [_subscription(row) for row in rows]
+
+
 def add(
-    tx: Tx, account_id: int, device: str, place: Place, types: tuple[str, ...] | None, code: str, expires_at: int
+    tx: Tx,
+    account_id: int,
+    maker: Maker,
+    device: str,
+    place: Place,
+    types: tuple[str, ...] | None,
+    code: str,
+    expires_at: int,
 ) -> int:
     """A new one, not verified; its id. Raises `Invalid`: there are too many."""
     tx.run("delete from push_subscription where account_id = ? and expires_at <= ?", account_id, tx.now)
@@ -56,9 +83,10 @@ def add(
         raise Invalid(f"a user has at most {LIMITS.push_subscriptions} subscriptions")
     tx.account_touched(account_id)
     return tx.insert(
-        "insert into push_subscription (account_id, epoch, device, url, p256dh, auth, types, code, expires_at,"
-        " created_at) values (?1, (select session_epoch from account where id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-        account_id, device, *place, None if types is None else json.dumps(types), code, expires_at, tx.now,
+        "insert into push_subscription (account_id, epoch, session_id, app_password_id, device, url, p256dh, auth,"
+        " types, code, expires_at, created_at)"
+        " values (?1, (select session_epoch from account where id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        account_id, *maker, device, *place, None if types is None else json.dumps(types), code, expires_at, tx.now,
     )  # fmt: skip
 
 

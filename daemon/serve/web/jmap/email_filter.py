@@ -20,6 +20,7 @@ from daemon.serve.web.jmap.method import Arguments, MethodError
 from daemon.store import email_find, emails, find, text_terms
 from daemon.store.db import Store
 from daemon.store.find import All, Either, Not, Query, Term
+from daemon.store.fulltext import Found
 from daemon.store.segments import SegmentDamaged
 from daemon.store.tx import Tx
 from daemon.wire.jmap import read_utc_date
@@ -137,10 +138,9 @@ class Looking:
         self._account_id = account_id
         self._query = query
         self._terms = find.leaves(query, email_find.BYTES)
-        self._none = dict.fromkeys(self._terms, False)
         self._known = text_terms.known(tx, account_id, query)
         self.maybe = self._known.maybe
-        self._unsure: list[int] = []
+        self._unread: list[int] = []
         self._rows: dict[int, emails.Email] | None = None  # of those, when the first is looked at
         self._email_id = 0
         self._body: str | None = None
@@ -149,18 +149,31 @@ class Looking:
     def fitting(self, ids: set[int]) -> set[int]:
         """Those of these emails that fit."""
         found = ids & self._known.sure
-        unsure = sorted((ids if self.maybe is None else ids & self.maybe) - found)
-        self._unsure, self._rows = unsure, None
-        answers = email_find.answers(self._tx, list(filter(self._may_have, unsure)), self._terms)
-        for email_id in unsure:
-            self._email_id, self._body, self._fields = email_id, None, None
-            if find.matches(self._query, answers.get(email_id, self._none), self._has):
-                found.add(email_id)
-        return found
+        unsure = (ids if self.maybe is None else ids & self.maybe) - found
+        true = email_find.answers(self._tx, sorted(self._open(unsure)), self._terms)
 
-    def _may_have(self, email_id: int) -> bool:
-        """Whether SQL has to be asked about an email: the index does not rule out all that it could be asked."""
-        return any(self._known.answer(term, email_id) is not False for term in self._terms)
+        def of(term: Term) -> Found | None:
+            if term in true:
+                return Found(true[term], true[term])
+            known = self._known.terms.get(term)
+            return known and Found(known.maybe & unsure, known.sure & unsure)
+
+        some, sure = text_terms.between(of, self._query)
+        unread = sorted((unsure if some is None else some) - sure)
+        self._unread, self._rows = unread, None
+        for email_id in unread:
+            self._email_id, self._body, self._fields = email_id, None, None
+            if find.matches(self._query, {term: email_id in those for term, those in true.items()}, self._has):
+                found.add(email_id)
+        return found | sure
+
+    def _open(self, ids: set[int]) -> set[int]:
+        """The emails that SQL has to be asked about: those that the index does not rule out of each term."""
+        some: set[int] = set()
+        for term in self._terms:
+            known = self._known.terms.get(term)
+            some |= ids if known is None else ids & known.maybe
+        return some
 
     def _has(self, term: Term) -> bool:
         known = self._known.answer(term, self._email_id)
@@ -199,5 +212,5 @@ class Looking:
 
     def _row(self) -> emails.Email | None:
         if self._rows is None:
-            self._rows = emails.rows(self._tx, self._account_id, self._unsure)
+            self._rows = emails.rows(self._tx, self._account_id, self._unread)
         return self._rows.get(self._email_id)

@@ -92,10 +92,7 @@ class Desk:
             if not visitors.is_here(self._push.store, self._visitor):  # a session ends also by its age, unheard
                 self._stream.end(SIGNED_OUT)
                 return
-            with self._api.turn(self._visitor):
-                answer = await self._api.answer(self._visitor, jmap.request_of(said))
-            about = {} if name is None else {"requestId": name}
-            await self._say({"@type": "Response", **about, **answer})
+            await self._say(await self._answer(said, name))
         elif kind == "WebSocketPushEnable":
             self._enable(said)
         elif kind == "WebSocketPushDisable":
@@ -103,6 +100,19 @@ class Desk:
             self._stream.ear.take()
         else:
             raise Problem("notRequest", "@type is Request, WebSocketPushEnable or WebSocketPushDisable")
+
+    async def _answer(self, said: Arguments, name: str | None) -> Arguments:
+        """Within the time that an answer over HTTP may take. Raises `Problem`."""
+        asked = jmap.request_of(said)
+        try:
+            with self._api.turn(self._visitor):
+                async with asyncio.timeout(LIMITS.http_answer):
+                    answer = await self._api.answer(self._visitor, asked)
+        except TimeoutError:
+            late = {"type": "about:blank", "status": 503, "detail": "this takes too long"}
+            return {"@type": "RequestError", "requestId": name, **late}
+        about = {} if name is None else {"requestId": name}
+        return {"@type": "Response", **about, **answer}
 
     def _enable(self, said: Arguments) -> None:
         """RFC 8887 §4.3.5.2."""

@@ -17,7 +17,7 @@ from daemon.serve.web.jmap.few import Object, said
 from daemon.serve.web.jmap.method import Arguments, Call, Capability, MethodError
 from daemon.serve.web.jmap.sets import SetError, Type
 from daemon.store import push
-from daemon.store.push import Place, Subscription
+from daemon.store.push import Maker, Place, Subscription
 from daemon.trust import web_push
 from daemon.wire.jmap import read_utc_date, utc_date
 
@@ -32,11 +32,28 @@ async def get(call: Call, arguments: Arguments) -> Arguments:
     ids, properties = few.names(arguments, "ids"), few.names(arguments, "properties")
     if properties and not set(properties) <= set(_PROPERTIES):
         raise MethodError("forbidden", "url and keys are not told")
-    there = {f"s{each.id}": _told(each) for each in await call.store.read(push.everyone, call.account_id)}
+    there = {f"s{each.id}": _told(each) for each in await _mine(call)}
     wanted = list(there) if ids is None else list(dict.fromkeys(ids))
     shown = ("id", *properties) if properties is not None else _PROPERTIES
     found = [{name: there[each][name] for name in dict.fromkeys(shown)} for each in wanted if each in there]
     return {"list": found, "notFound": [each for each in wanted if each not in there]}
+
+
+async def _mine(call: Call) -> list[Subscription]:
+    """Those made with the credentials that are shown now."""
+    return await call.store.read(push.made_by, call.account_id, _maker(call))
+
+
+def _maker(call: Call) -> Maker:
+    return Maker(call.visitor.session_id, call.visitor.identity.app_password_id)
+
+
+async def _one(call: Call, id: str) -> Subscription:
+    """Raises `SetError` (notFound)."""
+    found = [each for each in await _mine(call) if f"s{each.id}" == id]
+    if not found:
+        raise SetError("notFound")
+    return found[0]
 
 
 def _told(one: Subscription) -> Object:
@@ -64,16 +81,13 @@ async def _create(call: Call, value: Object) -> Object:
     place = Place(_address(value), *_keys(value.get("keys")))
     expires = _expires(call, value.get("expires"))
     number = await call.store.write(
-        push.add, call.account_id, device, place, _types(value), secrets.token_urlsafe(18), expires
+        push.add, call.account_id, _maker(call), device, place, _types(value), secrets.token_urlsafe(18), expires
     )
     return {"id": f"s{number}", "expires": utc_date(expires), **({} if "keys" in value else {"keys": None})}
 
 
 async def _update(call: Call, id: str, changes: Object) -> Object | None:
-    there = {each.id: each for each in await call.store.read(push.everyone, call.account_id)}
-    one = there.get(_number(id))
-    if one is None:
-        raise SetError("notFound")
+    one = await _one(call, id)
     strange = changes.keys() - {"verificationCode", "expires", "types"}
     if strange:
         raise SetError("invalidProperties", "another address is another subscription", *strange)
@@ -91,12 +105,7 @@ async def _update(call: Call, id: str, changes: Object) -> Object | None:
 
 
 async def _destroy(call: Call, id: str) -> None:
-    await call.store.write(push.remove, call.account_id, _number(id))
-
-
-def _number(id: str) -> int:
-    found = re.fullmatch(r"s([0-9]{1,18})", id)
-    return int(found[1]) if found else 0
+    await call.store.write(push.remove, call.account_id, (await _one(call, id)).id)
 
 
 def _address(value: Object) -> str:

@@ -90,7 +90,7 @@ async def test_sql_is_asked_about_what_the_index_leaves_open(desk: Desk, monkeyp
     asked: list[int] = []
     answers = email_find.answers
 
-    def recorded(tx: Tx, emails: Sequence[int], terms: Sequence[Term]) -> dict[int, dict[Term, bool]]:
+    def recorded(tx: Tx, emails: Sequence[int], terms: Sequence[Term]) -> dict[Term, set[int]]:
         asked.extend(emails)
         return answers(tx, emails, terms)
 

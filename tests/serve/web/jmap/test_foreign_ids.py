@@ -11,7 +11,7 @@ from daemon.limits import LIMITS
 from daemon.serve.web.door import PEER
 from daemon.serve.web.jmap.capabilities import CAPABILITIES
 from daemon.store import push
-from daemon.store.push import Place
+from daemon.store.push import Maker, Place
 from tests.flow.house import House
 from tests.serve.web.jmap.writing import Client
 
@@ -79,6 +79,7 @@ async def _belongings(user: Client, name: str) -> dict[str, str]:
     device = user.store.write_now(
         push.add,
         user.account_id,
+        Maker(),
         "tablet",
         Place("https://push.y.example/x", None, None),
         None,

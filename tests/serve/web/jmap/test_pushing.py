@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -16,13 +17,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from daemon import passwords
 from daemon.flow.hand_in import Answer
 from daemon.limits import LIMITS
 from daemon.resolver import Resolver
 from daemon.serve.web.jmap import pushing, subscriptions
 from daemon.serve.web.jmap.subscriptions import METHODS
-from daemon.store import push, sessions, states
+from daemon.serve.web.visitors import Visitor
+from daemon.store import accounts, push, sessions, states, web_sessions
+from daemon.store.tx import Tx
 from daemon.trust.web_push import b64, key_of, new_number, point_of
+from daemon.wire.jmap import utc_date
 from tests.serve.web.conftest import Site
 from tests.serve.web.jmap.caller import BOB, Caller, account
 
@@ -175,6 +180,67 @@ async def test_it_ends_with_the_sessions_of_its_user(house: Site, alice: Caller)
         service.sent.clear()
         house.store.write_now(states.changed, account(house), "Email")
         await asyncio.sleep(0.1)
+        assert service.sent == []
+
+
+def browser(site: Site, alice: Caller) -> Caller:
+    """Alice in a browser."""
+    made = Caller(site, METHODS)
+    number = site.store.write_now(
+        partial(web_sessions.begin, epoch=0, idle=3600, age=7200),
+        account(site), os.urandom(32), "password", "192.0.2.1", "Lynx/1",
+    )  # fmt: skip
+    made.visitor = Visitor(alice.visitor.identity, "session", number)
+    return made
+
+
+def program(site: Site, expires_at: int | None = None) -> Caller:
+    """Alice's with an app password."""
+    password = os.urandom(16).hex()
+    number = site.store.write_now(
+        partial(accounts.add_app_password, expires_at=expires_at),
+        account(site), "phone", passwords.digest(password), accounts.Key(b"", b"", scopes="jmap"),
+    )  # fmt: skip
+    return Caller(site, METHODS, app_password_id=number)
+
+
+async def test_it_is_theirs_who_made_it_and_ends_with_them(house: Site, alice: Caller) -> None:
+    """RFC 8620 §7.2: only subscriptions of the same credentials are told, and these end with the credentials."""
+    async with working(house) as service:
+        for maker in (browser(house, alice), program(house)):
+            one = await verified(maker, service)
+            for other in (alice, browser(house, alice)):
+                assert (await other("PushSubscription/get"))["list"] == []
+                done = await other("PushSubscription/set", update={one: {"types": None}})
+                assert done["notUpdated"][one]["type"] == "notFound"
+                done = await other("PushSubscription/set", destroy=[one])
+                assert done["notDestroyed"][one]["type"] == "notFound"
+            assert [each["id"] for each in (await maker("PushSubscription/get"))["list"]] == [one]
+            if maker.visitor.session_id:
+                house.store.write_now(web_sessions.remove, account(house), maker.visitor.session_id)
+            else:
+                house.store.write_now(accounts.remove_app_password, account(house), "phone")
+            assert house.store.read_now(push.everyone) == []
+            assert house.store.read_now(Tx.all, "select id from push_subscription") == []
+            house.store.write_now(states.changed, account(house), "Email")
+            await asyncio.sleep(0.1)
+            assert service.sent == []
+
+
+@pytest.mark.parametrize("what", ["session", "app password", "subscription"])
+async def test_time_alone_ends_one(house: Site, alice: Caller, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """Nothing else happens when the time of one of them is up."""
+    over = house.store.clock() // 1000 * 1000 + 3_600_000
+    more = {"expires": utc_date(over)} if what == "subscription" else {}
+    maker = {"session": browser(house, alice), "app password": program(house, over)}.get(what, alice)
+    async with working(house) as service:
+        await verified(maker, service, **more)
+        await until(lambda: service.sent or house.store.write_now(states.changed, account(house), "Email") < 0)
+        await asyncio.sleep(0.1)
+        service.sent.clear()
+        monkeypatch.setattr(house.store, "clock", lambda: over + 1000)
+        house.store.write_now(states.changed, account(house), "Email")
+        await asyncio.sleep(0.2)
         assert service.sent == []
 
 

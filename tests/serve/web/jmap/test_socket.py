@@ -14,7 +14,7 @@ import pytest
 
 from daemon.limits import LIMITS
 from daemon.serve.web import visitors
-from daemon.serve.web.jmap import news, socket
+from daemon.serve.web.jmap import api, news, socket
 from daemon.store import sessions, states
 from tests.serve.web.conftest import Site
 from tests.serve.web.jmap.caller import ALICE, BOB, PASSWORD, account
@@ -118,6 +118,22 @@ async def test_what_is_no_request_is_refused_and_no_more(house: Site, said: str,
         assert error["requestId"] == ("x" if '"x"' in said else None)
         await alice.say(type="Request", id="still", using=[CORE], methodCalls=[])
         assert (await alice.hear())["requestId"] == "still"
+
+
+async def test_an_answer_takes_no_longer_than_one_over_http(house: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def for_ever(self: Any, visitor: Any, request: Any) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(socket, "LIMITS", dataclasses.replace(LIMITS, http_answer=0))
+    async with talking(house) as alice:
+        with monkeypatch.context() as patch:
+            patch.setattr(api.Api, "answer", for_ever)
+            await alice.say(type="Request", id="R1", using=[CORE], methodCalls=[])
+            answer = await alice.hear()
+        assert (answer["@type"], answer["requestId"], answer["status"]) == ("RequestError", "R1", 503)
+        monkeypatch.undo()
+        await alice.say(type="Request", id="R2", using=[CORE], methodCalls=[["Core/echo", {}, "a"]])
+        assert (await alice.hear())["requestId"] == "R2"
 
 
 async def test_octets_end_it(house: Site) -> None:
