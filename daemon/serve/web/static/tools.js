@@ -96,12 +96,13 @@ export class Tools {
   async print(email) {
     if (!isHtml(email)) return window.print();
     const tab = window.open("", "_blank"); // now, by the hand of who asks: later a browser takes it for an advertisement
+    if (!tab) return failed(new Error("This browser opens no window for it."), "It cannot be printed now");
     try {
       const { url } = await viewOf(email, this.commands.page.reader.messages.get(email.id)?.images);
       tab.opener = null;
       return tab.location.replace(`${url}/print`);
     } catch (error) {
-      tab?.close();
+      tab.close();
       return failed(error, "It cannot be printed now");
     }
   }
