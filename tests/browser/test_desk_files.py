@@ -1,19 +1,21 @@
-"""Files of a message, dropped and pasted, and uploads that stop midway; plain text, copies, and a new password."""
+"""Files of a message, dropped and pasted, and uploads that stop midway; plain text and copies; two addresses of one
+user, each with its name and signature; a new password."""
 
 from __future__ import annotations
 
 import os
 import re
 
-from playwright.sync_api import Browser, Locator, Route, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
-from tests.browser.house import ALICE, BOB, arrived, found, server, visiting
-from tests.browser.test_desk_writing import hold, write
+from tests.browser.house import ALICE, BOB, arrived, deliver, found, letter, server, visiting
+from tests.browser.test_desk_writing import composer, hold, write
 from tests.instruments.server import Server
 from tests.instruments.until import until
 from tests.instruments.vitals import Vitals
 
 __all__ = ["server"]
+SHOP = "alice+shop@example.test"
 PUT = """(target, [kind, name, type, octets]) => {
     const data = new DataTransfer();
     data.items.add(new File([new Uint8Array(octets)], name, {type}));
@@ -115,6 +117,53 @@ def test_plain_text_with_copies_to_others(chromium: Browser, server: Server) -> 
         assert message["Cc"] == ALICE and message["Bcc"] is None and "far@else.test" in message["To"]
         assert arrived(server, ALICE, "In plain words")["Bcc"] is None
         assert arrived(server, ALICE, "In plain words", "Sent")["Bcc"] == BOB
+
+
+def added(page: Page) -> None:
+    page.get_by_role("button", name="Another name or address").click()
+    page.get_by_label("Address", exact=True).fill(SHOP)
+    form = page.locator("form").filter(has=page.get_by_label("Address", exact=True))
+    form.get_by_label("Your name").fill("The Shop")
+    form.get_by_role("textbox", name="Signature").fill("Open on weekdays")
+    form.get_by_text("More", exact=True).click()
+    form.get_by_label("Answers go to").fill(ALICE)
+    form.get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_text(f"The Shop <{SHOP}>")).to_be_visible()
+
+
+def test_two_addresses_of_one(chromium: Browser, server: Server) -> None:
+    deliver(server, letter("An order", "One lamp, please.", From=f"Bob <{BOB}>", To=SHOP), to=SHOP)
+    with visiting(chromium, server, "identities") as visit:
+        page = visit.inside()
+        hold(page, 0)
+        added(visit.settings("identities"))
+        page.goto(f"{visit.url}#/inbox")
+        page.get_by_role("row").filter(has_text="An order").click()
+        expect(page.locator(".text-body").get_by_text("One lamp, please.")).to_be_visible()
+        page.keyboard.press("r")
+        window = composer(page)
+        chosen = window.get_by_label("From", exact=True)
+        expect(chosen.locator("option:checked")).to_have_text(f"The Shop <{SHOP}>")
+        expect(window.locator(".signature").first).to_contain_text("Open on weekdays")
+        visit.seen.shot("identities-answer")
+        page.keyboard.press("Control+Enter")
+        message = arrived(server, BOB, "Re: An order")
+        plain = message.get_body(("plain",))
+        assert plain is not None and "-- \nOpen on weekdays" in plain.get_content().replace("\r\n", "\n")
+        assert message["From"] == f"The Shop <{SHOP}>" and message["Reply-To"] == ALICE
+
+
+def test_another_address_takes_its_signature_along(chromium: Browser, server: Server) -> None:
+    with visiting(chromium, server, "identities-switch", width=360, height=740, dark=True) as visit:
+        page = visit.inside()
+        page.get_by_role("toolbar", name="Actions").get_by_role("button", name="Write").tap()
+        window = composer(page)
+        expect(window.locator(".signature")).to_have_count(0)
+        window.get_by_label("From", exact=True).select_option(label=f"The Shop <{SHOP}>")
+        expect(window.locator(".signature")).to_contain_text("Open on weekdays")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        window.get_by_label("From", exact=True).select_option(index=0)
+        expect(window.locator(".signature")).to_have_count(0)
 
 
 def test_the_password_is_changed(chromium: Browser, server: Server) -> None:

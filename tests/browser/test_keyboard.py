@@ -40,6 +40,14 @@ def tab_to(page: Page, name: str | re.Pattern[str], role: str = "button", most: 
     raise AssertionError(f"{name} is not reached by Tab")
 
 
+def chosen(page: Page, title: str, text: str) -> None:
+    """Of a list that one types into."""
+    expect(page.get_by_role("combobox", name=title)).to_be_focused()
+    page.keyboard.type(text)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("combobox", name=title)).to_have_count(0)
+
+
 def test_without_a_mouse(chromium: Browser, server: Server) -> None:
     deliver(server, letter("By hand", "Will you come?", Reply_To=BOB))
     with visiting(chromium, server, "keyboard-read") as visit:
@@ -72,18 +80,17 @@ def test_without_a_mouse(chromium: Browser, server: Server) -> None:
         assert "I will." in str(arrived(server, BOB, "Re: By hand").get_body(("plain",)))
         expect(page.locator(".composer")).to_have_count(0)
         press("v")
-        page.keyboard.type("Guests")
-        press("Enter")
+        chosen(page, "Move to", "Guests")
         until(lambda: found(server, ALICE, "By hand", "Guests"), "it is in the new folder")
         press("g")
         press("l")
-        page.keyboard.type("Guests")
-        press("Enter")
+        chosen(page, "Go to", "Guests")
         expect(page.get_by_role("heading", name="Guests")).to_be_visible()
+        expect(page.get_by_role("row").filter(has_text="By hand")).to_be_visible()
         press("o")
+        expect(page.get_by_role("heading", name="By hand")).to_be_visible()
         press("l")
-        page.keyboard.type("party")
-        press("Enter")
+        chosen(page, "Label as", "party")
         until(lambda: "party" in found(server, ALICE, "By hand", "Guests")[0][1], "the label")
         press("u")
         tab_to(page, re.compile("^Account:"))

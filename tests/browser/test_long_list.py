@@ -53,11 +53,11 @@ def shown(page: Page) -> list[tuple[str, int]]:
         """() => {
             const grid = document.querySelector("#grid").getBoundingClientRect();
             return [...document.querySelectorAll("#grid .row")]
-                .map((row) => [/Number-\\d+/.exec(row.textContent)?.[0], Math.round(row.getBoundingClientRect().top - grid.top)])
+                .map((row) => [/Number-\\d+/.exec(row.textContent)?.[0], row.getBoundingClientRect().top - grid.top])
                 .filter(([name, top]) => name && top >= 0 && top < grid.height);
         }"""
     )
-    return sorted((name, top) for name, top in found)
+    return sorted((name, round(top)) for name, top in found)
 
 
 def test_thousands_in_one_list(chromium: Browser, server: Server) -> None:
