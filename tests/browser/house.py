@@ -39,8 +39,8 @@ class Visit:
     def url(self) -> str:
         return f"https://localhost:{self.server.ports['https']}/"
 
-    def sign_in(self, user: str = ALICE) -> Page:
-        self.page.goto(self.url)
+    def sign_in(self, user: str = ALICE, place: str = "") -> Page:
+        self.page.goto(self.url + place)
         self.page.get_by_label("E-mail address").fill(user)
         self.page.get_by_label("Password").fill(self.server.users[user])
         self.page.get_by_role("button", name="Sign in").click()

@@ -200,6 +200,9 @@ def test_links_in_plain_text(pure: Page, line: str, want: list[tuple[str, str | 
         ("MAILTO:a+b@x.example?subject=a+b%20c&body=one%0D%0Atwo",
          {"to": "a+b@x.example", "subject": "a+b c", "text": "one\r\ntwo"}),
         ("mailto:%22a%20b%22@x.example", {"to": '"a b"@x.example'}),
+        ("mailto:ann@x.example?to=bob@x.example&CC=c@x.example&cc=d@x.example&bcc=e@x.example&subject=",
+         {"to": "ann@x.example, bob@x.example", "cc": "c@x.example, d@x.example", "bcc": "e@x.example"}),
+        ("mailto:?from=ann@x.example&attach=/etc/passwd&in-reply-to=x", {"to": ""}),
         ("mailto:%zz@x.example", None),
         ("https://x.example/", None),
         ("javascript:alert(1)", None),
@@ -305,9 +308,11 @@ def test_a_patch_and_its_way_back(pure: Page) -> None:
         {"place": "search", "name": "from:ann has/slash é"},
         {"place": "search", "name": "x", "thread": "t9"},
         {"place": "settings", "name": "vacation"},
+        {"place": "settings", "name": "rules", "about": ["from", "a/b@x.example"]},
+        {"place": "write", "name": "mailto:ann@x.example?subject=a/b%20c"},
     ],
 )
-def test_an_address_says_where_one_is(pure: Page, route: dict[str, str]) -> None:
+def test_an_address_says_where_one_is(pure: Page, route: dict[str, Any]) -> None:
     script = """async (route) => { const {format, parse} = await import("/router.js"); return parse(format(route)); }"""
     assert pure.evaluate(script, route) == route
 

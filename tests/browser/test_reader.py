@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Request, Route, expect
 
-from tests.browser.house import ALICE, deliver, letter, visiting
+from tests.browser.house import ALICE, deliver, found, letter, visiting
 from tests.instruments.server import Server
 from tests.instruments.until import until
 
@@ -18,6 +19,11 @@ SCROLLING = """["#main", "#reader", ".reader-scroll"].filter((name) => {
     const one = document.querySelector(name);
     return one.scrollHeight > one.clientHeight + 1;
 })"""
+WATCH_HANDLERS = """(() => {
+    const register = navigator.registerProtocolHandler.bind(navigator);
+    window.handled = [];
+    navigator.registerProtocolHandler = (...what) => window.handled.push(what) && register(...what);
+})()"""
 WATCH_NOTICES = """(() => {
     window.told = [];
     window.Notification = class extends window.Notification {
@@ -160,3 +166,52 @@ def test_lines_that_were_broken_to_be_sent_are_shown_whole(chromium: Browser, se
         expect(lines).to_be_visible()
         assert lines.text_content() == "A paragraph that was broken to be sent.\n"
         assert reader.locator("blockquote blockquote").text_content() == "Its quote too."
+
+
+@pytest.mark.parametrize(
+    "subject, fields, said",
+    [
+        ("A plain one", {}, "When From contains “ann@a.test”"),
+        ("By a list", {"List_Id": "Walkers <walk.a.test>"}, "When list-id contains “walk.a.test”"),
+    ],
+)
+def test_mail_like_this_gets_a_rule(
+    chromium: Browser, server: Server, subject: str, fields: dict[str, str], said: str
+) -> None:
+    deliver(server, letter(subject, **fields))
+    with visiting(chromium, server, f"reader-like-{len(fields)}", width=360, height=740, dark=bool(fields)) as alice:
+        page = alice.inside()
+        opened(page, subject)
+        choose(page, "Filter messages like this")
+        page.get_by_label("Give it a star").check()
+        alice.seen.shot(f"reader-like-{len(fields)}-begun")
+        page.get_by_role("button", name="Make the rule").click()
+        expect(page.get_by_text(said)).to_be_visible()
+        expect(page.get_by_role("button", name="Make the rule")).to_have_count(0)
+        page.get_by_role("button", name="Back", exact=True).click()
+        expect(page.get_by_role("heading", name=subject)).to_be_visible()
+        deliver(server, letter(f"{subject} again", **fields))
+        until(lambda: any("\\Flagged" in flags for _, flags in found(server, ALICE, f"{subject} again")), "its star")
+
+
+def test_a_link_of_another_page_opens_a_message_and_sends_nothing(chromium: Browser, server: Server) -> None:
+    """Also before one is signed in; what the link says is text, and of what it may not say nothing is taken."""
+    link = "mailto:Bob%20<bob@example.test>?cc=carol@example.test&bcc=dan@example.test&subject=<b>Hi</b>%0D%0AX: y"
+    link += "&body=<img%20src=x>&attachment=/etc/passwd"
+    with visiting(chromium, server, "reader-mailto", width=360, height=740, dark=True) as alice:
+        alice.seen.context.add_init_script(WATCH_HANDLERS)
+        page = alice.sign_in(place=f"#/write/{quote(link, safe='')}")
+        alice.entered()
+        window = page.locator(".composer")
+        for name in ("Bob", "carol@example.test", "dan@example.test"):
+            expect(window.get_by_role("button", name=re.compile(f"^{name}"))).to_be_visible()
+        expect(window.get_by_label("Subject")).to_have_value("<b>Hi</b>X: y")
+        expect(window.get_by_role("textbox", name="Message")).to_contain_text("<img src=x>")
+        assert page.evaluate("location.hash") == "#/inbox"
+        alice.seen.shot("reader-mailto-written")
+        window.get_by_role("button", name="Discard draft").click()
+        page = alice.settings("writing")
+        page.get_by_role("button", name="Write to them here").click()
+        expect(page.get_by_text("The browser asks")).to_be_visible()
+        assert page.evaluate("window.handled") == [["mailto", f"{alice.url}#/write/%s"]]
+    assert not found(server, ALICE, "Hi", "Sent")

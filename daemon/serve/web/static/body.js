@@ -11,7 +11,7 @@ import { blocks, flowOf, pieces, quoteStart } from "./text.js";
 export const BODY_PROPERTIES = [
   "id", "blobId", "threadId", "mailboxIds", "keywords", "hasAttachment", "from", "sender", "to", "cc", "bcc", "replyTo", "subject",
   "sentAt", "receivedAt", "size", "preview", "messageId", "inReplyTo", "references", "textBody", "htmlBody", "attachments",
-  "bodyValues", "header:List-Unsubscribe:asURLs", "header:List-Post:asURLs",
+  "bodyValues", "header:List-Unsubscribe:asURLs", "header:List-Post:asURLs", "header:List-Id:asText",
 ];
 const PART_PROPERTIES = ["partId", "blobId", "size", "name", "type", "charset", "disposition", "cid", "header:Content-Type"];
 const MOST_TEXT = 256_000; // octets of a text part shown at once; the rest is in its source

@@ -113,12 +113,13 @@ function build() {
 
 function showRoute() {
   const asked = parse(location.hash);
+  if (asked.place === "write") return wanted(asked.name);
   const over = asked.place === "settings"; // they stand above the mail, which stays as it was
   const route = over ? (state.listing ? state.route : { place: "inbox" }) : asked;
   const before = state.route;
   state.route = route;
   closeDrawer();
-  if (over) settings(asked.name);
+  if (over) settings(asked.name, asked.about);
   if (!state.listing || !sameList(before, route)) {
     state.selected.clear();
     begin(new Listing(route, ""));
@@ -130,6 +131,13 @@ function showRoute() {
   else page.list.draw();
   drawTools();
   state.emit("route");
+}
+
+/** A page elsewhere has an address that one writes to, and this is what the browser opens: a window, and nothing sent. */
+function wanted(address) {
+  go(state.listing ? state.route : { place: "inbox" }, { replace: true });
+  const asked = mailtoOf(address);
+  if (asked) composer({ mode: "new", ...asked });
 }
 
 function begin(listing) {
@@ -160,10 +168,10 @@ function openThread(threadId) {
   return go({ ...state.route, thread: threadId }, { replace: Boolean(state.route.thread) });
 }
 
-async function settings(section) {
+async function settings(section, about) {
   try {
     const { showSettings } = await import("./settings.js");
-    showSettings(section);
+    showSettings(section, about);
   } catch (error) {
     failed(error, "The settings do not open");
   }

@@ -1,13 +1,14 @@
 /**
  * Where we are, as the address says it: `#/inbox/t12`, `#/folder/m7`, `#/starred`, `#/all`, `#/label/work`,
- * `#/search/from%3Aann/t9`, `#/settings/vacation`.
+ * `#/search/from%3Aann/t9`, `#/settings/vacation`, `#/settings/rules/from/ann%40x.example`, `#/write/mailto%3Aann%40x.example`.
  *
- * @typedef {{place: string, name?: string, thread?: string}} Route `name` for folder, label, search and settings
+ * @typedef {{place: string, name?: string, thread?: string, about?: string[]}} Route `name` for folder, label, search,
+ *   settings and write; `about`: what a section of the settings begins with
  */
 
 import { ROLES } from "./state.js";
 
-const NAMED = new Set(["folder", "label", "search", "settings"]);
+const NAMED = new Set(["folder", "label", "search", "settings", "write"]);
 const PLACES = new Set([...Object.keys(ROLES), "starred", "all", ...NAMED]);
 
 /** @returns {Route} what an address says; the inbox for nonsense */
@@ -16,13 +17,15 @@ export function parse(hash) {
   if (!PLACES.has(place)) return { place: "inbox" };
   const route = { place };
   if (NAMED.has(place)) route.name = rest.shift() ?? "";
-  if (rest[0] && place !== "settings") route.thread = rest[0];
+  if (!rest[0]) return route;
+  if (place === "settings") route.about = rest;
+  else route.thread = rest[0];
   return route;
 }
 
 /** @param {Route} route @returns {string} */
-export function format({ place, name, thread }) {
-  const parts = [place, ...(NAMED.has(place) ? [name ?? ""] : []), ...(thread ? [thread] : [])];
+export function format({ place, name, thread, about = [] }) {
+  const parts = [place, ...(NAMED.has(place) ? [name ?? ""] : []), ...(thread ? [thread] : []), ...about];
   return `#/${parts.map(encodeURIComponent).join("/")}`;
 }
 

@@ -1,9 +1,10 @@
 // The settings: a page in the place of the mail, one small section at a time. `showSettings("vacation")`; its address is
-// `#/settings/vacation`.
+// `#/settings/vacation`. What stands behind that is for the section: `#/settings/rules/from/ann%40x.example`.
 
 import { dressed } from "./compose/dress.js";
 import { fill, h, icon, iconButton, mark } from "./dom.js";
 import { go, parse } from "./router.js";
+import { state } from "./state.js";
 
 const GROUPS = [
   [
@@ -39,22 +40,19 @@ const FIRST = "writing";
 const NARROW = "(max-width: 700px)";
 let making = null; // a promise of the page
 let shown = null; // the page, once it is there
-let last = ""; // the address of the mail that was read before
 
 /** Hidden with the last step out of them; the mail is as it was. */
 function follow() {
   if (parse(location.hash).place === "settings") return;
-  last = location.hash;
   if (!shown || shown.place.hidden) return;
   shown.place.hidden = true;
   document.documentElement.dataset.view = "mail";
   if (shown.before?.isConnected) shown.before.focus({ preventScroll: true });
 }
 addEventListener("hashchange", follow);
-follow();
 
 /** Show a section above the mail; '' is the list of them, on a wide screen beside the first. */
-export async function showSettings(section = "") {
+export async function showSettings(section = "", about = []) {
   making ??= frame(); // one, however many ask before it is there
   try {
     shown = await making;
@@ -65,7 +63,7 @@ export async function showSettings(section = "") {
   if (shown.place.hidden) shown.before = document.activeElement;
   shown.place.hidden = false;
   document.documentElement.dataset.view = "settings"; // the keys of the mail rest
-  await draw(shown, NAMES.includes(section) ? section : "");
+  await draw(shown, NAMES.includes(section) ? section : "", about);
 }
 
 async function frame() {
@@ -99,11 +97,12 @@ async function frame() {
 
 /** One step up: from a section to the list on a phone, else to the mail that was read before. */
 function leave() {
-  if (matchMedia(NARROW).matches && parse(location.hash).name) go({ place: "settings", name: "" });
-  else go(parse(last));
+  const { name, about } = parse(location.hash);
+  if (matchMedia(NARROW).matches && name && !about) go({ place: "settings", name: "" });
+  else go(state.route);
 }
 
-async function draw({ place, panel, links, title }, asked) {
+async function draw({ place, panel, links, title }, asked, about) {
   const name = asked || FIRST;
   place.classList.toggle("list", asked === "");
   for (const [each, link] of links) mark(link, "current", each === asked ? "page" : null);
@@ -115,7 +114,7 @@ async function draw({ place, panel, links, title }, asked) {
   title.focus({ preventScroll: true });
   try {
     const module = await import(`./settings/${name}.js`);
-    const made = await module.section();
+    const made = await module.section(...about);
     if (body.isConnected) fill(body, made);
   } catch (error) {
     fill(body, h("p", { class: "result bad", role: "alert" }, `This cannot be shown: ${error.message}`));

@@ -131,15 +131,20 @@ export function quoteStart(list) {
 }
 
 /**
- * To whom a `mailto:` writes, and what (RFC 6068 §2: a plus is a plus there); null for what is none.
+ * To whom a `mailto:` writes, and what (RFC 6068 §2: a plus is a plus there); null for what is none. Other fields than
+ * these are not for a stranger's link to say.
  * @param {string} address
- * @returns {{to: string, subject: string | undefined, text: string | undefined} | null}
+ * @returns {{to: string, cc?: string, bcc?: string, subject?: string, text?: string} | null}
  */
 export function mailtoOf(address) {
   try {
     const url = new URL(address);
-    const said = Object.fromEntries(new URLSearchParams(url.search.replaceAll("+", "%2B")));
-    return url.protocol === "mailto:" ? { to: decodeURIComponent(url.pathname), subject: said.subject, text: said.body } : null;
+    if (url.protocol !== "mailto:") return null;
+    const said = [...new URLSearchParams(url.search.replaceAll("+", "%2B"))];
+    const all = (name) => said.filter(([each, value]) => each.toLowerCase() === name && value).map(([, value]) => value);
+    const list = (name, first = []) => [...first, ...all(name)].join(", ") || undefined;
+    const to = decodeURIComponent(url.pathname);
+    return { to: list("to", to ? [to] : []) ?? "", cc: list("cc"), bcc: list("bcc"), subject: all("subject")[0], text: all("body")[0] };
   } catch {
     return null; // not an address, or percent signs that stand for nothing
   }

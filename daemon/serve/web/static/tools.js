@@ -7,6 +7,7 @@ import { isUnread } from "./conversations.js";
 import { dialog, menu } from "./dialogs.js";
 import { $, fill, h, iconButton } from "./dom.js";
 import { jmap } from "./jmap.js";
+import { go } from "./router.js";
 import { state } from "./state.js";
 import { mailtoOf } from "./text.js";
 import { failed, toast } from "./toasts.js";
@@ -77,6 +78,7 @@ export class Tools {
       null,
       { label: "Mark as unread", icon: "unread", run: () => this.unread(email) },
       { label: "Move this message…", icon: "move", run: () => this.moveOne(email) },
+      { label: "Filter messages like this", icon: "sort", run: () => filterLike(email) },
       lists.length > 0 && { label: "Unsubscribe", icon: "close", run: () => this.unsubscribe(lists) },
       null,
       { label: "Print", icon: "print", run: () => this.print(email) },
@@ -128,6 +130,13 @@ export class Tools {
       : [button("menu", "Mailboxes", () => $("#menu-button").click()), button("search", "Search", () => page.search.focus()), button("compose", "Write", keys.compose)];
     fill($("#bottom"), parts);
   }
+}
+
+/** To the rules, with a new one for mail of this list, else of this sender. */
+function filterLike(email) {
+  const list = /<([^<>\s]+)>/.exec(email["header:List-Id:asText"] ?? "")?.[1]; // RFC 2919: words, then the id in brackets
+  const about = list ? ["list-id", list] : ["from", email.from?.[0]?.email ?? ""];
+  go({ place: "settings", name: "rules", about });
 }
 
 async function showSource(email) {

@@ -32,9 +32,9 @@ const NEW = {
   stop: false,
 };
 
-/** @param {Object|null} rule  @param {(rule: Object) => Promise<void>} save  @param {() => void} cancel */
+/** @param {Object|null} rule  without an id it is to be made; null: of nothing  @param {(rule: Object) => Promise<void>} save  @param {() => void} cancel */
 export function editor(rule, save, cancel) {
-  const now = rule ?? NEW;
+  const now = { ...NEW, ...rule };
   const conditions = now.conditions.map(conditionRow);
   const list = h("div", { class: "conditions" });
   const draw = () => list.replaceChildren(...conditions.map(({ element }) => element));
@@ -64,7 +64,7 @@ export function editor(rule, save, cancel) {
   );
   const deeds = deedFields(now);
   const made = form(
-    rule ? "Save the rule" : "Make the rule",
+    rule?.id ? "Save the rule" : "Make the rule",
     [h("fieldset", {}, h("legend", {}, "When"), any, list, more), h("fieldset", {}, h("legend", {}, "Then"), deeds.fields)],
     () => save({ conditions: conditions.map(({ value }) => value()), any: any.value === "any", ...deeds.value() }),
   );

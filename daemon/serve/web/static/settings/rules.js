@@ -7,8 +7,10 @@ import { create, destroy, everyone, update } from "./ask.js";
 import { editor } from "./rule-editor.js";
 import { inWords } from "./rule-words.js";
 
-export function section() {
+/** `about` and `value`, where it was asked for them: a new rule for mail that has the value in this field. */
+export function section(about, value) {
   const said = result();
+  let begun = about && value ? { conditions: [{ field: about, match: "contains", values: [value] }] } : null;
   const place = h("div", { class: "part" });
   const all = part(async (again) => {
     const list = (await everyone("Rule")).sort((one, other) => one.order - other.order);
@@ -22,14 +24,16 @@ export function section() {
         editor(
           rule,
           async (wanted) => {
-            if (rule) await update("Rule", rule.id, wanted);
+            if (rule?.id) await update("Rule", rule.id, wanted);
             else await create("Rule", { ...wanted, order });
-            said.good(rule ? "The rule is changed." : "The rule is made: it looks at mail that comes from now on.");
+            said.good(rule?.id ? "The rule is changed." : "The rule is made: it looks at mail that comes from now on.");
             await again();
           },
           again,
         ),
       );
+    if (begun) edit(begun, list.length + 1);
+    begun = null; // once: not again when the list is drawn anew
     return list.length
       ? h(
           "ol",

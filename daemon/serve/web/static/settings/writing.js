@@ -3,7 +3,7 @@
 import { announce } from "../toasts.js";
 import { h } from "../dom.js";
 import { habits, setHabits } from "../compose/habits.js";
-import { choice, field, result } from "./form.js";
+import { button, choice, field, result } from "./form.js";
 
 const UNDO = [
   ["0", "Do not wait"],
@@ -20,6 +20,10 @@ export function section() {
     setHabits(some);
     said.good("Saved in this browser.");
     announce("Saved");
+  };
+  const handle = () => {
+    navigator.registerProtocolHandler("mailto", `${location.origin}/#/write/%s`);
+    said.good("The browser asks whether this page may. A click on an address then opens a message to it here.");
   };
   const format = choice(
     [
@@ -44,6 +48,8 @@ export function section() {
     field("New messages are", format),
     field("Answers are written", quote),
     field("Time to undo sending", undo, "The server keeps a message so long before it goes out, also when you close this page."),
+    "registerProtocolHandler" in navigator &&
+      h("div", { class: "setting" }, h("span", { class: "heading" }, "Addresses on other pages"), h("div", {}, button("Write to them here", handle))),
     said.element,
   ];
 }
