@@ -100,20 +100,18 @@ def rows(
         count = min(2 * count, _MORE)
 
 
-def answers(tx: Tx, ids: Sequence[int], terms: Sequence[Term]) -> dict[int, dict[Term, bool]]:
-    """What SQL says to terms that it can answer, about each of these emails."""
-    if not terms:
-        return {email_id: {} for email_id in ids}
+def answers(tx: Tx, ids: Sequence[int], terms: Sequence[Term]) -> dict[Term, set[int]]:
+    """Of which of these emails SQL says that a term is true, by terms that it can answer."""
     asked = [_sql(term) for term in terms]
-    columns = ", ".join(f"coalesce({sql}, 0)" for sql, _ in asked)
-    return {
-        row[0]: dict(zip(terms, map(bool, row[1:]), strict=True))
-        for row in tx.each(
-            f"select e.id, {columns} from json_each(?) j cross join email e on e.id = j.value"
+    columns = ", ".join(("e.id", *(f"coalesce({sql}, 0)" for sql, _ in asked)))
+    rows = (
+        tx.all(
+            f"select {columns} from json_each(?) j cross join email e on e.id = j.value"
             " left join content c on c.blob_id = e.blob_id",
             *(value for _, values in asked for value in values), json.dumps(ids),
-        )
-    }  # fmt: skip
+        ) if terms and ids else ()
+    )  # fmt: skip
+    return {term: {row[0] for row in rows if row[at]} for at, term in enumerate(terms, 1)}
 
 
 def only_mailbox(query: Query) -> int | None:

@@ -31,7 +31,8 @@ SINGLETON = "singleton"
 class Few:
     """One type. `read` gives all objects; it may look into the database, not into the bytes of mail. `settable`: what a
     client may say of an object. `single`: there is always one object, called `singleton`. `guarded`: they are how one
-    signs in; only the user himself sees them, and sets them with his present password (`prove`).
+    signs in; only the user himself sees them, and sets them with his present password (`prove`). `scope`: what an app
+    password must be for beside this, to set them.
 
     `create` answers with what the client does not know; `update` is told the object as it is and the changes.
     """
@@ -43,6 +44,7 @@ class Few:
     update: Callable[[Call, Object, Object], Awaitable[Object | None]] | None = None
     destroy: Callable[[Call, Object], Awaitable[None]] | None = None
     guarded: bool = False
+    scope: str = ""
     single: bool = False
 
     @property
@@ -93,6 +95,9 @@ async def _set(few: Few, call: Call, arguments: Arguments) -> Arguments:
     if few.guarded:
         arguments = {**arguments}
         await prove(call, arguments.pop("password", None))
+    scopes = call.visitor.identity.scopes
+    if few.scope and scopes and few.scope not in scopes:
+        raise MethodError("forbidden", f"this app password is not for {few.scope}")
     _, there = await _now(few, call)
     make, change, remove = few.create, few.update, few.destroy
 

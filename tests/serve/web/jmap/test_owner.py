@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ from daemon.limits import LIMITS
 from daemon.serve.login import LoginRefused
 from daemon.serve.web.jmap import owner
 from daemon.serve.web.jmap.capabilities import CAPABILITIES
-from daemon.serve.web.jmap.news import News
 from daemon.serve.web.jmap.owner import METHODS, TYPES, URN
 from daemon.serve.web.jmap.owner import rules as owner_rules
+from daemon.serve.web.jmap.push.news import News
 from daemon.sieve import simple
 from daemon.sieve.simple import Condition, Rule
 from daemon.store import accounts, blobs, passkeys, quarantine, rule_ids, sender_lists, states, web_sessions
@@ -43,6 +44,21 @@ def the(value: dict[str, Any] | None) -> Any:
     assert value is not None
     (only,) = value.values()
     return only
+
+
+async def test_an_app_password_does_what_it_is_for(house: Site, alice: Caller) -> None:
+    """What stays behind when it is taken away, and who is signed in, is not for one that reads mail."""
+    start = partial(web_sessions.begin, epoch=0, idle=3600, age=7200)
+    begun = house.store.write_now(start, account(house), b"x" * 32, "password", "192.0.2.1", "Lynx/1")
+    reader = Caller(house, METHODS, scopes=frozenset(("jmap",)), app_password_id=1)
+    assert await reader.error("Rule/set", create={"a": INVOICE}) == "forbidden"
+    assert await reader.error("Forwarding/set", update={"singleton": {"addresses": ["x@y.example"]}}) == "forbidden"
+    assert await reader.error("Session/set", destroy=[f"w{begun}"]) == "forbidden"
+    for scopes in (("jmap", "sieve"), ()):
+        filer = Caller(house, METHODS, scopes=frozenset(scopes), app_password_id=1)
+        assert (await filer("Rule/set", create={"a": INVOICE}))["notCreated"] is None
+        assert (await filer("Forwarding/set", update={"singleton": {"keep": True}}))["notUpdated"] is None
+    assert (await alice("Session/set", destroy=[f"w{begun}"]))["destroyed"] == [f"w{begun}"]
 
 
 # -- rules -------------------------------------------------------------------------------------------------------------

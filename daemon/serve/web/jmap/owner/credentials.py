@@ -92,6 +92,7 @@ def _sessions(tx: Tx, visitor: Visitor) -> list[Object]:
 
 
 async def _sign_out(call: Call, object: Object) -> None:
+    few.himself(call)
     if object["kind"] != "browser":
         raise SetError("forbidden", "a program is kept out by taking its app password away, or by another password")
     if not await call.store.write(web_sessions.remove, call.account_id, int(object["id"][1:])):

@@ -146,5 +146,7 @@ async def _forward(call: Call, object: Object, changes: Object) -> None:
     await aside(call, people.set_forwards, str(call.visitor.identity.address), targets, keep=keep)
 
 
-FORWARDING = Few("Forwarding", _forwarding, frozenset(("addresses", "keep")), None, _forward, None, single=True)
+FORWARDING = Few(
+    "Forwarding", _forwarding, frozenset(("addresses", "keep")), None, _forward, None, scope="sieve", single=True
+)
 METHODS = {**SENDER.methods, **QUARANTINED.methods, f"{kept.TYPE}/query": query, **FORWARDING.methods}

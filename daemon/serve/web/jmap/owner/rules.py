@@ -172,4 +172,4 @@ def _condition(value: object) -> Condition:
     return Condition(said(value, "field", str, "").lower(), how, tuple(texts(value, "values")), size)
 
 
-RULE = Few("Rule", read, _SETTABLE, _create, _update, _destroy)
+RULE = Few("Rule", read, _SETTABLE, _create, _update, _destroy, scope="sieve")

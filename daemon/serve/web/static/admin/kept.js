@@ -49,7 +49,7 @@ const right = "right";
 function days(label, found, what) {
   const series = [
     { name: what, of: ({ total, failed }) => total - failed },
-    { name: "failed", of: ({ failed }) => failed },
+    { name: "failed", of: ({ failed }) => failed, colour: 2 }, // as on the overview what was refused
   ];
   return found.length > 0 && hourly(label, found, series, { day: "numeric", month: "short" });
 }

@@ -6,6 +6,7 @@ const SPACE = "http://www.w3.org/2000/svg";
 const HIGH = 220;
 const LEFT = 40;
 const BELOW = 24;
+const WIDEST = 120; // of all columns of one time: few are no walls
 
 function s(tag, props = {}, ...children) {
   const made = document.createElementNS(SPACE, tag);
@@ -21,12 +22,12 @@ export function top(most) {
 
 /**
  * @param {{at: number}[]} hours
- * @param {{name: string, of: (hour: any) => number}[]} series at most three
+ * @param {{name: string, of: (hour: any) => number, colour?: number}[]} series at most three
  * @param {object} [said] how a time is said, as Intl has it
  */
 export function hourly(label, hours, series, said = { hour: "2-digit", minute: "2-digit" }) {
   const wide = innerWidth < 720 ? 340 : 960; // units of a pixel or so: letters are as large on a phone
-  const named = wide < 720 ? 6 : 3; // hours between two that have a name
+  const named = Math.ceil(hours.length / (wide < 720 ? 4 : 8)); // columns from one that has a name to the next
   const round = top(Math.max(0, ...hours.flatMap((hour) => series.map(({ of }) => of(hour)))));
   const y = (value) => HIGH - (value / round) * (HIGH - 12);
   const step = (wide - LEFT) / hours.length;
@@ -44,24 +45,25 @@ export function hourly(label, hours, series, said = { hour: "2-digit", minute: "
 }
 
 function column(hour, x, step, series, y, time, named) {
-  const wide = (step * 0.72) / series.length;
+  const full = Math.min(step * 0.72, WIDEST);
+  const wide = full / series.length;
   const said = `${time}: ${series.map(({ name, of }) => `${of(hour).toLocaleString()} ${name}`).join(", ")}`;
   return s(
     "g",
     {},
     s("title", {}, said),
     s("rect", { class: "lit", x, y: 0, width: step, height: HIGH }),
-    series.map(({ of }, index) => {
+    series.map(({ of, colour }, index) => {
       const value = of(hour);
       const height = value ? Math.max(2, HIGH - y(value)) : 0;
-      return s("rect", { class: `series-${index}`, x: x + step * 0.14 + index * wide, y: HIGH - height, width: Math.max(wide - 1, 1), height, rx: Math.min(2, wide / 3) });
+      return s("rect", { class: `series-${colour ?? index}`, x: x + (step - full) / 2 + index * wide, y: HIGH - height, width: Math.max(wide - 1, 1), height, rx: Math.min(2, wide / 3) });
     }),
     named && s("text", { x: x + step / 2, y: HIGH + 17, "text-anchor": "middle" }, time),
   );
 }
 
 function legend(series) {
-  return h("ul", { class: "legend" }, series.map(({ name }, index) => h("li", {}, h("i", { class: `series-${index}` }), name)));
+  return h("ul", { class: "legend" }, series.map(({ name, colour }, index) => h("li", {}, h("i", { class: `series-${colour ?? index}` }), name)));
 }
 
 function words(hours, series) {
