@@ -1,7 +1,7 @@
 """Messages whose time has come (scheduled sending, and what waits a moment so that it can be undone) go out.
 
-Looked at when one is due, and when one was handed in. Each goes the road of `handing_in`; what cannot go at its time
-is told to its owner in a letter, in the transaction that ends it.
+Looked at when one is due, and when one was handed in. Each goes the road of `email_submission`; what cannot go at its
+time is told to its owner in a letter, in the transaction that ends it.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 from daemon import log
 from daemon.config import Config
-from daemon.flow import handing_in, receive
+from daemon.flow import email_submission, receive
+from daemon.flow.email_submission import BadEnvelope, Submitter
 from daemon.flow.envelope import Envelope, Origin, Recipient
-from daemon.flow.handing_in import BadEnvelope, HandIn
 from daemon.flow.judging import Judge
 from daemon.flow.postmaster import plain_letter, postmaster
 from daemon.flow.rounds import rounds
@@ -37,7 +37,7 @@ class Scheduled:
     def __init__(self, store: Store, config: Callable[[], Config], judge: Judge | None = None) -> None:
         self._store = store
         self._config = config
-        self._road = HandIn(store, config, judge)
+        self._road = Submitter(store, config, judge)
 
     async def run(self) -> None:
         await rounds(self._store, "submission", self.round, self._pause, concerns=_concerns)
@@ -63,7 +63,7 @@ class Scheduled:
         """Whether it is over, one way or another."""
         one = due.submission
         try:
-            asked = handing_in.read(one.envelope, lambda _: None)
+            asked = email_submission.read(one.envelope, lambda _: None)
             receipt = await self._road.send(one.account_id, asked.envelope, due.place, Settlement(one.id))
             log.event("submitted", id=receipt.trace, submission=one.id)
             return True

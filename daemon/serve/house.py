@@ -38,7 +38,7 @@ from daemon.serve.throttle import Bans
 from daemon.serve.tls import Keyring
 from daemon.serve.web import door as web
 from daemon.serve.web.door import Visit, Web
-from daemon.serve.web.jmap.pushing import Pushing
+from daemon.serve.web.jmap.push.pushing import Pushing
 from daemon.store import greylist
 from daemon.store.compact import keep_house
 from daemon.store.db import Store

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from daemon.flow import handing_in, scheduled
-from daemon.flow.handing_in import BadEnvelope, HandIn
+from daemon.flow import email_submission, scheduled
+from daemon.flow.email_submission import BadEnvelope, Submitter
 from daemon.flow.scheduled import Scheduled
 from daemon.flow.submit import NotTaken
 from daemon.limits import LIMITS
@@ -61,15 +61,15 @@ def shown(house: House, number: int) -> submissions.Submission:
     return found
 
 
-def asked(given: dict[str, Any]) -> handing_in.Asked:
-    return handing_in.read(given, jmap.read_utc_date)
+def asked(given: dict[str, Any]) -> email_submission.Asked:
+    return email_submission.read(given, jmap.read_utc_date)
 
 
 async def test_what_is_sent_goes_the_road_of_all_mail(house: House) -> None:
     """Bob has it, the queue has it for far away, and nobody learns of the Bcc; the draft still has it."""
     blob, place, email = draft(house)
     new = New(ann(house), 1, email, 1, blob, ENVELOPE, house.clock.now)
-    road = HandIn(house.store, lambda: house.config)
+    road = Submitter(house.store, lambda: house.config)
     receipt = await road.send(ann(house), asked(ENVELOPE).envelope, place, Settlement(new=new))
     (mail,) = house.inbox("bob@here.example")
     assert b"Subject: hello" in mail and b"Message-ID: <" in mail and b"Date: " in mail
@@ -170,7 +170,7 @@ async def test_what_cannot_go_for_now_goes_later(house: House, monkeypatch: pyte
         raise OSError("no room")
 
     with monkeypatch.context() as patch:
-        patch.setattr(HandIn, "send", busy)
+        patch.setattr(Submitter, "send", busy)
         assert await worker.round() == 0
     assert shown(house, number).state == "pending" and await worker.round() == 0
     house.clock.now += LIMITS.submission_rest * 1000
@@ -231,7 +231,7 @@ def test_an_envelope_says_all_that_smtp_can() -> None:
     assert found.hold_for == 90 and found.envelope.ret == "HDRS" and found.envelope.smtputf8
     (recipient,) = found.envelope.recipients
     assert (recipient.notify, recipient.orcpt) == ("SUCCESS", "rfc822;a@b.example")
-    told = json.loads(json.dumps(handing_in.told(found.envelope)))
+    told = json.loads(json.dumps(email_submission.told(found.envelope)))
     assert asked(told).envelope == found.envelope
     until = {**ENVELOPE, "mailFrom": {"email": "", "parameters": {"HOLDUNTIL": "2030-01-01T00:00:00Z"}}}
     assert asked(until).hold_until == 1_893_456_000_000 and asked(until).envelope.sender is None
@@ -251,9 +251,9 @@ def test_an_envelope_says_all_that_smtp_can() -> None:
     ],
 )  # fmt: skip
 def test_an_envelope_out_of_the_header(head: bytes, sender: str | None, recipients: list[str]) -> None:
-    def derive() -> handing_in.Envelope:
+    def derive() -> email_submission.Envelope:
         own = parse_address("own@here.example")
-        return handing_in.derived(head + b"\r\nx", lambda a: a.local == "ann", own)
+        return email_submission.derived(head + b"\r\nx", lambda a: a.local == "ann", own)
 
     if sender is None:
         with pytest.raises(BadEnvelope):
@@ -274,7 +274,7 @@ def test_an_envelope_out_of_the_header(head: bytes, sender: str | None, recipien
 )
 async def test_what_smtp_would_refuse_is_refused(house: House, envelope: dict[str, Any], type: str) -> None:
     _, place, _ = draft(house)
-    road = HandIn(house.store, lambda: house.config)
+    road = Submitter(house.store, lambda: house.config)
     for work in (road.look(ann(house), asked(envelope).envelope, place),
                  road.send(ann(house), asked(envelope).envelope, place, Settlement())):  # fmt: skip
         with pytest.raises(BadEnvelope) as caught:
@@ -296,7 +296,9 @@ async def test_messages_that_smtp_would_refuse_are_refused(house: House, data: b
     house.config = type(house.config)([*house.config.rows.items(), ("limits.message_size", "1500")])
     _, place, _ = draft(house, data)
     with pytest.raises(NotTaken) as caught:
-        await HandIn(house.store, lambda: house.config).send(ann(house), asked(ENVELOPE).envelope, place, Settlement())
+        await Submitter(house.store, lambda: house.config).send(
+            ann(house), asked(ENVELOPE).envelope, place, Settlement()
+        )
     assert caught.value.reason == reason and not house.queued()
 
 

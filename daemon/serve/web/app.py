@@ -21,11 +21,13 @@ from daemon.serve.web import clients, export, pages, quarantine, signin, viewer
 from daemon.serve.web import health as healths
 from daemon.serve.web.frame import Handler, guarded, started
 from daemon.serve.web.health import HEALTH, Health
-from daemon.serve.web.jmap import api, contacts, download, events, owner, socket, subscriptions, uploads
+from daemon.serve.web.jmap import api, contacts, owner
+from daemon.serve.web.jmap.blob import download, uploads
 from daemon.serve.web.jmap.capabilities import CAPABILITIES
-from daemon.serve.web.jmap.lasting import PUSH, Push
 from daemon.serve.web.jmap.method import Capability
-from daemon.serve.web.jmap.news import News
+from daemon.serve.web.jmap.push import events, socket, subscriptions
+from daemon.serve.web.jmap.push.lasting import PUSH, Push
+from daemon.serve.web.jmap.push.news import News
 from daemon.store import acme, domains, push
 from daemon.store.db import Store
 from daemon.store.errors import StoreError

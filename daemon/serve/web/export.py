@@ -21,7 +21,7 @@ from daemon import log
 from daemon.admin import exports
 from daemon.limits import LIMITS
 from daemon.serve.web import visitors
-from daemon.serve.web.jmap.lasting import PUSH, Lasting, lasting
+from daemon.serve.web.jmap.push.lasting import PUSH, Lasting, lasting
 from daemon.serve.web.visitors import Visitor
 
 PATH = "/jmap/export"

@@ -4,27 +4,12 @@ from __future__ import annotations
 
 from daemon.config import Config
 from daemon.limits import LIMITS
-from daemon.serve.web.jmap import (
-    blobs,
-    contacts,
-    core,
-    email,
-    email_parse,
-    email_set,
-    email_view,
-    identities,
-    mailbox,
-    mailbox_set,
-    owner,
-    quota,
-    snippet,
-    socket,
-    submissions,
-    subscriptions,
-    thread,
-    vacations,
-)
+from daemon.serve.web.jmap import contacts, core, mailbox, mailbox_set, owner, quota, thread
+from daemon.serve.web.jmap.blob import blobs
+from daemon.serve.web.jmap.email import email_get, email_parse, email_set, email_view, snippet
 from daemon.serve.web.jmap.method import Arguments, Capability
+from daemon.serve.web.jmap.push import socket, subscriptions
+from daemon.serve.web.jmap.submission import identities, submissions, vacations
 from daemon.serve.web.visitors import Visitor
 
 _BESIDE = 1 << 20  # octets of a message for its header and text; files beside take 78 octets for 57 (base64)
@@ -51,7 +36,7 @@ def _mail(config: Config, visitor: Visitor) -> Arguments:
         "maxMailboxDepth": LIMITS.imap_mailbox_depth,
         "maxSizeMailboxName": LIMITS.imap_mailbox_name,
         "maxSizeAttachmentsPerEmail": max(config["limits.message_size"] - _BESIDE, 0) // 78 * 57,
-        "emailQuerySortOptions": list(email.SORTS),
+        "emailQuerySortOptions": list(email_get.SORTS),
         "mayCreateTopLevelMailbox": True,
     }
 
@@ -64,7 +49,7 @@ CAPABILITIES: tuple[Capability, ...] = (
             **mailbox.METHODS,
             "Mailbox/set": mailbox_set.set_,
             **thread.METHODS,
-            **email.METHODS,
+            **email_get.METHODS,
             **email_set.METHODS,
             **email_parse.METHODS,
             **snippet.METHODS,

@@ -8,8 +8,8 @@ from hashlib import blake2b
 import msgspec.json
 
 from daemon.config import Config
-from daemon.serve.web.jmap import events
 from daemon.serve.web.jmap.method import Arguments, Capability
+from daemon.serve.web.jmap.push import events
 from daemon.serve.web.visitors import Visitor
 
 API = "/jmap/api"

@@ -171,7 +171,7 @@ async def test_filters_are_bounded(desk: Desk) -> None:
 async def test_what_is_told_at_once_is_bounded(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     small = replace(LIMITS, jmap_answer=6000)
     monkeypatch.setattr("daemon.serve.web.jmap.api.LIMITS", small)
-    monkeypatch.setattr("daemon.serve.web.jmap.email.LIMITS", small)
+    monkeypatch.setattr("daemon.serve.web.jmap.email.email_get.LIMITS", small)
     ids = [desk.put(f"Number {n}", body="long " * 500) for n in range(3)]
     asked = {"properties": ["bodyValues"], "fetchTextBodyValues": True}
     one, all_, more, last = await desk.ask(

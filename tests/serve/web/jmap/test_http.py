@@ -16,7 +16,7 @@ from daemon import passwords
 from daemon.admin import people
 from daemon.limits import LIMITS
 from daemon.mail.address import parse_address
-from daemon.serve.web.jmap import download
+from daemon.serve.web.jmap.blob import download
 from daemon.store import accounts
 from tests.serve.web.conftest import Site
 from tests.store.stage import deliver

@@ -18,9 +18,9 @@ from daemon.limits import LIMITS
 from daemon.serve.login import LoginRefused
 from daemon.serve.web.jmap import owner
 from daemon.serve.web.jmap.capabilities import CAPABILITIES
-from daemon.serve.web.jmap.news import News
 from daemon.serve.web.jmap.owner import METHODS, TYPES, URN
 from daemon.serve.web.jmap.owner import rules as owner_rules
+from daemon.serve.web.jmap.push.news import News
 from daemon.sieve import simple
 from daemon.sieve.simple import Condition, Rule
 from daemon.store import accounts, blobs, passkeys, quarantine, rule_ids, sender_lists, states, web_sessions

@@ -12,8 +12,8 @@ from daemon.mail.address import parse_address
 from daemon.serve.login import Door, Identity
 from daemon.serve.refusals import Refusals
 from daemon.serve.throttle import Bans
-from daemon.serve.web.jmap import blob_ids
 from daemon.serve.web.jmap.api import Api
+from daemon.serve.web.jmap.blob import find_blob
 from daemon.serve.web.jmap.capabilities import CAPABILITIES
 from daemon.serve.web.visitors import Visitor
 from daemon.store import accounts
@@ -65,7 +65,7 @@ class Client:
         self.config = Config([*self.config.rows.items(), (key, value)])
 
     def octets(self, blob: str) -> bytes:
-        found = blob_ids.blob(self.store, self.account_id, blob)
+        found = find_blob.blob(self.store, self.account_id, blob)
         assert found is not None
         return found.read(0, found.size)
 
