@@ -315,7 +315,7 @@ def test_axe_finds_nothing_serious(chromium: Browser, server: Server) -> None:
         window.get_by_role("button", name="Discard draft").click()
         expect(page.locator(".composer")).to_have_count(0)
         sections = page.evaluate("import('/static/settings.js').then((module) => module.NAMES)")
-        assert len(sections) == 14
+        assert len(sections) == 15
         for section in sections:
             visit.settings(section)
             expect(page.locator("#settings .loading")).to_have_count(0)
