@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]+")
 _UNTOUCHED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._")
+_METHOD = re.compile(r"^METHOD:([A-Z-]{1,40})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE | re.ASCII)
 _LONG = re.compile(rb"[^\r\n]{999}")
 _BASE64_PIECE = 57 * 4096  # octets encoded at once, 76 characters a line
 _BEYOND = bytes(range(128, 256))  # ASCII
@@ -102,7 +103,9 @@ class _Writer:
     def _text(self, piece: Piece, value: str) -> None:
         data = crlf(value.encode("utf-8", "replace"))
         encoding, body = encoded(data)
-        self._head(piece, [("charset", "utf-8")], encoding)
+        said = _METHOD.search(value) if piece.media == "text/calendar" else None
+        method = [("method", said[1].upper())] if said else []  # RFC 6047 §2.4: as the calendar itself says
+        self._head(piece, [*method, ("charset", "utf-8")], encoding)
         self.write(body)
 
     def _file(self, piece: Piece, data: Data) -> None:

@@ -38,7 +38,8 @@ class Person(NamedTuple):
 class Invitation(NamedTuple):
     """One event. `method` and `status` are words of RFC 5545 in lower case, '' where nothing is said. `start`, `end`:
     `2026-11-28T10:00:00Z`, without the Z for floating time, `2026-11-28` for a whole day, '' where there is none; `end`
-    of whole days is the last of them. `every`: how it repeats (`every 2 weeks`), '' for once."""
+    of whole days is the last of them. `every`: how it repeats (`every 2 weeks`), '' for once. `recurrence`: when
+    the one of many that it is about was to begin (RECURRENCE-ID), '' where it is about all."""
 
     method: str
     uid: str
@@ -54,6 +55,7 @@ class Invitation(NamedTuple):
     status: str
     every: str
     sequence: int
+    recurrence: str = ""
 
 
 def invitations(data: Data, root: Part) -> list[Invitation]:
@@ -94,7 +96,7 @@ def _event(method: str, event: Any) -> Invitation:
     attendees = attendees if isinstance(attendees, list) else [attendees]
     return Invitation(
         method,
-        _text(event.get("UID"), 200),
+        _text(event.get("UID"), 1000),  # an answer has it whole
         _text(event.get("SUMMARY"), 500),
         _told(first),
         _told(last) if last is None or first is None or last >= first else "",
@@ -107,6 +109,7 @@ def _event(method: str, event: Any) -> Invitation:
         _word(event.get("STATUS"), _STATUSES),
         _every(event.get("RRULE")),
         _whole(event.get("SEQUENCE")),
+        _told(_time(event.get("RECURRENCE-ID"))[0]),
     )
 
 

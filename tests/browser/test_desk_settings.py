@@ -8,6 +8,7 @@ import smtplib
 import time
 import zipfile
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from passlib.totp import TOTP
@@ -216,3 +217,49 @@ def test_devices_are_shown_and_all_mail_is_downloaded(chromium: Browser, server:
             page.get_by_role("link", name="Download all mail").click()
         with zipfile.ZipFile(download.value.path()) as packed:
             assert any(b"Subject: To be kept" in packed.read(name) for name in packed.namelist())
+
+
+@pytest.mark.parametrize("how", [{"width": 360, "height": 740, "dark": True}, {}], ids=["phone", "wide"])
+def test_contacts_are_found_made_changed_and_written_to(chromium: Browser, server: Server, how: dict[str, Any]) -> None:
+    shot = f"desk-contacts-{'phone' if how else 'wide'}"
+    with visiting(chromium, server, shot, **how) as visit:
+        page = visit.inside()
+        page.keyboard.press("g")
+        page.keyboard.press("c")
+        people = page.get_by_role("region", name="Contacts")
+        for name, address in (("Carol Čapek", "carol@c.test"), ("Dan <b>", "dan@d.test")):
+            people.get_by_role("button", name="New contact").click()
+            people.get_by_label("Name", exact=True).fill(name)
+            people.get_by_label("E-mail addresses").fill("no address")
+            people.get_by_role("button", name="Add").click()
+            expect(people.get_by_text("no address cannot be an address.")).to_be_visible()
+            people.get_by_label("E-mail addresses").fill(address)
+            people.get_by_role("button", name="Add").click()
+            expect(people.get_by_role("listitem").filter(has_text=name)).to_be_visible()
+        people.get_by_label("Search contacts").fill("capek")
+        expect(people.get_by_role("listitem").filter(has_text="Dan")).to_have_count(0)
+        people.get_by_role("button", name="Edit Carol Čapek").click()
+        people.get_by_label("E-mail addresses").fill("carol@c.test\ncarol@work.test")
+        people.get_by_label("Phone numbers").fill("+49 30 1234")
+        people.get_by_label("Note").fill("Knows the way")
+        visit.seen.shot(f"{shot}-edited")
+        people.get_by_role("button", name="Save").click()
+        expect(people.get_by_text("+49 30 1234")).to_be_visible()
+        page.reload()
+        expect(people.get_by_role("listitem")).to_have_count(2)
+        visit.seen.shot(f"{shot}-all")
+        people.get_by_role("button", name="Delete Dan <b>").click()
+        page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+        expect(people.get_by_text("Dan <b> is deleted.")).to_be_visible()
+        expect(people.get_by_role("listitem")).to_have_count(1)
+        expect(people.get_by_text("Knows the way")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        people.get_by_role("link", name="carol@work.test").click()
+        window = page.locator(".composer")
+        expect(window.get_by_role("button", name=re.compile("^carol@work.test"))).to_be_visible()
+        window.get_by_role("button", name="Discard draft").click()
+        people.get_by_role("button", name="Delete Carol Čapek").click()
+        page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+        expect(people.get_by_text("Nobody yet")).to_be_visible()
+        people.get_by_role("button", name="Back", exact=True).click()
+        expect(page.get_by_role("heading", name="Inbox")).to_be_visible()

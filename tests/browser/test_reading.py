@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from icalendar import Calendar
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from daemon.mail.address import parse_address
 from daemon.store import accounts
 from daemon.store.db import Store
-from tests.browser.house import ALICE, USERS, deliver, letter, visiting
+from tests.browser.house import ALICE, BOB, USERS, arrived, deliver, letter, visiting
 from tests.instruments.server import Server
 from tests.messages.malformed import malformed
 from tests.store.stage import deliver as put
@@ -126,6 +128,33 @@ def test_what_says_nothing_is_said_to_say_nothing(chromium: Browser, server: Ser
         reader = opened(page, "Proved")
         expect(reader.get_by_text("Hello Alice.")).to_be_visible()
         expect(reader.get_by_text("This message has no text.")).to_have_count(0)
+
+
+@pytest.mark.parametrize("how", [{"width": 360, "height": 740, "dark": True}, {}], ids=["phone", "wide"])
+def test_an_invitation_is_answered(chromium: Browser, server: Server, how: dict[str, Any]) -> None:
+    name = "phone" if how else "wide"
+    subject = f"Please answer {name}"
+    asked = MEETING.replace("ann@a.test", BOB).replace("UID:1", f"UID:{name}")
+    asked = asked.replace("<b>by the river</b>", name).replace("PARTSTAT=ACCEPTED", "PARTSTAT=NEEDS-ACTION")
+    message = letter(subject)
+    message.add_alternative(asked, subtype="calendar", params={"method": "REQUEST"})
+    deliver(server, message)
+    with visiting(chromium, server, f"reading-answered-{name}", **how) as visit:
+        reader = opened(visit.inside(), subject)
+        ways = reader.get_by_role("group", name="Do you come?")
+        ways.get_by_role("button", name="Maybe").click()
+        expect(visit.page.get_by_text("Message sent")).to_be_visible()
+        ways.get_by_role("button", name="Accept").click()
+        expect(ways.get_by_role("button", name="Accept")).to_have_attribute("aria-pressed", "true")
+        expect(ways.get_by_role("button", name="Maybe")).to_have_attribute("aria-pressed", "false")
+    for word, status in (("Maybe", "TENTATIVE"), ("Accepted", "ACCEPTED")):
+        answer = arrived(server, BOB, f"{word}: Spring walk {name}")
+        assert answer.get_content_type() == "multipart/alternative" and answer["In-Reply-To"] == message["Message-ID"]
+        plain, reply = answer.iter_parts()
+        assert f"the invitation: Spring walk {name}" in plain.get_content()
+        assert reply.get_content_type() == "text/calendar" and reply.get_param("method") == "REPLY"
+        (event,) = Calendar.from_ical(reply.get_content()).walk("VEVENT")
+        assert event["UID"] == f"{name}@a.test" and event["ATTENDEE"].params["PARTSTAT"] == status
 
 
 def test_pictures_from_elsewhere_wait_until_they_are_asked_for(chromium: Browser, server: Server) -> None:

@@ -51,6 +51,21 @@ def test_a_plain_letter() -> None:
 
 
 @pytest.mark.parametrize(
+    "media, value, method",
+    [
+        ("text/calendar", "BEGIN:VCALENDAR\nMETHOD:reply \nEND:VCALENDAR\n", "REPLY"),
+        ("text/calendar", "BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nEND:VCALENDAR\r\n", "REQUEST"),
+        ("text/calendar", "BEGIN:VCALENDAR\nX-METHOD:REPLY\nMETHOD:a;b=c\nEND:VCALENDAR\n", None),
+        ("text/plain", "METHOD:REPLY\n", None),
+    ],
+)
+def test_a_calendar_says_its_method_outside_too(media: str, value: str, method: str | None) -> None:
+    """RFC 6047 §2.4."""
+    found = read(bodyStructure={"partId": "1", "type": media}, bodyValues={"1": {"value": value}})
+    assert found.get_content_type() == media and found.get_param("method") == method
+
+
+@pytest.mark.parametrize(
     "value,encoding",
     [
         ("plain\n", "7bit"),

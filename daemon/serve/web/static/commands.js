@@ -107,6 +107,7 @@ export class Commands {
     return {
       ...Object.fromEntries([...places, ...deeds]),
       goFolder: () => this.goFolder(),
+      goContacts: () => go({ place: "settings", name: "contacts" }),
       search: () => page.search.focus(),
       back: () => this.back(),
       escape: () => (state.selected.size ? deselect() : this.back()),

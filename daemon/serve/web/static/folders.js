@@ -38,6 +38,7 @@ export function drawFolders({ compose }) {
         placeItem({ place: "starred" }, "star", "Starred"),
         rolled.slice(1).map(mailboxItem),
         placeItem({ place: "all" }, "read", "All mail"),
+        placeItem({ place: "settings", name: "contacts" }, "person", "Contacts"),
       ),
       heading("Folders", iconButton("plus", "New folder", () => create(null), { className: "icon-button small" })),
       h("ul", { class: "folder-list" }, others.map(mailboxItem)),

@@ -1,16 +1,19 @@
-/** An invitation (.ics) that came with a message: what, when, where, who. */
+/** An invitation (.ics) that came with a message: what, when, where, who; and what the reader answers. */
 
-import { h, icon } from "./dom.js";
+import { h, icon, mark } from "./dom.js";
+import { failed } from "./toasts.js";
 
+const WAYS = [["accepted", "Accept"], ["tentative", "Maybe"], ["declined", "Decline"]];
 const ANSWERS = { accepted: "comes", declined: "does not come", tentative: "may come", delegated: "sends somebody" };
 
 /**
  * @typedef {{name?: string, email?: string, status?: string}} Person
  * @param {{method?: string, summary?: string, start?: string, end?: string, allDay?: boolean, location?: string,
- *   organizer?: Person, attendees?: Person[], status?: string, every?: string, description?: string}} event as the
- *   server read it
+ *   organizer?: Person, attendees?: Person[], status?: string, every?: string, description?: string,
+ *   replies?: {attendee: string}}} event as the server read it; `replies` where the reader is asked
+ * @param {Object} email that it came with
  */
-export function invitation(event) {
+export function invitation(event, email) {
   const gone = event.method === "cancel" || event.status === "cancelled";
   const rows = [
     ["When", [span(event), event.every && `, ${event.every}`]],
@@ -27,9 +30,30 @@ export function invitation(event) {
       {},
       h("h3", {}, gone ? "Cancelled: " : "", event.summary || "An appointment"),
       h("dl", {}, rows.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
+      event.replies && answers(event, email),
       event.description && h("p", { class: "invitation-more" }, event.description.slice(0, 2000)),
     ),
   );
+}
+
+/** What one said is pressed; another answer takes its place. */
+function answers(event, email) {
+  const mine = event.attendees.find((one) => one.email === event.replies.attendee);
+  const press = (said) => buttons.forEach((button, at) => mark(button, "pressed", WAYS[at][0] === said));
+  const answer = async (said) => {
+    buttons.forEach((button) => (button.disabled = true));
+    try {
+      const { answerInvitation } = await import("./compose/invited.js");
+      if (await answerInvitation(email, event, said)) press(said);
+    } catch (error) {
+      failed(error, "Not answered");
+    } finally {
+      buttons.forEach((button) => (button.disabled = false));
+    }
+  };
+  const buttons = WAYS.map(([said, label]) => h("button", { type: "button", class: "button", on: { click: () => answer(said) } }, label));
+  press(mine?.status);
+  return h("div", { class: "invitation-answers", role: "group", aria: { label: "Do you come?" } }, buttons);
 }
 
 function nameOf({ name, email, status }) {

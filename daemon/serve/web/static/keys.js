@@ -13,6 +13,7 @@ export const TABLE = [
     ["g d", "goDrafts", "Drafts"],
     ["g a", "goAll", "All mail"],
     ["g l", "goFolder", "A folder…"],
+    ["g c", "goContacts", "Contacts"],
     ["/", "search", "Search"],
     ["u", "back", "Back to the list"],
     ["j", "older", "Older conversation"],

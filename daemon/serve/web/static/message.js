@@ -72,7 +72,7 @@ export class Message {
     try {
       const { view, frame } = html ? await htmlBody(email, images) : { view: await viewOf(email) };
       if (frame) fill(this.body, files(email), frame, h("p", { class: "paper-note" }, "Paper shows what this frame does. “Print” in the menu of the message prints all of it."));
-      fill(this.notices, proof(view.authentication), html && this.imageNotice(view, images), (view.invitations ?? []).map(invitation));
+      fill(this.notices, proof(view.authentication), html && this.imageNotice(view, images), (view.invitations ?? []).map((event) => invitation(event, email)));
     } catch (error) {
       if (!html) return; // the text is there; who vouches for it is not known
       fill(this.body, textBody(email), files(email));

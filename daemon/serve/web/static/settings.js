@@ -32,7 +32,9 @@ const GROUPS = [
     ],
   ],
 ];
-const SECTIONS = GROUPS.flatMap(([, sections]) => sections);
+const ALONE = [["contacts", "Contacts", "person"]]; // no settings, and not in their list: one comes from the mail
+const isAlone = (name) => ALONE.some(([each]) => each === name);
+const SECTIONS = [...GROUPS.flatMap(([, sections]) => sections), ...ALONE];
 /** What showSettings takes. */
 export const NAMES = SECTIONS.map(([name]) => name);
 const FIRST = "writing";
@@ -98,15 +100,17 @@ async function frame() {
 /** One step up: from a section to the list on a phone, else to the mail that was read before. */
 function leave() {
   const { name, about } = parse(location.hash);
-  if (matchMedia(NARROW).matches && name && !about) go({ place: "settings", name: "" });
+  if (matchMedia(NARROW).matches && name && !about && !isAlone(name)) go({ place: "settings", name: "" });
   else go(state.route);
 }
 
 async function draw({ place, panel, links, title }, asked, about) {
   const name = asked || FIRST;
   place.classList.toggle("list", asked === "");
+  place.classList.toggle("alone", isAlone(name));
   for (const [each, link] of links) mark(link, "current", each === asked ? "page" : null);
   const [, words] = SECTIONS.find(([each]) => each === name);
+  mark(place, "label", isAlone(name) ? words : "Settings");
   title.textContent = asked === "" && matchMedia(NARROW).matches ? "Settings" : words;
   const body = h("div", { class: "section" }, h("p", { class: "loading", role: "status" }, "One moment…"));
   fill(panel, body);

@@ -36,9 +36,12 @@ async function ask(text) {
     .slice(0, MOST);
 }
 
+/** The name as one says it; "" for none. */
+export const cardName = (card) => card.name?.full ?? (card.name?.components ?? []).map((one) => one.value).join(" ");
+
 /** @returns {Person[]} one for each address of a card (RFC 9553) */
 export function peopleOf(card) {
-  const name = card.name?.full ?? (card.name?.components ?? []).map((one) => one.value).join(" ");
+  const name = cardName(card);
   return Object.values(card.emails ?? {}).map(({ address }) => ({ name: name && name !== address ? name : null, email: address }));
 }
 

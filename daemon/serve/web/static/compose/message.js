@@ -18,6 +18,7 @@
  * @property {string} text  always there: of a rich text, what it says without its looks
  * @property {string|null} html  null: a plain text
  * @property {Part[]} parts
+ * @property {string} [calendar]  an answer to an invitation, beside the text that says the same (RFC 6047)
  * @property {string[]|null} inReplyTo
  * @property {string[]|null} references
  * @property {string} messageId
@@ -35,19 +36,21 @@ export function emailOf(draft, mailboxId, keywords = { $draft: true, $seen: true
     bodyValues: { text: { value: draft.text } },
   };
   if (draft.html !== null) email.bodyValues.html = { value: page(draft.html) };
+  if (draft.calendar) email.bodyValues.calendar = { value: draft.calendar };
   for (const field of ["to", "cc", "bcc", "replyTo"]) if (draft[field]?.length) email[field] = draft[field];
   for (const field of ["inReplyTo", "references"]) if (draft[field]?.length) email[field] = draft[field];
   return email;
 }
 
 /** mixed[ alternative[ text, related[ html, pictures ] ], files ], without the layers that hold one thing. */
-function structure({ html, parts }) {
+function structure({ html, parts, calendar }) {
   const inline = html === null ? [] : parts.filter((part) => part.cid);
   const files = html === null ? parts : parts.filter((part) => !part.cid);
   const text = { partId: "text", type: "text/plain" };
   const rich =
     html === null ? null : several("related", [{ partId: "html", type: "text/html" }, ...inline.map((part) => leaf(part, "inline"))]);
-  const body = rich ? several("alternative", [text, rich]) : text;
+  const invited = calendar ? { partId: "calendar", type: "text/calendar" } : null;
+  const body = several("alternative", [text, rich, invited].filter(Boolean));
   return several("mixed", [body, ...files.map((part) => leaf(part, "attachment"))]);
 }
 

@@ -17,24 +17,30 @@ export const onReopen = (open) => {
   reopen = open;
 };
 
-/** @param {{draft: Draft, files: Object[], identityId: string, draftId: string|null, answers: Object|null, until: string|null}} what */
+/**
+ * @param {{draft: Draft, files: Object[], identityId: string, draftId: string|null, answers: Object|null,
+ *   until: string|null, hold?: number}} what  `hold`: seconds to undo it, where it is not as the writer likes it
+ * @returns {Promise<boolean>}  false: it was refused, and that was told
+ */
 export async function dispatch(what) {
   const places = { drafts: state.byRole("drafts")?.id, sent: state.byRole("sent")?.id };
   const item = {
+    hold: what.until ? 0 : Math.min(habits().undo, longestHold()),
     ...what,
     ...places,
     key: crypto.randomUUID(),
     account: jmap.accountId,
     at: Date.now(),
     tries: 0,
-    hold: what.until ? 0 : Math.min(habits().undo, longestHold()),
   };
   try {
     const done = await send(item);
     if (done) told(item, done);
     else toast("No connection: it is sent as soon as there is one.", { kind: "done" });
+    return true;
   } catch (error) {
     refused(item, error);
+    return false;
   }
 }
 

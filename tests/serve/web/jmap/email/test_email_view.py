@@ -9,7 +9,7 @@ import pytest
 
 from daemon.config import DataDir
 from daemon.mail import view_link
-from daemon.store import quarantine
+from daemon.store import accounts, quarantine
 from tests.serve.web.jmap.desk import USING, Desk
 from tests.store.stage import open_store
 
@@ -60,10 +60,20 @@ async def test_invitations(desk: Desk) -> None:
         {
             "method": "request", "uid": "1", "summary": "Plan", "start": "2026-11-30", "end": None, "allDay": True,
             "zone": None, "location": None, "description": None, "status": None, "every": None, "sequence": 0,
+            "recurrence": None, "replies": None,
             "organizer": {"name": "Ann", "email": "ann@remote.example", "status": None},
             "attendees": [{"name": None, "email": "bob@example.org", "status": "declined"}],
         }
     ]  # fmt: skip
+
+
+async def test_who_is_invited_may_answer(desk: Desk) -> None:
+    me = str(desk.store.read_now(accounts.by_id, desk.account).address)
+    email = desk.raw(INVITATION.replace(b"bob@example.org", me.upper().encode()))
+    (told,) = (await desk.one("Email/view", id=email))["invitations"]
+    assert set(told["replies"]) == {"attendee", "accepted", "tentative", "declined"}
+    assert told["replies"]["attendee"] == me.upper()
+    assert f"ATTENDEE;PARTSTAT=TENTATIVE:mailto:{me.upper()}" in told["replies"]["tentative"]
 
 
 async def test_nothing_of_others_and_no_nonsense(desk: Desk) -> None:
