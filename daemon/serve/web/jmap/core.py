@@ -12,7 +12,6 @@ from daemon.limits import LIMITS
 from daemon.mail import object_ids
 from daemon.serve.web.jmap.method import Arguments, Call, MethodError
 from daemon.store import changes
-from daemon.store.db import Store
 from daemon.store.tx import Tx
 
 REQUIRED: Any = object()
@@ -248,11 +247,6 @@ def with_limit(answer: Arguments, found: Arguments) -> Arguments:
     if found["limit"] is None or found["limit"] > LIMITS.jmap_query:
         answer["limit"] = LIMITS.jmap_query
     return answer
-
-
-def account_of(store: Store, account_id: int) -> str:
-    """The state of all types of an account."""
-    return str(store.peek(changes.state, account_id))
 
 
 def conditions(filter: Arguments | None, depth: int = 0, seen: list[Arguments] | None = None) -> list[Arguments]:

@@ -9,6 +9,7 @@ from daemon.mail import object_ids
 from daemon.serve.web.jmap import sets
 from daemon.serve.web.jmap.method import Arguments, Call, MethodError
 from daemon.store import web_changes
+from daemon.store.tx import Tx
 
 
 def number(kind: str, name: str) -> int:
@@ -53,19 +54,19 @@ def wanted(
     return ids, ["id", *[name for name in dict.fromkeys(properties) if name != "id"]]
 
 
-def changes(call: Call, arguments: Arguments, kind: str, letter: str) -> Arguments:
+async def changes(call: Call, arguments: Arguments, kind: str, letter: str) -> Arguments:
     """`/changes` of what `web_changes` knows. Raises `MethodError`."""
     since, most = arguments.get("sinceState"), arguments.get("maxChanges")
     if set(arguments) - {"accountId", "sinceState", "maxChanges"}:
         raise MethodError("invalidArguments", "its arguments are accountId, sinceState, maxChanges")
     if not isinstance(since, str) or (most is not None and (type(most) is not int or most < 1)):
         raise MethodError("invalidArguments", "sinceState is a text, maxChanges a number from 1 on")
-    tx, account_id = call.store.peek, call.account_id
-    if not since.isascii() or not since.isdigit() or len(since) > 18 or int(since) > tx(web_changes.state, account_id):
-        raise MethodError("cannotCalculateChanges", "there was no such state")
-    if int(since) < tx(web_changes.floor, account_id):
-        raise MethodError("cannotCalculateChanges", "that is too long ago")
-    found = tx(web_changes.since, account_id, kind, int(since), min(most or LIMITS.step, LIMITS.step))
+    found = None
+    if since.isascii() and since.isdigit() and len(since) < 19:
+        limit = min(most or LIMITS.step, LIMITS.step)
+        found = await call.store.read(_changes, call.account_id, kind, int(since), limit)
+    if found is None:
+        raise MethodError("cannotCalculateChanges", "there was no such state, or it is too long ago")
     return {
         "accountId": sets.account_name(call),
         "oldState": since,
@@ -75,3 +76,10 @@ def changes(call: Call, arguments: Arguments, kind: str, letter: str) -> Argumen
         "updated": [f"{letter}{each}" for each in found.updated],
         "destroyed": [f"{letter}{each}" for each in found.destroyed],
     }
+
+
+def _changes(tx: Tx, account_id: int, kind: str, since: int, limit: int) -> web_changes.Changed | None:
+    """None: nobody knows."""
+    if not web_changes.floor(tx, account_id) <= since <= web_changes.state(tx, account_id):
+        return None
+    return web_changes.since(tx, account_id, kind, since, limit)

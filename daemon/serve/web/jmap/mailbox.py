@@ -21,6 +21,10 @@ from daemon.store.tx import Tx
 COUNTS = ("totalEmails", "unreadEmails", "totalThreads", "unreadThreads")
 PROPERTIES = frozenset(("id", "name", "parentId", "role", "sortOrder", *COUNTS, "myRights", "isSubscribed"))
 ROLES = {"\\Drafts": "drafts", "\\Sent": "sent", "\\Archive": "archive", "\\Junk": "junk", "\\Trash": "trash"}
+_RIGHTS = (
+    "mayReadItems", "mayAddItems", "mayRemoveItems", "maySetSeen", "maySetKeywords", "mayCreateChild", "mayRename",
+    "mayDelete", "maySubmit",
+)  # fmt: skip
 _ORDER = {role: at for at, role in enumerate(("inbox", *ROLES.values()), 1)}
 _LAST = 10
 _SORTS = ("sortOrder", "name")
@@ -85,10 +89,9 @@ class Tree:
 def shown(tree: Tree, box: Mailbox) -> Arguments:
     """A Mailbox object."""
     above, name = tree.place(box)
-    movable = box.name != INBOX
     return {
         "id": f"m{box.id}",
-        "name": "Inbox" if not movable else name,
+        "name": "Inbox" if box.name == INBOX else name,
         "parentId": None if above is None else f"m{above.id}",
         "role": tree.roles.get(box.id),
         "sortOrder": tree.order(box),
@@ -96,19 +99,15 @@ def shown(tree: Tree, box: Mailbox) -> Arguments:
         "unreadEmails": box.unread,
         "totalThreads": box.threads or 0,
         "unreadThreads": box.unread_threads or 0,
-        "myRights": {
-            "mayReadItems": True,
-            "mayAddItems": True,
-            "mayRemoveItems": True,
-            "maySetSeen": True,
-            "maySetKeywords": True,
-            "mayCreateChild": True,
-            "mayRename": movable,
-            "mayDelete": movable,
-            "maySubmit": True,
-        },
+        "myRights": rights(box),
         "isSubscribed": box.subscribed,
     }
+
+
+def rights(box: Mailbox) -> Arguments:
+    """All are the user's own; INBOX keeps its name and stays."""
+    movable = box.name != INBOX
+    return {**dict.fromkeys(_RIGHTS, True), "mayRename": movable, "mayDelete": movable}
 
 
 async def get_changes(call: Call, arguments: Arguments) -> Arguments:

@@ -11,16 +11,14 @@ from typing import Any
 
 from daemon.limits import LIMITS
 from daemon.mail import object_ids
-from daemon.serve.web.jmap import gets, sets
+from daemon.serve.web.jmap import gets, mailbox, sets
 from daemon.serve.web.jmap.method import Arguments, Call
 from daemon.serve.web.jmap.sets import SetError, Type, bad
 from daemon.store import mailbox_sets, mailboxes, messages
 from daemon.store.mailbox_sets import Wanted
 from daemon.store.mailboxes import INBOX, SEPARATOR, Mailbox
 
-ROLES = {
-    "inbox": "", "archive": "\\Archive", "drafts": "\\Drafts", "junk": "\\Junk", "sent": "\\Sent", "trash": "\\Trash"
-}  # fmt: skip
+ROLES = {"inbox": "inbox", **{role: use for use, role in mailbox.ROLES.items()}}
 """Roles that a mailbox can have, as the store says them."""
 _STEP = 2000  # messages removed in one transaction
 _SETTABLE = ("name", "parentId", "role", "sortOrder", "isSubscribed")
@@ -72,7 +70,7 @@ async def _create(call: Call, given: Arguments) -> Arguments:
     told: Arguments = {
         "id": f"{object_ids.MAILBOX}{box.id}",
         "totalEmails": 0, "unreadEmails": 0, "totalThreads": 0, "unreadThreads": 0,
-        "myRights": rights(box),
+        "myRights": mailbox.rights(box),
     }  # fmt: skip
     defaults = {"parentId": None, "role": None, "sortOrder": 0, "isSubscribed": False}
     return told | {name: value for name, value in defaults.items() if name not in given}
@@ -111,21 +109,6 @@ def _own(tx: Any, account_id: int, number: int) -> Mailbox | None:
     return box if box is not None and box.account_id == account_id else None
 
 
-def rights(box: Mailbox) -> Arguments:
-    """All are the user's own; INBOX keeps its name and stays."""
-    names = (
-        "mayReadItems",
-        "mayAddItems",
-        "mayRemoveItems",
-        "maySetSeen",
-        "maySetKeywords",
-        "mayCreateChild",
-        "maySubmit",
-    )
-    other = box.name != INBOX
-    return {**dict.fromkeys(names, True), "mayRename": other, "mayDelete": other}
-
-
 def _wanted(call: Call, given: Arguments) -> Wanted:
     """The properties that are given, checked. Raises `SetError`."""
     wrong = [name for name in given if name not in _SETTABLE]
@@ -147,7 +130,7 @@ def _wanted(call: Call, given: Arguments) -> Wanted:
         "parentId" in given,
         None if parent is None else gets.number(object_ids.MAILBOX, sets.real_id(call, str(parent))),
         "role" in given,
-        "inbox" if role == "inbox" else ROLES[role] if role is not None else None,
+        None if role is None else ROLES[role],
         order,
         given.get("isSubscribed"),
     )

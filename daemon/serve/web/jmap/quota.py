@@ -100,11 +100,11 @@ async def query(call: Call, arguments: Arguments) -> Arguments:
 async def query_changes(call: Call, arguments: Arguments) -> Arguments:
     """Quota/queryChanges: the one there is may always have changed."""
     found = core.read(arguments, core.QUERY_CHANGES)
+    state, ids = await _matching(call, found)  # first: what comes after it is told twice rather than never
     try:
         since = await call.store.read(changes.since, call.account_id, "Email", found["sinceQueryState"])
     except changes.TooOld:
         raise MethodError("cannotCalculateChanges") from None
-    state, ids = await _matching(call, found)
     touched = [ID] if since.created or since.updated or since.destroyed else []
     return core.query_changed(found, state, ids, touched)
 

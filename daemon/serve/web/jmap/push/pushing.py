@@ -127,10 +127,13 @@ class Pushing:
         """Try some times; whether the subscription is still one. What is sent is asked for anew each time."""
         for pause in (0, *LIMITS.push_again):
             await asyncio.sleep(pause)
-            if one not in await self._store.read(push.everyone, one.account_id):  # time alone ends one too
-                return False
-            async with self._turns:
-                answer = await self._once(one, msgspec.json.encode(message()))
+            try:
+                if one not in await self._store.read(push.everyone, one.account_id):  # time alone ends one too
+                    return False
+                async with self._turns:
+                    answer = await self._once(one, msgspec.json.encode(message()))
+            except StoreError as error:
+                answer = Answer(0, str(error))
             if 200 <= answer.status < 300:
                 return True
             if answer.status in _GONE or answer.status not in _LATER and answer.status < 500:

@@ -55,7 +55,7 @@ def _told(one: Identity) -> Arguments:
 
 
 async def changes(call: Call, arguments: Arguments) -> Arguments:
-    return gets.changes(call, arguments, "identity", KIND)
+    return await gets.changes(call, arguments, "identity", KIND)
 
 
 async def set_(call: Call, arguments: Arguments) -> Arguments:

@@ -94,7 +94,7 @@ def _statuses(one: Submission, fates: dict[tuple[str, str], tuple[str, str]]) ->
 
 
 async def changes(call: Call, arguments: Arguments) -> Arguments:
-    return gets.changes(call, arguments, "submission", KIND)
+    return await gets.changes(call, arguments, "submission", KIND)
 
 
 # -- EmailSubmission/query (RFC 8621 §7.3) -----------------------------------------------------------------------------

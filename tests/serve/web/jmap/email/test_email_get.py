@@ -320,3 +320,23 @@ async def test_snippets(desk: Desk) -> None:
     marked = "Shall we have <mark>dinner</mark> at <mark>the &lt;Harbour&gt;</mark> &amp; more?"
     assert first == {"emailId": one, "subject": first["subject"], "preview": marked}
     assert second == {"emailId": two, "subject": None, "preview": None}
+
+
+async def test_no_use_falls_between_two_looks_at_a_quota(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.using.append("urn:ietf:params:jmap:quota")
+    desk.settings["limits.quota"] = "10M"
+    desk.raw(LETTER)
+    since = (await desk.one("Quota/query"))["queryState"]
+    read, letters = desk.store.read, [LETTER]
+
+    async def slow(*work: Any) -> Any:
+        found = await read(*work)
+        if letters:
+            desk.raw(letters.pop())
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.store, "read", slow)
+        first = await desk.one("Quota/queryChanges", sinceQueryState=since)
+    later = await desk.one("Quota/queryChanges", sinceQueryState=first["newQueryState"])
+    assert "storage" in first["removed"] + later["removed"]

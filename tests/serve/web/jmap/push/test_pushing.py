@@ -25,6 +25,7 @@ from daemon.serve.web.jmap.push import pushing, subscriptions
 from daemon.serve.web.jmap.push.subscriptions import METHODS
 from daemon.serve.web.visitors import Visitor
 from daemon.store import accounts, push, sessions, states, web_sessions
+from daemon.store.errors import StoreBusy
 from daemon.store.tx import Tx
 from daemon.trust.web_push import b64, key_of, new_number, point_of
 from daemon.wire.jmap import utc_date
@@ -242,6 +243,22 @@ async def test_time_alone_ends_one(house: Site, alice: Caller, monkeypatch: pyte
         house.store.write_now(states.changed, account(house), "Email")
         await asyncio.sleep(0.2)
         assert service.sent == []
+
+
+async def test_a_store_that_is_busy_ends_none(house: Site, alice: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, busy = house.store.read, [StoreBusy("busy")]
+    async with working(house) as service:
+        await verified(alice, service)
+
+        async def slow(work: Any, *given: Any) -> Any:
+            if work is push.everyone and given and busy:
+                raise busy.pop()
+            return await read(work, *given)
+
+        monkeypatch.setattr(house.store, "read", slow)
+        house.store.write_now(states.changed, account(house), "Email")
+        await until(lambda: service.sent or house.store.write_now(states.changed, account(house), "Email") < 0)
+        assert not busy
 
 
 async def test_codes_are_sent_seldom(house: Site, alice: Caller, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from daemon.flow import email_submission
 from daemon.flow.scheduled import Scheduled
 from daemon.limits import LIMITS
 from daemon.mail.address import parse_address
-from daemon.store import aliases, identities, queue, submissions
+from daemon.store import aliases, identities, queue, submissions, web_changes
 from daemon.store.check import check
 from daemon.store.queue import Outcome
 from tests.flow.house import House
@@ -264,6 +264,30 @@ async def test_what_happens_while_it_is_read_is_told_later(
     assert found["list"][0]["undoStatus"] == "pending"
     later = await ann.ask("EmailSubmission/changes", sinceState=found["state"])
     assert later["updated"] == [number]
+
+
+async def test_no_change_falls_between_the_changes_and_their_state(
+    ann: Client, home: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = []
+    for _ in range(2):
+        done = await send(ann, await compose(ann, "bob@here.example"), held(10, "bob@here.example"))
+        numbers.append(done["set"]["created"]["s"]["id"])
+    first, second = numbers
+    before = (await ann.ask("EmailSubmission/set", update={first: {"undoStatus": "canceled"}}))["oldState"]
+    state, looks = web_changes.state, list[int]()
+
+    def late(tx: Any, account_id: int) -> int:
+        looks.append(account_id)
+        if len(looks) == 2:  # the changes are read, and their state is asked for
+            home.store.write_now(submissions.cancel, ann.account_id, int(second[1:]))
+        return state(tx, account_id)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(web_changes, "state", late)
+        found = await ann.ask("EmailSubmission/changes", sinceState=before)
+    later = await ann.ask("EmailSubmission/changes", sinceState=found["newState"])
+    assert {*found["updated"], *later["updated"]} == {first, second}
 
 
 # -- identities --------------------------------------------------------------------------------------------------------
