@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -179,7 +180,8 @@ def test_mail_like_this_gets_a_rule(
     chromium: Browser, server: Server, subject: str, fields: dict[str, str], said: str
 ) -> None:
     deliver(server, letter(subject, **fields))
-    with visiting(chromium, server, f"reader-like-{len(fields)}", width=360, height=740, dark=bool(fields)) as alice:
+    how: dict[str, Any] = {"width": 360, "height": 740, "dark": True} if fields else {}
+    with visiting(chromium, server, f"reader-like-{len(fields)}", **how) as alice:
         page = alice.inside()
         opened(page, subject)
         choose(page, "Filter messages like this")

@@ -43,7 +43,7 @@ async def events(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers=_HEADERS)
         await response.prepare(request)
         await _write(response, b": listening\n\n")
-        while not stream.over:
+        while not stream.look():
             if changed := stream.ear.take():
                 now = push.news.state(visitor.account_id)
                 said = msgspec.json.encode(state_change(visitor, changed))
@@ -92,10 +92,8 @@ async def _rung(stream: Lasting, ping: int) -> bool:
         async with asyncio.timeout(ping or LIMITS.push_quiet):
             await stream.ear.rings.wait()
     except TimeoutError:
-        stream.look()
         return False
     stream.ear.rings.clear()
-    stream.look()
     return True
 
 

@@ -49,15 +49,16 @@ class Lasting:
         self.over = self.over or why
         self.ear.rings.set()
 
-    def look(self) -> None:
-        """Is he who listens still signed in? Asked anew when something about the account changed; and now and then,
-        for a session also ends by its age, which is no news."""
-        if not self.ear.recheck and time.monotonic() - self._looked < LIMITS.push_quiet:
-            return
-        self.ear.recheck = False
-        self._looked = time.monotonic()
-        if not visitors.is_here(self._push.store, self._visitor):
-            self.end(SIGNED_OUT)
+    def look(self) -> str:
+        """Why it must end now, '' while it need not: before anything is told. Whether he who listens is still signed in
+        is asked anew when something about the account changed; and now and then, for a session also ends by its age,
+        which is no news."""
+        if self.ear.recheck or time.monotonic() - self._looked >= LIMITS.push_quiet:
+            self.ear.recheck = False
+            self._looked = time.monotonic()
+            if not visitors.is_here(self._push.store, self._visitor):
+                self.end(SIGNED_OUT)
+        return self.over
 
 
 @contextmanager

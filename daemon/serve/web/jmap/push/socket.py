@@ -130,7 +130,7 @@ class Desk:
         """What changes, until it is over."""
         stream, news = self._stream, self._push.news
         try:
-            while not stream.over:
+            while not stream.look():
                 if changed := stream.ear.take():
                     now = news.state(self._visitor.account_id)
                     await self._say({**state_change(self._visitor, changed), "pushState": f"{now.modseq}.{now.newest}"})
@@ -138,7 +138,6 @@ class Desk:
                 else:
                     await stream.ear.rings.wait()
                     stream.ear.rings.clear()
-                    stream.look()
             await self._ws.close(code=WSCloseCode.GOING_AWAY, message=stream.over.encode()[:120])
         except (ConnectionError, TimeoutError):
             pass

@@ -134,15 +134,16 @@ async function known(messageId, draftId) {
 }
 
 async function theSubmission(item, emailId) {
+  const sent = { [`mailboxIds/${item.drafts}`]: null, [`mailboxIds/${item.sent}`]: true, "keywords/$draft": null };
   if (item.tries > 0) {
     const { ids } = await jmap.call("EmailSubmission/query", { filter: { emailIds: [emailId] }, limit: 1 });
-    if (ids.length) return ids[0];
+    if (ids.length) {
+      await jmap.call("Email/set", { update: { [emailId]: sent } }); // the server may have stopped in between
+      return ids[0];
+    }
   }
   const create = { out: submissionOf(item.draft, emailId, item.identityId, item) };
-  const onSuccessUpdateEmail = {
-    "#out": { [`mailboxIds/${item.drafts}`]: null, [`mailboxIds/${item.sent}`]: true, "keywords/$draft": null },
-  };
-  const answer = await jmap.call("EmailSubmission/set", { create, onSuccessUpdateEmail });
+  const answer = await jmap.call("EmailSubmission/set", { create, onSuccessUpdateEmail: { "#out": sent } });
   refuse(answer.notCreated?.out);
   return answer.created.out.id;
 }

@@ -25,18 +25,18 @@ export function section() {
   const done = async (answer) => {
     fill(place);
     fresh.focus();
-    if (!answer) return;
+    if (!answer) return undefined;
     forgetContacts();
     said.good(answer);
     await all.again();
+    return answer;
   };
   const remove = async (card) => {
     const who = called(card);
     if (!(await confirmed({ title: `Delete ${who}?`, text: "Mail of and to them stays as it is.", yes: "Delete", danger: true }))) return;
     await deed(said, async () => {
       await destroy("ContactCard", [card.id]);
-      await done(`${who} is deleted.`);
-      return `${who} is deleted.`;
+      return done(`${who} is deleted.`);
     });
   };
   const all = part(async (again) => {

@@ -256,6 +256,18 @@ async def test_it_ends_with_the_app_password_it_came_with(house: Site) -> None:
         await alice.ended()
 
 
+async def test_it_ends_with_the_app_password_though_it_has_just_told_something(
+    house: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "LIMITS", dataclasses.replace(LIMITS, push_pause=0.5))
+    made = await house.store.aside(people.add_app_password, house.store, ALICE, "laptop")
+    async with listening(house, password=made.password) as alice:
+        deliver(house.store, account(house), MESSAGE)
+        assert await alice.state()
+        house.store.write_now(accounts.remove_app_password, account(house), "laptop")
+        await alice.ended()  # and hears nothing more
+
+
 async def test_it_ends_when_the_server_is_stopped(house: Site) -> None:
     async with listening(house) as alice:
         stopping = asyncio.create_task(house.doors.drain(20))
