@@ -22,6 +22,7 @@ from daemon.trust import dkim
 from daemon.trust.sign import Key, generate, public_record
 from tests.instruments import filters
 from tests.instruments.filters import GTUBE, PATTERN, VIRUS, Filters
+from tests.instruments.until import PATIENCE
 from tests.trust.crafting import Keyring
 
 NOW = int(time.time())
@@ -123,7 +124,15 @@ async def test_spamassassin_over_its_milter(spamassassin: Filters) -> None:
 # -- ClamAV ------------------------------------------------------------------------------------------------------------
 
 
+async def awake(running: Filters) -> None:
+    """clamav-milter takes connections before it has found its scanner, and defers what comes until then."""
+    async with asyncio.timeout(PATIENCE):
+        while (await opinion(running.milter, data=message()))[0] == "defer":
+            await asyncio.sleep(0.05)
+
+
 async def test_clamav_over_its_milter(clamav: Filters) -> None:
+    await awake(clamav)
     action, _, data = await opinion(clamav.milter, data=message())
     assert action == "accept" and data.startswith(b"X-Virus-Status: Clean\r\n")
     for bad in (VIRUS, b"x\r\n" * 60_000 + VIRUS):  # within one packet and beyond
@@ -132,6 +141,7 @@ async def test_clamav_over_its_milter(clamav: Filters) -> None:
 
 async def test_a_scanner_that_is_killed_is_seen() -> None:
     with filters.clamav("Quarantine") as running:
+        await awake(running)
         action, words, _ = await opinion(running.milter, data=message(VIRUS))
         assert action == "junk" and "Test.Virus" in words
         scanner, front = running.programs
@@ -147,6 +157,7 @@ async def test_a_scanner_that_is_killed_is_seen() -> None:
 async def test_a_scanner_that_is_killed_among_many_messages_loses_none() -> None:
     """What it passed stays passed; of each message it could not be asked about it is said; no virus came through."""
     with filters.clamav() as running:
+        await awake(running)
         told = list[tuple[bool, Asked]]()
 
         async def one(number: int) -> None:
