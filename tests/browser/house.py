@@ -12,7 +12,7 @@ from email.message import EmailMessage
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.conftest import Watched, watched
 from tests.instruments.server import Server
@@ -80,6 +80,14 @@ def deliver(server: Server, message: EmailMessage, sender: str = "ann@a.test", t
     """From somewhere else, over SMTP."""
     with smtplib.SMTP("127.0.0.1", server.ports["smtp"]) as smtp:
         smtp.send_message(message, sender, [to])
+
+
+def opened(page: Page, subject: str) -> Locator:
+    """A conversation of the list that is shown, in the reading pane."""
+    page.get_by_role("row").filter(has_text=subject).click()
+    reader = page.get_by_role("region", name="Conversation", exact=True)
+    expect(reader.get_by_role("heading", name=subject)).to_be_visible()
+    return reader
 
 
 def letter(subject: str, text: str = "Hello Alice.", html: str | None = None, **fields: str) -> EmailMessage:

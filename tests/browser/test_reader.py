@@ -8,9 +8,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Request, Route, expect
+from playwright.sync_api import Browser, Page, Request, Route, expect
 
-from tests.browser.house import ALICE, deliver, found, letter, visiting
+from tests.browser.house import ALICE, deliver, found, letter, opened, visiting
 from tests.instruments.server import Server
 from tests.instruments.until import until
 
@@ -42,13 +42,6 @@ WATCH_NOTICES = """(() => {
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with Server(tmp_path_factory.mktemp("mail") / "data", {ALICE: "correct horse battery"}) as running:
         yield running
-
-
-def opened(page: Page, subject: str) -> Locator:
-    page.get_by_role("row").filter(has_text=subject).click()
-    reader = page.get_by_role("region", name="Conversation", exact=True)
-    expect(reader.get_by_role("heading", name=subject)).to_be_visible()
-    return reader
 
 
 def choose(page: Page, name: str) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from icalendar import Calendar
-from playwright.sync_api import Browser, Locator, Page, Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from daemon.mail.address import parse_address
 from daemon.store import accounts
 from daemon.store.db import Store
 from tests.browser.conftest import SHOTS
-from tests.browser.house import ALICE, BOB, USERS, arrived, deliver, letter, visiting
+from tests.browser.house import ALICE, BOB, USERS, arrived, deliver, letter, opened, visiting
 from tests.instruments.server import Server
 from tests.messages.malformed import malformed
 from tests.store.stage import deliver as put
@@ -82,13 +82,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     store.close()
     with made:
         yield made
-
-
-def opened(page: Page, subject: str) -> Locator:
-    page.get_by_role("row").filter(has_text=subject).click()
-    reader = page.get_by_role("region", name="Conversation", exact=True)
-    expect(reader.get_by_role("heading", name=subject)).to_be_visible()
-    return reader
 
 
 def test_a_viewer_that_never_fails(chromium: Browser, server: Server) -> None:

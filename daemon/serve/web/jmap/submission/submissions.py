@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from daemon.config import Config
 from daemon.flow import email_submission
@@ -30,6 +30,7 @@ from daemon.store.submissions import New, Settled, Settlement, Submission
 from daemon.store.tx import Tx
 from daemon.wire import jmap
 
+T = TypeVar("T")
 KIND = "s"
 _PROPERTIES = (
     "id", "identityId", "emailId", "threadId", "envelope", "sendAt", "undoStatus", "deliveryStatus", "dsnBlobIds",
@@ -203,20 +204,22 @@ class _Create:
 
 
 def _identity(call: Call, given: Arguments) -> kept_identities.Identity:
-    name = given.get("identityId")
-    number = gets.number(identities.KIND, sets.real_id(call, name)) if isinstance(name, str) else 0
-    found = call.store.peek(kept_identities.find, call.account_id, number)
-    if found is None:
-        raise bad(["identityId"], "there is no such identity")
-    return found
+    return _named(call, given, "identityId", identities.KIND, kept_identities.find, "identity")
 
 
 def _message(call: Call, given: Arguments) -> Stored:
-    name = given.get("emailId")
-    number = gets.number(object_ids.EMAIL, sets.real_id(call, name)) if isinstance(name, str) else 0
-    found = call.store.peek(email_sets.find, call.account_id, number)
+    return _named(call, given, "emailId", object_ids.EMAIL, email_sets.find, "message")
+
+
+def _named(
+    call: Call, given: Arguments, name: str, kind: str, find: Callable[[Tx, int, int], T | None], what: str
+) -> T:  # fmt: skip
+    """What an id names, of whoever asks. Raises `SetError` if there is none."""
+    told = given.get(name)
+    number = gets.number(kind, sets.real_id(call, told)) if isinstance(told, str) else 0
+    found = call.store.peek(find, call.account_id, number)
     if found is None:
-        raise bad(["emailId"], "there is no such message")
+        raise bad([name], f"there is no such {what}")
     return found
 
 
