@@ -185,7 +185,7 @@ def test_several_are_ticked_and_moved_to_a_new_folder(chromium: Browser, server:
     with visiting(chromium, server, "mail-move") as alice:
         page = alice.inside()
         for subject in ("Receipt one", "Receipt two"):
-            row(page, subject).get_by_role("checkbox").click(force=True)
+            row(page, subject).get_by_role("checkbox").click()
         expect(page.get_by_text("2 selected")).to_be_visible()
         alice.seen.shot("mail-ticked")
         page.get_by_role("toolbar", name="List").get_by_role("button", name="Move to").click()
@@ -214,7 +214,7 @@ def test_folders_are_made_renamed_filled_and_deleted(chromium: Browser, server: 
         row(page, "A seed catalogue").drag_to(folder)
         until(lambda: there(server, "A seed catalogue", "Garden &- roof"), "dropped there")
         alice.seen.shot("mail-dropped")
-        page.get_by_role("button", name="More about Garden & roof").click(force=True)
+        page.get_by_role("button", name="More about Garden & roof").click()
         page.get_by_role("menuitem", name="Delete…").click()
         page.get_by_role("dialog").get_by_role("button", name="Delete").click()
         expect(folder).to_have_count(0)
