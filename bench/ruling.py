@@ -1,6 +1,6 @@
 """`python -m bench.ruling`: what a user's rules cost for one message, in CPU time, in one process.
 
-The plan of a delivery is made as the server makes it (`receive.prepare` over a store), for a user with so many rules
+The plan of a delivery is made as the server makes it (`planning.prepare` over a store), for a user with so many rules
 and for one without: the difference is all that rules cost before the write, the look-up of the script, the header read,
 the run, and what was decided put into the plan. The script was compiled for the message before. All rules are asked,
 the last one files.
@@ -19,7 +19,7 @@ from pathlib import Path
 from bench.row import Field, Figures, Row
 from bench.suite import Server
 from daemon.config import Config, DataDir
-from daemon.flow import receive
+from daemon.flow import planning
 from daemon.flow.envelope import Envelope, Origin, Recipient
 from daemon.mail.address import Address, parse_address
 from daemon.mail.summary import summarize
@@ -87,7 +87,7 @@ def costs(folder: Path, rules: int, seconds: float) -> Figures:
 
     def plan(user: str, inline: bool = True) -> None:
         envelope = Envelope(_SENDER, [Recipient(Address(user, "bench.test"))])
-        made, _ = store.peek(receive.prepare, _ORIGIN, envelope, body, summary, config, 0, b"", None, inline)
+        made, _ = store.peek(planning.prepare, _ORIGIN, envelope, body, summary, config, 0, b"", None, inline)
         if [copy.mailbox for copy in made.copies] != ["Filed" if user == "bob" else mailboxes.INBOX]:
             raise RuntimeError(f"this measures nothing: {made.copies}")
 

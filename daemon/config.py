@@ -353,6 +353,9 @@ class Config:
             if key not in self._values and (setting.default or setting.type != "hostname"):
                 self._values[key] = setting.parse(setting.default)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _config, (tuple(self.rows.items()), self.hostname)  # to another process: values are made there, once
+
     def __getitem__(self, key: str) -> Any:
         if key == "hostname":
             return self.hostname
@@ -365,6 +368,13 @@ class Config:
     def text(self, key: str) -> str:
         """The value as text: what was set, or the default."""
         return self.rows.get(key, SETTINGS[key].default) or (self.hostname if key == "hostname" else "")
+
+
+@lru_cache(maxsize=4)
+def _config(rows: tuple[tuple[str, str], ...], hostname: str) -> Config:
+    config = Config(rows)
+    config.hostname = hostname  # to ask for the machine's name can take long
+    return config
 
 
 def setting(key: str) -> Setting:

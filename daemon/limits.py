@@ -456,8 +456,8 @@ class Limits:
     sieve_nesting: int = 32  # blocks in blocks, tests in tests; RFC 5228 §2.10.5 asks for 15
     sieve_errors: int = 20  # faults told of one script
     sieve_steps: int = 100_000  # of a script for one message: well under a second
-    sieve_steps_inline: int = 5000  # of one on the event loop, some 50 ms at worst; then it begins anew in a thread
-    sieve_together: int = 20  # milliseconds of all scripts of one message on the event loop; then all begin anew
+    sieve_steps_inline: int = 5000  # of one in the writer, some 40 ms at worst; then it begins anew in a thread
+    sieve_together: int = 20  # milliseconds of all scripts of one message in the writer; then all begin anew
     sieve_chain: int = 10  # users who redirect to each other, one after another, while one message is taken
     sieve_words: int = 500  # characters that the trace keeps of what a script did
     sieve_told: int = 2000  # steps of a watched run that are remembered
@@ -488,8 +488,9 @@ class Limits:
     vacation_answers: int = 10_000  # senders whom one user's vacation remembers; beyond, nobody new is answered
     sieve_programs: int = 2 * MIB  # characters of scripts that are held ready, compiled: some ten times that in memory
     sieve_complaints: int = 100  # faults of global scripts that are logged once, before all are forgotten
-    sieve_quick: int = 5  # milliseconds of a run on the event loop; a script that took longer is run in a thread
-    sieve_inline: int = 8 * KIB  # characters of a script compiled on the event loop; longer ones in a thread
+    sieve_quick: int = 2  # milliseconds of a run in the writer; a script that took longer is run in a thread
+    sieve_slow: int = 60  # seconds after which such a script is tried there again
+    sieve_inline: int = 32 * KIB  # characters of a script compiled in the writer; longer ones in a thread
     sieve_versions: int = 100 * MIB  # octets of changed messages that the actions of one script hold
     sieve_changed: int = 100 * MIB  # octets of those of all its recipients; beyond, the next get it as it came
     sieve_again: int = 100  # messages in mailboxes that scripts change in one transaction

@@ -332,6 +332,7 @@ PROOFS = {
     "test_long_messages_and_scripts_are_looked_at_in_a_thread": "sieve_inline",
     "test_a_fault_of_a_global_script_is_logged_once": "sieve_complaints",
     "test_a_script_that_took_long_is_run_in_a_thread": "sieve_quick",
+    "test_a_script_that_took_long_is_tried_again_after_a_while": "sieve_slow",
     "test_a_script_that_takes_long_the_first_time_does_not_stand_in_the_way": "sieve_steps_inline",
     "test_many_scripts_for_one_message_do_not_stand_in_the_way": "sieve_together",
     "test_a_long_chain_of_redirects_ends": "sieve_chain",

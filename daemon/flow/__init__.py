@@ -1,12 +1,12 @@
 """Where does it go next?
 
-One road in: every message is accepted by `receive`, which plans (reading) and lets `deliver` commit (one write).
-`rules` are those of mailboxes' owners (`answers` has the words, `applying` makes a plan of them), `engines` asks other
-filters before that, `submit` completes what users hand in, `containing` holds what is too much of
-it and `alarm` tells of that, `notify` tells a sender what acceptance could not do, `forward` names the sender of what
-is sent on. One road out: rows in the queue, which `queue` claims and hands to a `lane` for each destination; `route`
-finds hosts, `peer` and `tls` connect, `send` keeps a session and `fit` looks what it bears; an `outcome` is a value,
-`settle` writes many, `bounce` tells the sender. `outbound` puts the road out together.
+One road in: every message is accepted by `receive`; `planning` reads and `deliver` commits (one write), both where the
+writer is. `rules` are those of mailboxes' owners (`answers` has the words, `applying` makes a plan of them), `engines`
+asks other filters before that, `submit` completes what users hand in, `containing` holds what is too much of it and
+`alarm` tells of that, `notify` tells a sender what acceptance could not do, `forward` names the sender of what is sent
+on. One road out: rows in the queue, which `queue` claims and hands to a `lane` for each destination; `route` finds
+hosts, `peer` and `tls` connect, `send` keeps a session and `fit` looks what it bears; an `outcome` is a value, `settle`
+writes many, `bounce` tells the sender. `outbound` puts the road out together.
 
 Four sentences prevent bugs:
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from daemon import log
 from daemon.config import Config
-from daemon.flow import receive
+from daemon.flow import planning
 from daemon.flow.deliver import Plan, Stale, commit
 from daemon.flow.envelope import Envelope, Origin, Recipient
 from daemon.flow.postmaster import administrators, plain_letter, postmaster
@@ -95,7 +95,7 @@ def _plan(
     unique = f"incident.{incident.id}.{incident.began_at}.{len(shown)}"
     data = plain_letter(ours, shown, *words, unique=unique, hostname=config.hostname, now=now / 1000)
     envelope = Envelope(None, [Recipient(address, notify="NEVER") for address in to], eightbit=not data.isascii())
-    plan, _ = receive.prepare(tx, Origin("notice"), envelope, Body.of(data), summarize(data), config, 1)
+    plan, _ = planning.prepare(tx, Origin("notice"), envelope, Body.of(data), summarize(data), config, 1)
     return plan
 
 

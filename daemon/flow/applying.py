@@ -32,7 +32,7 @@ from daemon.store.addresses import Denial, Local, Onward
 from daemon.store.spool import Body
 
 if TYPE_CHECKING:
-    from daemon.flow.receive import Planning
+    from daemon.flow.planning import Planning
 
 _HANDLE = 64  # characters of a vacation's handle that are remembered as they are
 _UNSAFE = re.compile(r"[^ -~]+")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from daemon.config import Config
-from daemon.flow import receive
+from daemon.flow import planning
 from daemon.flow.deliver import Plan
 from daemon.flow.envelope import Envelope, Origin, Recipient
 from daemon.flow.outcome import Result
@@ -74,7 +74,7 @@ def plan(store: Store, config: Config, kind: str, message: Message, told: Sequen
         requiretls=message.tls == "required",  # RFC 8689 §5: what tells of it is protected as it was
     )  # fmt: skip
     origin = Origin("notice", trace=message.trace)
-    found, _ = store.peek(receive.prepare, origin, envelope, Body.of(text), summarize(text), config, 1)
+    found, _ = store.peek(planning.prepare, origin, envelope, Body.of(text), summarize(text), config, 1)
     found.about = kind
     return None if found.empty else found
 

@@ -22,8 +22,8 @@ from daemon.flow import applying, containing, rules
 from daemon.flow.amending import Amendment, Into, amend
 from daemon.flow.deliver import Stale, Version
 from daemon.flow.envelope import Envelope, Origin, Recipient
+from daemon.flow.planning import Planning
 from daemon.flow.programs import programs
-from daemon.flow.receive import Planning
 from daemon.flow.rules import Case, Lying, Place, Ruling
 from daemon.limits import LIMITS
 from daemon.mail.address import Address, BadAddress, parse_address

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from threading import Lock
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from daemon.store.tx import Tx
 
 
 class Heavy(Exception):
-    """Too much for the loop that serves everybody: plan again in a thread."""
+    """Too much for the writer that everybody waits for: plan again in a thread of the server."""
 
 
 _Asked = tuple[tuple[str, bool, str | None], ...]  # what was included: name, whether a global one, its text
@@ -31,14 +32,14 @@ class Programs:
     def __init__(self) -> None:
         self._held: OrderedDict[object, _Held] = OrderedDict()
         self._size = 0
-        self._slow: set[object] = set()  # those of the held that took their time at the last run
+        self._slow: dict[object, float] = {}  # those of the held that took their time, and until when that counts
         self._complaints: set[tuple[int, str]] = set()
         self._lock = Lock()
 
     def get(self, tx: Tx, account_id: int, text: str, *, inline: bool = False) -> Program:
         """Raises `ScriptErrors`; and `Heavy`, `inline`, for what takes long to compile, or did to run."""
         key = _key(account_id, text)
-        if inline and key in self._slow:
+        if inline and self._slow.get(key, 0.0) > time.monotonic():
             raise Heavy
         with self._lock:
             held = self._held.get(key)
@@ -59,18 +60,18 @@ class Programs:
             while self._size > LIMITS.sieve_programs and len(self._held) > 1:
                 gone, old = self._held.popitem(last=False)
                 self._size -= old.size
-                self._slow.discard(gone)
+                self._slow.pop(gone, None)
 
     def took(self, account_id: int, text: str, seconds: float) -> None:
-        """How long a run was: the loop is not kept from its work twice."""
+        """How long a run was: who must not wait does not wait for it again soon."""
         key, slow = _key(account_id, text), seconds * 1000 > LIMITS.sieve_quick
-        if slow == (key in self._slow):
+        if not slow and key not in self._slow:
             return
         with self._lock:
             if slow and key in self._held:
-                self._slow.add(key)
+                self._slow[key] = time.monotonic() + LIMITS.sieve_slow
             else:
-                self._slow.discard(key)
+                self._slow.pop(key, None)
 
     def complain(self, text: str, fault: str) -> bool:
         """Whether nobody was told of this fault yet: a script of all users would fill the log with it."""

@@ -2,7 +2,8 @@
 
 Domain code is plain synchronous functions over a transaction, `def add_user(tx, ...)`. The daemon calls
 `await store.read(fn, ...)` and `await store.write(fn, ...)`, the command line `store.read_now` and `store.write_now`.
-The server's writes run in another process (`remote`): a work gets all it needs as arguments.
+The server's writes run in another process (`remote`): a work gets all it needs as arguments. What reads much to know
+what it writes does both there: `store.plan_and_write`.
 Five sentences prevent bugs:
 
 1. Bytes are in a segment and synced before a row points to them; a row is committed before anybody is told.

@@ -31,6 +31,7 @@ from daemon.store.tx import Changes, Tx
 from daemon.store.writer import Piece, Writer, nothing, says_full
 
 T = TypeVar("T")
+P = TypeVar("P")
 Ts = TypeVarTuple("Ts")
 Listener = Callable[[Changes], None]
 
@@ -182,6 +183,22 @@ class Store:
             self._submit(piece)
             if self._patient:
                 self._submit_patient()
+        return await answer
+
+    async def plan_and_write(
+        self,
+        plan: Callable[[Tx, *Ts], tuple[P, Sequence[Body]]],
+        work: Callable[[Tx, P], T],
+        *args: *Ts,
+        bodies: Sequence[Body] = (),
+    ) -> T:
+        """The same in two steps, where the writer is: `plan` looks, before the group's bytes are written and its
+        transaction begins; `work` gets what it found. `bodies` are those among `args`, and `plan` answers with those
+        that are written, of which it may have made some. Raises what either of them raised."""
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._submit(Piece(work, args, bodies, answer, plan=plan))
+        if self._patient:
+            self._submit_patient()
         return await answer
 
     def write_now(

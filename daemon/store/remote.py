@@ -7,7 +7,8 @@ bodies that are also given as `bodies`.
 Three sentences prevent bugs:
 
 1. Pieces are taken in the order in which they were handed in. A frame is a group, and what is handed in while one is
-   under way is the next: it goes before the answers of the last one are told, so that the writer need not wait.
+   under way is the next: it goes while the disk makes that one durable, or else before its answers are told, so that
+   the writer need not wait. To send each piece at once makes small groups and many commits, which costs more.
 2. The two die together: the writer with the server (a signal of the system, else the end of the socket), and a server
    whose writer is gone is broken, for nobody can know what became of the last group.
 3. Only the loop reads answers: who waits for one in the loop's own thread waits for ever.
@@ -22,6 +23,7 @@ import socket
 import subprocess
 import sys
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable
 from itertools import chain
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from daemon.store.db import Store
 
 READY = "ready"
+ENDING = "ending"  # the group that is under way: only the disk is waited for
 _START = 60.0  # seconds until the process must be ready
 
 
@@ -121,9 +124,9 @@ class RemoteWriter:
 
     # -- to the writer -------------------------------------------------------------------------------------------------
 
-    def _send_waiting(self) -> None:
-        """All that waits, unless a group is under way: then it waits for company until that one is answered."""
-        if self._sent:
+    def _send_waiting(self, *, next_too: bool = False) -> None:
+        """All that waits, unless a group is under way: then it waits for company until that one comes to its end."""
+        if self._sent and not next_too:
             return
         with self._lock:
             pieces, self._waiting = self._waiting, []
@@ -143,7 +146,7 @@ class RemoteWriter:
     def _pack(self, pieces: list[Piece]) -> None:
         """A frame of these; who cannot be packed fails alone."""
         bodies = [body for piece in pieces for body in piece.bodies]
-        asked = [(p.work, p.args, len(p.bodies), p.into_reserve) for p in pieces]
+        asked = [(p.work, p.args, len(p.bodies), p.into_reserve, p.plan) for p in pieces]
         try:
             frame, files = pack((self._store.reserve, self._store.segment_size, asked), bodies)
         except Exception as error:
@@ -201,12 +204,17 @@ class RemoteWriter:
         return alive
 
     def _take_answers(self) -> None:
+        ending = False
         while (frame := self._frames.next()) is not None:
             said, _ = frame
             if said == READY:
                 if not self._ready.done():
                     self._ready.set_result(None)
                 continue
+            if said == ENDING:
+                ending = True
+                continue
+            ending = False
             answers, changes, broken = said
             self._store.broken = self._store.broken or broken
             pieces = self._sent.popleft()
@@ -215,6 +223,8 @@ class RemoteWriter:
             if self._waiting:
                 self._send_waiting()
             self._done(pieces, changes)
+        if ending and len(self._sent) == 1 and self._waiting:  # after all that was said: the writer may be gone by now
+            self._send_waiting(next_too=True)
 
     def _done(self, pieces: list[Piece], changes: Changes) -> None:
         for piece in pieces:
@@ -257,5 +267,11 @@ def _start(data: Path, sock: socket.socket) -> subprocess.Popen[bytes]:
 
 
 def answer_of(piece: Piece) -> tuple[Any, BaseException | None]:
-    """What the writer tells of a piece."""
-    return piece.value, None if piece.error is None else portable(piece.error)
+    """What the writer tells of a piece; of a fault of ours where it was, too, for a traceback does not travel."""
+    error = piece.error
+    if error is None:
+        return piece.value, None
+    error = portable(error)
+    if not type(error).__module__.startswith("daemon."):
+        error.add_note("".join(traceback.format_exception(piece.error)))
+    return piece.value, error

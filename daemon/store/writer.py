@@ -1,10 +1,10 @@
 """The one thread that writes, in this process or in one of its own: group commit.
 
-States of a piece of writing: waiting → bytes appended → its SQL run in a SAVEPOINT, while another thread syncs the
-bytes → bytes synced → committed with its group → answered. A piece that raises rolls back alone. An error that ends the
-whole transaction (SQLITE_FULL, an I/O error) acknowledges nobody; the pieces are run again one by one. An error at
-COMMIT fails all of the group: whether it came to the disk is unknown then, so the peer hears "later" and may send a
-second copy, never lose the only one.
+States of a piece of writing: waiting → planned, if it looks before it writes → bytes appended → its SQL run in a
+SAVEPOINT, while another thread syncs the bytes → bytes synced → committed with its group → answered. A piece that
+raises rolls back alone. An error that ends the whole transaction (SQLITE_FULL, an I/O error) acknowledges nobody; the
+pieces are run again one by one. An error at COMMIT fails all of the group: whether it came to the disk is unknown then,
+so the peer hears "later" and may send a second copy, never lose the only one.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _BROKEN = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, 
 class Piece:
     """One piece of writing. `answer` is a future of a loop or of a thread; None ends the writer."""
 
-    __slots__ = ("work", "args", "bodies", "into_reserve", "answer", "value", "error", "changes")
+    __slots__ = ("work", "args", "bodies", "into_reserve", "plan", "answer", "value", "error", "changes")
 
     def __init__(
         self,
@@ -56,11 +56,13 @@ class Piece:
         bodies: Sequence[Body],
         answer: Any,
         into_reserve: bool = False,
+        plan: Callable[..., tuple[Any, Sequence[Body]]] | None = None,
     ) -> None:
         self.work = work
         self.args = args
         self.bodies = bodies
         self.into_reserve = into_reserve
+        self.plan = plan
         self.answer = answer
         self.value: Any = None
         self.error: BaseException | None = None
@@ -85,6 +87,13 @@ class Piece:
     def let_go(self) -> None:
         for body in self.bodies:
             body.let_go()
+
+    def planned(self, value: Any, bodies: Sequence[Body]) -> None:
+        """What its work gets, and the bodies that it needs."""
+        for body in bodies:
+            body.hold()
+        self.let_go()
+        self.args, self.bodies = (value,), bodies
 
     def unplace(self) -> None:
         """Its bodies are in no segment."""
@@ -112,14 +121,20 @@ def _is(error: BaseException, code: int) -> bool:
 
 
 class Writer:
-    """Started by the first `submit`. `answered` is called in this thread with each group that came to its end."""
+    """Started by the first `submit`. `answered` is called in this thread with each group that came to its end, `ending`
+    before that, when only the disk is waited for."""
 
     def __init__(
-        self, store: Store, pool: ThreadPoolExecutor, answered: Callable[[list[Piece], Changes], None]
+        self,
+        store: Store,
+        pool: ThreadPoolExecutor,
+        answered: Callable[[list[Piece], Changes], None],
+        ending: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._pool = pool
         self._answered = answered
+        self._ending = ending
         self._work: SimpleQueue[Piece] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -188,6 +203,7 @@ class Writer:
                 # with it SQLite asks the log for each page before its own cache: a COPY takes twice as long
                 self._db.execute("pragma mmap_size = 0")
                 self._db.execute(f"pragma journal_size_limit = {_LOG_STOP * 4096}")
+            self._plan(self._db, pieces)
             self._group(self._db, pieces)
             version = self._db.execute("pragma data_version").fetchone()[0]
             news.everything = version != self._others
@@ -205,6 +221,27 @@ class Writer:
         self._answered(pieces, news)
         if self._db is not None:
             self._checkpoint_when_due(self._db)
+
+    def _plan(self, db: sqlite3.Connection, pieces: list[Piece]) -> None:
+        """What the pieces that plan are going to write, found over one view before anything of the group is written."""
+        planning = [(piece, piece.plan) for piece in pieces if piece.plan is not None]
+        if not planning:
+            return
+        now = self._store.clock()
+        try:
+            db.execute("begin")
+            for piece, plan in planning:
+                before = db.total_changes  # `query_only` would have all statements prepared anew
+                try:
+                    piece.planned(*plan(Tx(db, now), *piece.args))
+                    if db.total_changes != before:
+                        raise StoreError("a plan must not write")
+                except BaseException as error:
+                    piece.unplace()
+                    piece.fail(self._failure(error))
+        finally:
+            if db.in_transaction:  # an error may have ended it
+                db.execute("rollback")
 
     def _group(self, db: sqlite3.Connection, pieces: list[Piece]) -> None:
         """Append, run and commit `pieces`; each ends with `changes` and a value, or with an error."""
@@ -232,6 +269,7 @@ class Writer:
             self._count(db, self._appender, sealed=False)
 
     def _commit(self, db: sqlite3.Connection) -> None:
+        self._ending()
         self._syncer.wait()  # raises when a row would point to bytes that are not durable
         db.execute("commit")
         self._wasted = 0
@@ -243,10 +281,8 @@ class Writer:
             piece.value = piece.work(tx, *piece.args)
             piece.changes = tx.changes
             piece.error = None
-        except StopIteration as error:  # no future can carry it
-            piece.fail(RuntimeError(f"the work raised {error!r}"))
         except BaseException as error:
-            piece.fail(self._as_ours(error) if isinstance(error, sqlite3.Error | MemoryError) else error)
+            piece.fail(self._failure(error))
         if db.in_transaction:
             if piece.error is not None:
                 db.execute("rollback to piece")
@@ -273,6 +309,12 @@ class Writer:
         if db.in_transaction:
             with contextlib.suppress(sqlite3.Error):
                 db.execute("rollback")
+
+    def _failure(self, error: BaseException) -> BaseException:
+        """How a piece failed that raised this."""
+        if isinstance(error, StopIteration):  # no future can carry it
+            return RuntimeError(f"the work raised {error!r}")
+        return self._as_ours(error) if isinstance(error, sqlite3.Error | MemoryError) else error
 
     def _as_ours(self, error: BaseException) -> BaseException:
         """A new exception for each piece: several tasks will raise it."""
@@ -301,7 +343,7 @@ class Writer:
 
     def _append(self, db: sqlite3.Connection, pieces: list[Piece]) -> None:
         """The bytes of all pieces into the segment, synced. Those that have no room, or fail, get their error."""
-        waiting = [p for p in pieces if p.bodies]
+        waiting = [p for p in pieces if p.bodies and p.error is None]
         if not waiting:
             return
         for piece in waiting:

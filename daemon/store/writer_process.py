@@ -20,7 +20,7 @@ from daemon import log
 from daemon.config import DataDir
 from daemon.store.db import Store
 from daemon.store.letters import Broken, Frames, pack
-from daemon.store.remote import READY, answer_of
+from daemon.store.remote import ENDING, READY, answer_of
 from daemon.store.spool import Body
 from daemon.store.tx import Changes
 from daemon.store.writer import Piece, Writer
@@ -35,7 +35,8 @@ class Hand:
         self._sock = sock
         self._frames = Frames(sock)
         self._store = Store(data)
-        self._writer = Writer(self._store, ThreadPoolExecutor(1, "checkpoint"), self._answered)
+        pool = ThreadPoolExecutor(1, "checkpoint")
+        self._writer = Writer(self._store, pool, self._answered, ending=lambda: self._say(ENDING))
 
     def run(self) -> None:
         """Until the server says no more. Raises `OSError` and `Broken` when it is gone."""
@@ -48,8 +49,8 @@ class Hand:
     def _asked(self, said: Any, bodies: list[Body]) -> list[Piece]:
         self._store.reserve, self._store.segment_size, asked = said
         pieces: list[Piece] = []
-        for work, args, count, into_reserve in asked:
-            piece = Piece(work, args, bodies[:count], None, into_reserve)
+        for work, args, count, into_reserve, plan in asked:
+            piece = Piece(work, args, bodies[:count], None, into_reserve, plan)
             del bodies[:count]
             piece.hold()
             for body in piece.bodies:

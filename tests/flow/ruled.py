@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVarTuple
+
 from daemon.flow import receive
 from daemon.flow.envelope import Envelope, Origin, Recipient
 from daemon.limits import LIMITS
 from daemon.mail.address import parse_address
 from daemon.store import accounts, events, mailboxes, messages, sieve
 from daemon.store.check import check
+from daemon.store.db import Store
 from daemon.store.spool import Body
 from daemon.store.tx import Tx
 from tests.flow.house import House
+
+Ts = TypeVarTuple("Ts")
 
 ANN, BOB, CARL = "ann@here.example", "bob@here.example", "carl@far.example"
 MAIL = (
@@ -24,13 +30,22 @@ def account(house: House, user: str) -> int:
 
 
 def script(house: House, user: str, text: str, name: str = "main") -> None:
-    number = account(house, user)
+    house.store.write_now(activated, account(house, user), text, name)
 
-    def work(tx: Tx) -> None:
-        sieve.put(tx, number, name, text)
-        sieve.activate(tx, number, name)
 
-    house.store.write_now(work)
+def activated(tx: Tx, account_id: int, text: str, name: str = "main") -> None:
+    """It is his script from now on."""
+    sieve.put(tx, account_id, name, text)
+    sieve.activate(tx, account_id, name)
+
+
+def meanwhile(house: House, work: Callable[[Tx, *Ts], object], *args: *Ts) -> None:
+    """Another process writes, while the house's writer plans."""
+    other = Store.open(house.store.data)
+    try:
+        other.write_now(work, *args)
+    finally:
+        other.close()
 
 
 def everybody(house: House, name: str, text: str, place: str = "before", domain: str = "") -> None:

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
-from daemon.flow import applying, programs, receive, rules
+from daemon.flow import applying, planning, programs, receive, rules
 from daemon.limits import LIMITS
 from daemon.mail.address import parse_address
 from daemon.store import accounts, mailboxes, sieve
 from daemon.store.tx import Tx
 from tests.flow.house import House
-from tests.flow.ruled import ANN, BOB, CARL, MAIL, Fewer, accept, account, boxes, everybody, script, steps, text
+from tests.flow.ruled import (
+    ANN,
+    BOB,
+    CARL,
+    MAIL,
+    Fewer,
+    accept,
+    account,
+    activated,
+    boxes,
+    everybody,
+    meanwhile,
+    script,
+    steps,
+    text,
+)
 
 
 def add_user(house: House, user: str) -> None:
@@ -40,7 +54,7 @@ async def test_a_failed_redirect_and_a_full_mailbox_do_not_hold_up_the_others(ho
     script(house, ANN, 'redirect "nobody@here.example";')
     quota(house, ANN, 1)
     receipt = await accept(house, ANN, BOB, kind="lmtp")
-    assert [outcome.denial for outcome in receipt.outcomes] == [receive.FULL, None]
+    assert [outcome.denial for outcome in receipt.outcomes] == [planning.FULL, None]
     assert len(boxes(house, BOB)["INBOX"]) == 1 and boxes(house, ANN) == {}
 
 
@@ -98,7 +112,7 @@ async def test_a_user_removed_between_plan_and_write(house: House, monkeypatch: 
     def prepare(tx: Tx, *about: object) -> object:
         monkeypatch.setattr(receive, "prepare", real)
         made = real(tx, *about)  # type: ignore[arg-type]
-        house.store.write_now(accounts.remove, account(house, ANN))
+        meanwhile(house, accounts.remove, account(house, ANN))
         return made
 
     monkeypatch.setattr(receive, "prepare", prepare)
@@ -116,7 +130,7 @@ async def test_a_script_replaced_between_plan_and_write(house: House, monkeypatc
 
     def prepare(tx: Tx, *about: object) -> object:
         made = real(tx, *about)  # type: ignore[arg-type]
-        script(house, ANN, "discard;")
+        meanwhile(house, activated, account(house, ANN), "discard;")
         return made
 
     monkeypatch.setattr(receive, "prepare", prepare)
@@ -145,7 +159,7 @@ async def _threads(house: House, monkeypatch: pytest.MonkeyPatch, *to: str) -> i
     with monkeypatch.context() as patch:
         patch.setattr(house.store, "read_long", read)
         assert (await accept(house, *to)).taken
-    return seen.count(receive.prepare)
+    return seen.count(receive._plan)
 
 
 async def test_a_script_that_takes_long_the_first_time_does_not_stand_in_the_way(
@@ -165,7 +179,7 @@ async def test_many_scripts_for_one_message_do_not_stand_in_the_way(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script(house, ANN, 'require "fileinto"; fileinto "Archive";')
-    monkeypatch.setattr(receive, "LIMITS", Fewer(sieve_together=-1))
+    monkeypatch.setattr(planning, "LIMITS", Fewer(sieve_together=-1))
     assert await _threads(house, monkeypatch, ANN) == 1 and len(boxes(house, ANN)["Archive"]) == 1
 
 
@@ -197,6 +211,18 @@ async def test_a_neighbour_who_gets_the_answer_does_not_stand_in_the_way(
     assert receipt.taken and seen == [True, True, False, False] and len(boxes(house, BOB)["Archive"]) == 1
 
 
+async def test_a_second_version_of_the_message_is_made_in_a_thread(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is read as a whole, and that is not counted as the script's."""
+    rule = 'require ["editheader", "fileinto", "mailbox"];'
+    change = 'addheader "X-Sorted" "yes"; fileinto :create "A";'
+    script(house, ANN, rule + change)
+    assert await _threads(house, monkeypatch, ANN) == 0
+    script(house, ANN, rule + change + change.replace('"A"', '"B"'))
+    assert await _threads(house, monkeypatch, ANN) == 1 and len(boxes(house, ANN)["B"]) == 1
+
+
 async def test_a_long_message_is_not_changed_for_each_of_many(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(applying, "LIMITS", Fewer(sieve_changed=100))
     script(house, ANN, 'require "editheader"; addheader "X-Sorted" "yes";')
@@ -212,22 +238,14 @@ async def test_scripts_that_take_long_wait_for_each_other(house: House, monkeypa
     real = receive.prepare
 
     def prepare(*about: object) -> object:
+        if about[-1] is True:  # where the writer is
+            raise rules.Heavy
         alone.append(house.store._long.locked())
         return real(*about)  # type: ignore[arg-type]
 
     monkeypatch.setattr(receive, "prepare", prepare)
-    monkeypatch.setattr(house.store, "peek", _heavy(house.store.peek))
     receipts = await asyncio.gather(*(accept(house, ANN) for _ in range(6)))
     assert all(receipt.taken for receipt in receipts) and alone == [True] * 6
-
-
-def _heavy(real: Callable[..., object]) -> Callable[..., object]:
-    def peek(work: object, *about: object) -> object:
-        if about[-1] is True:
-            raise rules.Heavy
-        return real(work, *about)
-
-    return peek
 
 
 # --------------------------------------------------------------------------------------- what no other test would miss

@@ -7,7 +7,7 @@ import sqlite3
 
 import pytest
 
-from daemon.flow import deliver, receive
+from daemon.flow import deliver, planning, receive
 from daemon.flow.deliver import Stale, commit
 from daemon.flow.envelope import Envelope, Origin, Recipient
 from daemon.limits import LIMITS
@@ -100,14 +100,14 @@ async def test_those_who_may_relay_reach_the_world(house: House, kind: str) -> N
 async def test_a_full_mailbox_alone_is_refused_for_now(house: House) -> None:
     quota(house, ANN, 100)
     receipt = await accept(house, "carl@far.example", ANN)
-    assert receipt.outcomes[0].denial is receive.FULL
+    assert receipt.outcomes[0].denial is planning.FULL
     assert blobs(house) == (0, 0)
 
 
 async def test_a_full_mailbox_among_others_is_told_to_the_sender(house: House) -> None:
     quota(house, ANN, 100)
     receipt = await accept(house, "carl@far.example", ANN, BOB)
-    assert [o.denial for o in receipt.outcomes] == [receive.FULL, None]
+    assert [o.denial for o in receipt.outcomes] == [planning.FULL, None]
     assert len(house.inbox(BOB)) == 1
     (row,) = house.queued()
     assert (row.sender, row.recipient, row.origin) == ("", "carl@far.example", "notice")
@@ -171,8 +171,8 @@ async def test_a_message_that_was_passed_on_too_often_goes_no_further(house: Hou
     hop = b"Received: from a by b; Mon, 1 Jan 2024 00:00:00 +0000\r\n"
     assert (await accept(house, "carl@far.example", ANN, data=hop * LIMITS.smtp_hops + MESSAGE)).taken
     receipt = await accept(house, "carl@far.example", ANN, data=hop * (LIMITS.smtp_hops + 1) + MESSAGE)
-    assert receipt.outcomes[0].denial is receive.HOPS
-    assert receive.HOPS.code == 554 and receive.HOPS.enhanced == "5.4.6"
+    assert receipt.outcomes[0].denial is planning.HOPS
+    assert planning.HOPS.code == 554 and planning.HOPS.enhanced == "5.4.6"
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ async def test_a_message_that_was_passed_on_too_often_goes_no_further(house: Hou
 )
 async def test_a_message_that_was_here_before_goes_in_a_circle(house: House, field: bytes) -> None:
     receipt = await accept(house, "carl@far.example", ANN, BOB, data=field + b"\r\n" + MESSAGE, kind="lmtp")
-    assert [o.denial for o in receipt.outcomes] == [receive.LOOP, None]
+    assert [o.denial for o in receipt.outcomes] == [planning.LOOP, None]
 
 
 async def test_a_field_that_names_nobody_is_no_circle(house: House) -> None:
@@ -193,7 +193,7 @@ async def test_an_alias_that_leads_back_here_ends(house: House) -> None:
     house.alias("both@here.example", "out@here.example")
     sent = b"Delivered-To: out@here.example\r\n" + MESSAGE
     receipt = await accept(house, "carl@far.example", "both@here.example", data=sent)
-    assert receipt.outcomes[0].denial is receive.LOOP and house.queued() == []
+    assert receipt.outcomes[0].denial is planning.LOOP and house.queued() == []
 
 
 async def test_an_address_that_stopped_leading_anywhere_is_unknown(house: House) -> None:
@@ -216,7 +216,7 @@ async def test_a_plan_that_grew_old_is_made_anew_and_not_for_ever(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing(*_: object, **__: object) -> None:
-        raise receive.OverQuota("no room")
+        raise planning.OverQuota("no room")
 
     monkeypatch.setattr(messages, "put", missing)
     with pytest.raises(StoreBusy, match="keep changing"):
@@ -229,7 +229,7 @@ async def test_a_plan_that_grew_old_is_made_anew_and_not_for_ever(
 async def test_a_mailbox_that_is_not_there_makes_the_plan_stale(house: House) -> None:
     body = Body.of(MESSAGE)
     plan, _ = house.store.peek(
-        receive.prepare, Origin("smtp"), envelope("", ANN), body, receive.summarize(MESSAGE), house.config, 0
+        planning.prepare, Origin("smtp"), envelope("", ANN), body, receive.summarize(MESSAGE), house.config, 0
     )
     plan.copies[0] = plan.copies[0]._replace(mailbox="Nowhere")
     with pytest.raises(Stale):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
+from functools import partial
 
 import pytest
 
-from daemon.flow import programs, receive, rules
+from daemon.flow import planning, programs, receive, rules
 from daemon.flow.envelope import Envelope, Origin, Recipient
 from daemon.flow.programs import Programs
 from daemon.limits import LIMITS
@@ -188,7 +190,7 @@ async def test_a_full_mailbox_is_refused_before_anything_is_redirected(house: Ho
     house.store.write_now(lambda tx: accounts.change(tx, account(house, ANN), quota=100))
     script(house, ANN, 'require "copy"; redirect :copy "x@far.example";')
     receipt = await accept(house, ANN)
-    assert receipt.outcomes[0].denial is receive.FULL and house.queued() == []
+    assert receipt.outcomes[0].denial is planning.FULL and house.queued() == []
 
 
 async def test_what_is_only_useful_does_not_keep_the_message_out(house: House) -> None:
@@ -372,7 +374,7 @@ async def test_a_redirect_that_leads_nowhere_keeps_the_message_and_tells(house: 
 async def test_what_was_delivered_here_before_is_refused(house: House) -> None:
     script(house, ANN, 'redirect "x@far.example";')
     receipt = await accept(house, ANN, data=b"Delivered-To: ann@here.example\r\n" + MAIL)
-    assert receipt.outcomes[0].denial is receive.LOOP and house.queued() == []
+    assert receipt.outcomes[0].denial is planning.LOOP and house.queued() == []
 
 
 # ------------------------------------------------------------------------------------------------------------ refusals
@@ -526,11 +528,52 @@ async def test_a_script_that_took_long_is_run_in_a_thread(house: House, monkeypa
 
     monkeypatch.setattr(house.store, "read_long", read)
     await accept(house, ANN)
-    assert threads == [receive.prepare]
+    assert threads == [receive._plan]
     monkeypatch.setattr(programs, "LIMITS", LIMITS)
     for _ in range(2):
         await accept(house, ANN)
-    assert threads == [receive.prepare] * 2 and len(boxes(house, ANN)["Archive"]) == 4
+    assert threads == [receive._plan] * 2 and len(boxes(house, ANN)["Archive"]) == 4
+
+
+async def test_a_script_that_took_long_is_tried_again_after_a_while(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that runs it is in another process than the writer, which would never learn that it is quick now."""
+    monkeypatch.setattr(programs, "LIMITS", Fewer(sieve_quick=-1, sieve_slow=0))
+    script(house, ANN, 'require "fileinto"; # slow once\nfileinto "Archive";')
+    for _ in range(2):
+        await accept(house, ANN)
+    monkeypatch.setattr(house.store, "read_long", None)
+    await accept(house, ANN)
+    assert len(boxes(house, ANN)["Archive"]) == 3
+
+
+def test_a_script_that_is_slow_each_time_is_tried_once_in_a_while(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    held = Programs()
+    get = partial(house.store.peek, partial(held.get, inline=True), account(house, ANN), "keep;")
+    for _ in range(3):
+        get()
+        held.took(account(house, ANN), "keep;", LIMITS.sieve_quick / 1000 + 1)
+        now[0] += LIMITS.sieve_slow - 1
+        with pytest.raises(programs.Heavy):
+            get()
+        now[0] += 2
+    held.took(account(house, ANN), "keep;", 0)
+    get()
+
+
+@pytest.mark.parametrize(("rule", "taken"), [('ereject "no";', False), ('fileinto "Archive";', True)])
+async def test_what_takes_long_in_the_writers_own_process(house: House, rule: str, taken: bool) -> None:
+    script(house, ANN, 'require ["ereject", "fileinto"]; ' + rule + " " * LIMITS.sieve_inline)
+    house.store.attach(asyncio.get_running_loop())
+    await house.store.hire()
+    receipt = await accept(house, ANN)
+    assert receipt.taken is taken and house.story(receipt)[-1] == ("delivered" if taken else "refused rejected")
+    assert len(boxes(house, ANN).get("Archive", ())) == taken
 
 
 def test_the_command_line_takes_the_same_road(house: House) -> None:

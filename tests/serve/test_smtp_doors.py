@@ -404,7 +404,7 @@ async def test_lmtp_says_what_holds_for_all_to_each(office, monkeypatch):
             await c.says(f"RCPT TO:<{ALICE}>", "250")
             await c.says(f"RCPT TO:<{BOB}>", "250")
             with monkeypatch.context() as patch:
-                patch.setattr(Store, "write", fails)
+                patch.setattr(Store, "plan_and_write", fails)
                 await c.says(b"BDAT %d LAST\r\n" % len(message) + message, want, want)
         await c.says("NOOP", "250")
 

@@ -198,14 +198,14 @@ async def test_a4_a_client_killed_around_the_dot_leaves_one_message_or_none(offi
 
 async def test_a4_a_commit_under_way_is_not_undone_by_a_peer_that_hangs_up(office, monkeypatch):
     writing, go_on = asyncio.Event(), asyncio.Event()
-    write = Store.write
+    write = Store.plan_and_write
 
     async def slow(self: Store, *args: Any, **options: Any) -> Any:
         writing.set()
         await go_on.wait()
         return await write(self, *args, **options)
 
-    monkeypatch.setattr(Store, "write", slow)
+    monkeypatch.setattr(Store, "plan_and_write", slow)
     async with office.greeted() as c:
         giving = asyncio.create_task(c.gives(MESSAGE))
         await writing.wait()
@@ -233,7 +233,7 @@ FAULTS = [sqlite3.OperationalError("database is locked"), OSError(5, "secret pat
 
 
 @pytest.mark.parametrize("error", FAULTS, ids=lambda e: type(e).__name__)
-@pytest.mark.parametrize("where", ["handle_RCPT", "handle_DATA", "Store.has_room", "Store.write", "Body.write"])
+@pytest.mark.parametrize("where", ["handle_RCPT", "handle_DATA", "has_room", "plan_and_write", "Body.write"])
 async def test_a5_a_fault_of_ours_is_temporary_untold_and_logged(office, monkeypatch, caplog, error, where):
     def fails(*_: Any, **__: Any) -> Any:
         raise error
@@ -246,10 +246,10 @@ async def test_a5_a_fault_of_ours_is_temporary_untold_and_logged(office, monkeyp
             case "handle_RCPT" | "handle_DATA":
                 session._hooks.cache_clear()
                 patch.setattr(mx.Mx, where, later)
-            case "Store.has_room":
+            case "has_room":
                 patch.setattr(Store, "has_room", fails)
-            case "Store.write":
-                patch.setattr(Store, "write", later)
+            case "plan_and_write":
+                patch.setattr(Store, "plan_and_write", later)
             case _:
                 if not isinstance(error, (OSError, MemoryError)):
                     return  # a sink fails in these two ways
@@ -275,7 +275,7 @@ async def test_a5_a_fault_of_ours_is_temporary_untold_and_logged(office, monkeyp
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left"), StoreFull("full")], ids=["ENOSPC", "StoreFull"])
-@pytest.mark.parametrize("where", ["Body.write", "Store.write"])
+@pytest.mark.parametrize("where", ["Body.write", "plan_and_write"])
 async def test_a5_a_full_disk_is_452(office, monkeypatch, error, where):
     def fails(*_: Any, **__: Any) -> Any:
         raise error
@@ -283,8 +283,8 @@ async def test_a5_a_full_disk_is_452(office, monkeypatch, error, where):
     async def later(*_: Any, **__: Any) -> Any:
         raise error
 
-    if where == "Store.write":
-        monkeypatch.setattr(Store, "write", later)
+    if where == "plan_and_write":
+        monkeypatch.setattr(Store, "plan_and_write", later)
     elif isinstance(error, OSError):
         monkeypatch.setattr(content.Body, "write", fails)
     else:

@@ -26,6 +26,7 @@ from daemon.store.errors import Missing
 from daemon.store.messages import Placed
 from daemon.store.spool import Body
 from daemon.store.tx import Changes, Tx
+from daemon.store.writer import Piece
 from tests.instruments.until import soon, until
 from tests.store.stage import add_user, box_id, bytes_in, clean, message, note, noted, open_store, put
 
@@ -42,6 +43,20 @@ async def hired(data: DataDir) -> AsyncIterator[Store]:
 
 def bodies_put(tx: Tx, account: int, bodies: list[Body]) -> list[Placed]:
     return [put(tx, body, account) for body in bodies]
+
+
+def plan_put(tx: Tx, planned: tuple[int, list[Body]]) -> list[Placed]:
+    return bodies_put(tx, *planned)
+
+
+def planned_there(tx: Tx, account: int, body: Body) -> tuple[tuple[int, list[Body]], list[Body]]:
+    """The body that came, and one that is made where the writer is."""
+    both = [body, Body.of(b"made in %d" % os.getpid())]
+    return (account, both), both
+
+
+def nothing_of(tx: Tx, planned: object) -> None:
+    raise AssertionError(f"there is no plan to carry out, but {planned!r} came")
 
 
 def refused(tx: Tx) -> None:
@@ -117,14 +132,56 @@ async def test_groups_that_travel_are_not_larger_than_their_limit(
     assert moments[0] == moments[1] < moments[2] == moments[3] < moments[4]
 
 
+async def test_the_next_group_goes_over_while_the_disk_makes_the_last_one_durable(
+    hired: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story: list[str] = []
+    heard, packed = letters.Frames.next, remote.RemoteWriter._pack
+
+    def next_frame(frames: letters.Frames) -> object:
+        frame = heard(frames)
+        if frame is not None:
+            story.append(frame[0] if frame[0] == remote.ENDING else "answers")
+        return frame
+
+    def pack(writer: remote.RemoteWriter, pieces: list[Piece]) -> None:
+        story.append(f"{len(pieces)} sent")
+        packed(writer, pieces)
+
+    monkeypatch.setattr(letters, "_READ", 8)  # so that it hears of one thing after the other, however fast the disk is
+    monkeypatch.setattr(letters.Frames, "next", next_frame)
+    monkeypatch.setattr(remote.RemoteWriter, "_pack", pack)
+    entered, go_on = tmp_path / "entered", tmp_path / "go-on"
+    first = asyncio.create_task(hired.write(held_up, entered, go_on))
+    await soon(entered.exists, "the first group")
+    later = [asyncio.create_task(hired.write(moment)) for _ in range(2)]
+    await asyncio.sleep(0)
+    go_on.touch()
+    await asyncio.gather(first, *later)
+    assert story == ["1 sent", "ending", "2 sent", "answers", "ending", "answers"]
+
+
+async def test_what_is_planned_is_planned_where_it_is_written(hired: Store) -> None:
+    alice = await hired.write(add_user)
+    with of_size(700) as body:
+        made = await hired.plan_and_write(planned_there, plan_put, alice, body, bodies=[body])
+        assert len(made) == 2
+        there = bytes_in(hired, box_id(hired, alice))
+        assert there[0] == body.bytes() and there[1] == b"made in %d" % await hired.write(process_of)
+    with pytest.raises(Stale, match="gone"):
+        await hired.plan_and_write(refused_in_other_words, nothing_of, "stale")
+    clean(hired)
+
+
 async def test_errors_arrive_as_what_they_are(hired: Store) -> None:
     with pytest.raises(No) as no:
         await hired.write(refused_in_other_words, "no")
     assert (no.value.text, no.value.code, no.value.status) == ("it is not there", "TRYCREATE", "NO")
     with pytest.raises(Stale, match="gone"):
         await hired.write(refused_in_other_words, "stale")
-    with pytest.raises(RuntimeError, match="Odd: 1 and 2"):
+    with pytest.raises(RuntimeError, match="Odd: 1 and 2") as odd:
         await hired.write(refused_in_other_words, "odd")
+    assert "in refused_in_other_words" in "".join(odd.value.__notes__), "where it was, for the log"
 
 
 async def test_what_cannot_travel_fails_alone(hired: Store) -> None:

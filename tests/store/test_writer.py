@@ -70,6 +70,52 @@ async def test_pieces_run_in_the_order_they_were_handed_in(store: Store) -> None
     assert order == list(range(500))
 
 
+async def test_a_plan_sees_what_was_written_before_and_nothing_of_its_own_group(store: Store) -> None:
+    def plan(tx: Tx, key: str) -> tuple[str, list[Body]]:
+        there: int = tx.value("select count(*) from setting")
+        return f"{key} after {there}", []
+
+    with held(store):
+        tasks = [asyncio.ensure_future(store.plan_and_write(plan, note, key)) for key in ("a", "b")]
+        tasks.insert(1, *writing(store, lambda tx: note(tx, "between")))
+        await asyncio.sleep(0)
+    await results(tasks)
+    assert noted(store) == ["a after 0", "b after 0", "between"]
+
+
+async def test_a_plan_that_fails_or_writes_is_undone_alone(store: Store) -> None:
+    def bad(tx: Tx) -> tuple[str, list[Body]]:
+        raise Missing("no such thing")
+
+    def writes(tx: Tx) -> tuple[str, list[Body]]:
+        return note(tx, "half"), []
+
+    with held(store):
+        asked = [store.plan_and_write(plan, note) for plan in (bad, writes, lambda tx: ("whole", []))]
+        tasks = [asyncio.ensure_future(each) for each in asked]
+        await asyncio.sleep(0)
+    missing, wrote, value = await results(tasks)
+    assert isinstance(missing, Missing) and value == "whole" and noted(store) == ["whole"]
+    assert str(wrote) == "a plan must not write" and not store.broken
+
+
+async def test_only_the_bodies_of_the_plan_are_written_and_all_are_let_go(store: Store) -> None:
+    alice = store.write_now(add_user)
+    came, made = Body.of(message("came")), Body.of(message("made"))
+
+    def plan(tx: Tx, body: Body) -> tuple[Body, list[Body]]:
+        return made, [made]
+
+    await store.plan_and_write(plan, lambda tx, body: put(tx, body, alice), came, bodies=[came])
+    assert bytes_in(store, box_id(store, alice)) == [message("made")]
+    assert store.read_now(lambda tx: tx.value("select size - dead from segment")) > 0
+    clean(store)
+    for body in (came, made):
+        body.close()
+        with pytest.raises(ValueError, match="closed"):
+            body.hold()
+
+
 async def test_a_group_is_not_larger_than_its_limit(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
     take = writer.Writer.take

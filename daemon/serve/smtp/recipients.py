@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
-from daemon.flow.receive import FULL
+from daemon.flow.planning import FULL
 from daemon.mail.address import Address
 from daemon.store import accounts, addresses
 from daemon.store.addresses import NOT_OURS, Resolution
