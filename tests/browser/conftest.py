@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, Route, expect, sync_playwright
+from playwright.sync_api import TimeoutError as Late
 
 from daemon.serve.web import pages
 from tests.instruments.until import PATIENCE, until
@@ -44,9 +45,9 @@ class Watched:
 
     def _drawn(self, path: Path) -> bool:
         try:
-            self.page.screenshot(path=path)
+            self.page.screenshot(path=path, timeout=PATIENCE * 1000 / 3)
         except Error as fault:
-            if "Unable to capture" not in fault.message:
+            if not isinstance(fault, Late) and "Unable to capture" not in fault.message:
                 raise
             return False
         return True
