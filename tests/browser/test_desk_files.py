@@ -106,6 +106,7 @@ def test_plain_text_with_copies_to_others(chromium: Browser, server: Server) -> 
         window.get_by_role("button", name=re.compile("^Formatting on")).click()
         window.get_by_role("textbox", name="Message").fill("First line <b>\n\n    indented\n")
         page.keyboard.press("Control+Shift+C")
+        expect(window.get_by_role("textbox", name="Message")).not_to_be_focused()
         page.keyboard.type(f"{ALICE},")
         page.keyboard.press("Control+Shift+B")
         page.keyboard.type(f"{BOB},")
